@@ -1,0 +1,114 @@
+"""The manifest: one row an image, whatever data set it came from, and the classes beside it.
+
+`images.csv` has the columns id, split, image, mask, tags (class names, separated by spaces) and tag_source;
+`classes.csv` has class, name, mask_value and colour, background first. Inside wsss a class is its rank in that table.
+"""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from wsss.errors import WsssError
+from wsss.labels import BACKGROUND, VOID, colour
+
+SPLITS = ("train", "extra", "val")
+"""train: images whose masks judge the cues; extra: images that train too, without masks; val: held out."""
+
+TRAINING_SPLITS = ("train", "extra")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image of the manifest."""
+
+    id: str
+    split: str
+    image: Path
+    mask: Path | None
+    tags: tuple[str, ...]
+    tag_source: str
+    """Where the tags were read: sources differ (VOC's annotations tag objects that no mask shows)."""
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a data set; position 0 is the background."""
+
+    names: tuple[str, ...]
+    mask_values: tuple[int, ...]
+    """The value of each class in the ground-truth masks, the background's 0 first."""
+
+    def __post_init__(self) -> None:
+        if len(set(self.names)) != len(self.names) or len(set(self.mask_values)) != len(self.mask_values):
+            raise WsssError(f"classes: a name or a mask value stands twice: {dict(zip(self.names, self.mask_values))}")
+        for name, value in zip(self.names[1:], self.mask_values[1:], strict=True):
+            if not BACKGROUND < value < VOID or not name or set(name) & set(" ,;"):
+                raise WsssError(f"classes: {name!r}: {value}: a name has no spaces, and a mask value lies in 1..254")
+
+    @classmethod
+    def of(cls, foreground: dict[str, int]) -> "Classes":
+        """The classes of a configuration's table of names and mask values, with the background put first."""
+        return cls(("background", *foreground), (BACKGROUND, *foreground.values()))
+
+    @property
+    def foreground(self) -> tuple[str, ...]:
+        return self.names[1:]
+
+
+def write(path: Path, rows: list[Row]) -> None:
+    """Write images.csv, whole or not at all."""
+    header = ["id", "split", "image", "mask", "tags", "tag_source"]
+    lines = [[row.id, row.split, row.image, row.mask or "", " ".join(row.tags), row.tag_source] for row in rows]
+    _write_csv(path, header, lines)
+
+
+def read(path: Path, *splits: str) -> list[Row]:
+    """The rows of the given splits (all without any), in the order of the file."""
+    rows = [
+        Row(
+            id=line["id"],
+            split=line["split"],
+            image=Path(line["image"]),
+            mask=Path(line["mask"]) if line["mask"] else None,
+            tags=tuple(line["tags"].split()),
+            tag_source=line["tag_source"],
+        )
+        for line in _read_csv(path)
+        if not splits or line["split"] in splits
+    ]
+    if not rows:
+        raise WsssError(f"{path} lists no image of the split {' or '.join(splits)}: is the data set's list empty?")
+    return rows
+
+
+def write_classes(path: Path, classes: Classes) -> None:
+    """Write classes.csv, whole or not at all."""
+    lines = [
+        [number, name, value, "#{:02x}{:02x}{:02x}".format(*colour(value))]
+        for number, (name, value) in enumerate(zip(classes.names, classes.mask_values, strict=True))
+    ]
+    _write_csv(path, ["class", "name", "mask_value", "colour"], lines)
+
+
+def read_classes(path: Path) -> Classes:
+    """The classes of classes.csv."""
+    lines = _read_csv(path)
+    return Classes(tuple(line["name"] for line in lines), tuple(int(line["mask_value"]) for line in lines))
+
+
+def _write_csv(path: Path, header: list[str], lines: list[list]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    with partial.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(lines)
+    partial.replace(path)
+
+
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="") as file:
+            return list(csv.DictReader(file))
+    except FileNotFoundError as error:
+        raise WsssError(f"{path} does not exist: run the stage images first") from error

@@ -1,0 +1,78 @@
+"""Digests of what decides a result: the code of a stage, and its options and inputs."""
+
+import ast
+import hashlib
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+
+DECIDE_NO_NUMBER = frozenset({"wsss", "wsss.stages", "wsss.errors", "wsss.progress", "wsss.machine", "wsss.provenance"})
+"""Modules left out of the digest of a stage's code."""
+
+
+def code(stage: str) -> str:
+    """Digest of the syntax trees of a stage's module and of every wsss module that it imports, directly or not.
+
+    An edit of the maths changes it; an edit of a comment, a docstring or the layout does not.
+    """
+    found: dict[str, str] = {}
+    waiting = [f"wsss.stages.{stage}"]
+    while waiting:
+        module = waiting.pop()
+        if module in found or module in DECIDE_NO_NUMBER:
+            continue
+        tree = _syntax_tree(module)
+        found[module] = ast.dump(tree)
+        waiting += _imports(tree)
+    return _digest(f"{module}: {tree}" for module, tree in sorted(found.items()))
+
+
+def of_run(stage: str, options: dict[str, object], inputs: dict[str, str]) -> str:
+    """Digest of all that decides what a run of a stage gives: its code, its options and its inputs' digests."""
+    words = [f"{name}={value}" for name, value in sorted({**options, **inputs}.items())]
+    return _digest([code(stage), *words])
+
+
+def listing(root: Path) -> str:
+    """Digest of a data set's folder: names and sizes of its files, and the text of its small lists."""
+    if not root.is_dir():
+        return f"no folder {root}"
+    lines = []
+    for path in sorted(path for path in root.rglob("*") if path.is_file()):
+        size = path.stat().st_size
+        text = path.read_text(errors="replace") if path.suffix == ".txt" and size < 10_000_000 else ""
+        lines.append(f"{path.relative_to(root)} {size} {text}")
+    return _digest(lines)
+
+
+def _syntax_tree(module: str) -> ast.Module:
+    tree = ast.parse(_file(module).read_text())
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            # a string that stands alone is a docstring: it decides no number
+            node.body = [line for line in body if not _is_text(line)]
+    return tree
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _imports(tree: ast.Module) -> list[str]:
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return [name for name in names if name.split(".")[0] == "wsss" and _file(name).exists()]
+
+
+def _file(module: str) -> Path:
+    path = PACKAGE.joinpath(*module.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _digest(lines) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""One module a stage: read stores, call the maths, write a store."""

@@ -1,0 +1,194 @@
+"""HDF5 stores: one file a stage, one group an image, whole or absent.
+
+A store says what it is in its attributes: kind, schema, the class names, every setting of the stage that wrote it
+(`setting.NAME`), the digest of each input (`input.NAME`), the digest of its own content, and `complete`.
+Each image's group holds a few small arrays (see KINDS) and the attribute `size`, the image's (height, width).
+
+Stages that go over images write one shard for each part of the manifest; `gather` joins shards by external links,
+so nothing is copied, and carries their digests, so a changed shard changes the joined file.
+"""
+
+import hashlib
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from wsss.errors import WsssError
+
+SCHEMA = 1
+
+KINDS = {
+    "cams": "cam: float16 (foreground, height, width) in [0, 1], the image's own classes only, on a grid; "
+    "classes: uint8, the class of each map",
+    "affinity_labels": "labels: uint8 (height, width) on a grid, 0 background, 255 void",
+    "pseudo_masks": "plain, refined: uint8 (height, width) at the image's size, before and after the CRF",
+    "scores": "scores: float16 (classes, height, width), probabilities of all classes on the network's grid",
+    "masks": "plain, refined: uint8 (height, width) at the image's size, before and after the CRF",
+}
+"""Every kind of store and the arrays of one image in it; `refined` is missing where the CRF is switched off."""
+
+# Old enough for Debian's h5ls; and a file of this version whose writer was killed does not open as if it were whole.
+LIBVER = ("v110", "v110")
+
+
+class Writer:
+    """A store that is being written; see `create`."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def add(self, image_id: str, size: tuple[int, int], **arrays: np.ndarray) -> None:
+        """Add an image: its id, its size (height, width) and its arrays, float16 or uint8."""
+        group = self._file.create_group(image_id)
+        group.attrs["size"] = size
+        self._digest.update(f"{image_id} {size}".encode())
+        for name, array in arrays.items():
+            if array.dtype not in (np.float16, np.uint8):
+                raise TypeError(f"{image_id}/{name} is {array.dtype}: stores hold float16 and uint8 only")
+            group.create_dataset(
+                name, data=array, chunks=array.shape, compression="gzip", compression_opts=4, shuffle=True
+            )
+            self._digest.update(f"{name} {array.shape}".encode() + array.tobytes())
+
+    def finish(self) -> None:
+        self._file.attrs.update(digest=self._digest.hexdigest(), images=len(self._file), complete=True)
+
+
+@contextmanager
+def create(
+    path: Path, kind: str, *, classes: tuple[str, ...], settings: dict[str, object], inputs: dict[str, Path]
+) -> Iterator[Writer]:
+    """A new store, which appears under `path` only once it is complete.
+
+    Args:
+        path: file to write.
+        kind: one of KINDS.
+        classes: the class names, background first.
+        settings: numbers and words that decided the content.
+        inputs: the files that it was made from, by name.
+    """
+    with _whole_or_absent(path) as partial, h5py.File(partial, "w", libver=LIBVER) as file:
+        file.attrs.update(kind=kind, schema=SCHEMA, classes=list(classes), arrays=KINDS[kind])
+        file.attrs.update({f"setting.{name}": str(value) for name, value in settings.items()})
+        file.attrs.update({f"input.{name}": digest(source) for name, source in inputs.items()})
+        writer = Writer(file)
+        yield writer
+        writer.finish()
+
+
+@contextmanager
+def _whole_or_absent(path: Path) -> Iterator[Path]:
+    """A name to write under, which becomes `path` where the body succeeds and vanishes where it fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left_by_a_kill in path.parent.glob(f".{path.name}.{socket.gethostname()}.*.partial"):
+        left_by_a_kill.unlink(missing_ok=True)
+    # named after host and process: a job that a cluster restarts may have a twin that still writes
+    partial = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
+    try:
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class Reader:
+    """An open store: `reader[id]` gives the image's arrays by name, `reader.size(id)` its (height, width)."""
+
+    def __init__(self, path: Path, file: h5py.File) -> None:
+        self.path = path
+        self._file = file
+        self.attributes = dict(file.attrs)
+        self.classes = tuple(self.attributes["classes"])
+
+    def __len__(self) -> int:
+        return len(self._file)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file)
+
+    def __contains__(self, image_id: str) -> bool:
+        return image_id in self._file
+
+    def __getitem__(self, image_id: str) -> dict[str, np.ndarray]:
+        return {name: dataset[()] for name, dataset in self._group(image_id).items()}
+
+    def size(self, image_id: str) -> tuple[int, int]:
+        height, width = self._group(image_id).attrs["size"]
+        return int(height), int(width)
+
+    def _group(self, image_id: str) -> h5py.Group:
+        try:
+            return self._file[image_id]
+        except (KeyError, OSError) as error:
+            raise WsssError(
+                f"{self.path} holds no {image_id!r}: was it made from another manifest, or was a shard beside it removed?"
+            ) from error
+
+
+@contextmanager
+def read(path: Path, kind: str) -> Iterator[Reader]:
+    """Open a store of the given kind; another kind, an unfinished or a foreign file is refused.
+
+    Opened with "r" alone: any other mode moves the file's time stamp, and Snakemake would rerun what follows.
+    """
+    with _open(path) as file:
+        found = file.attrs.get("kind")
+        if found != kind:
+            raise WsssError(f"{path} holds {found!r}, expected {kind!r}: is the rule's input right?")
+        yield Reader(path, file)
+
+
+def load(path: Path, kind: str) -> dict[str, dict[str, np.ndarray]]:
+    """All arrays of a store of small maps; for what must be handed to worker processes."""
+    with read(path, kind) as reader:
+        return {image_id: reader[image_id] for image_id in reader}
+
+
+def gather(shards: list[Path], path: Path) -> None:
+    """Join shards into one store of links, in the shards' order, that carries their digests."""
+    digests = [digest(shard) for shard in shards]
+    with _whole_or_absent(path) as partial, h5py.File(partial, "w", libver=LIBVER) as joined:
+        for shard in shards:
+            with _open(shard) as file:
+                attributes = {name: value for name, value in file.attrs.items() if name not in ("digest", "images")}
+                before = {name: joined.attrs[name] for name in joined.attrs}
+                if before and any(not np.array_equal(before[name], attributes.get(name)) for name in before):
+                    raise WsssError(f"{shard} was made with other settings than {shards[0]}: remove both and rerun")
+                joined.attrs.update(attributes)
+                for image_id in file:
+                    joined[image_id] = h5py.ExternalLink(os.path.relpath(shard, path.parent), image_id)
+        total = hashlib.sha256("".join(digests).encode()).hexdigest()
+        joined.attrs.update(shards=digests, digest=total, images=len(joined))
+
+
+def digest(path: Path) -> str:
+    """A digest of a file's content; of a store, the one that it carries."""
+    if path.suffix == ".h5":
+        with _open(path) as file:
+            return str(file.attrs["digest"])
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[h5py.File]:
+    try:
+        file = h5py.File(path, "r")
+    except FileNotFoundError as error:
+        raise WsssError(f"{path} does not exist: run the stage that writes it first") from error
+    except OSError as error:
+        raise WsssError(f"{path} is no readable HDF5 file ({error}): remove it and rerun its stage") from error
+    with file:
+        if not file.attrs.get("complete"):
+            raise WsssError(f"{path} is not a finished store of wsss: remove it and rerun its stage")
+        if file.attrs["schema"] != SCHEMA:
+            raise WsssError(f"{path} has schema {file.attrs['schema']}, this version reads {SCHEMA}: rerun its stage")
+        yield file
