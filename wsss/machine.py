@@ -1,0 +1,23 @@
+"""What this machine has: cores and accelerators. Nothing here changes a result."""
+
+import os
+
+
+def use_threads(threads: int) -> None:
+    """Hold this process, and what it starts, to `threads` cores, or to those that are there where they are fewer.
+
+    To be called before numpy or torch is imported.
+    """
+    os.environ["OMP_NUM_THREADS"] = str(max(1, min(threads, len(os.sched_getaffinity(0)))))
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+
+
+def device() -> str:
+    """The accelerator where there is one, else the CPU."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

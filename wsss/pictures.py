@@ -1,0 +1,40 @@
+"""Photographs and masks on disk."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from wsss.errors import WsssError
+from wsss.labels import palette
+
+
+def read_photograph(path: Path) -> np.ndarray:
+    """A photograph as uint8 RGB (height, width, 3)."""
+    return np.array(_opened(path).convert("RGB"))
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """A mask's values as uint8 (height, width): palette indices or grey levels, as VOC's masks have them."""
+    picture = _opened(path)
+    if picture.mode not in ("P", "L"):
+        raise WsssError(f"{path} is a picture of mode {picture.mode}: a mask has one channel of class values (P or L)")
+    return np.array(picture)
+
+
+def write_mask(path: Path, mask: np.ndarray) -> None:
+    """Write a uint8 mask as a PNG with VOC's palette, so that it does not look black."""
+    picture = Image.fromarray(mask)
+    picture.putpalette(palette())
+    picture.save(path)
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        picture = Image.open(path)
+        picture.load()  # decode now: a truncated file fails here
+    except FileNotFoundError as error:
+        raise WsssError(f"{path} does not exist") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise WsssError(f"{path} cannot be read as a picture ({error}): replace it or take it out of the list") from error
+    return picture
