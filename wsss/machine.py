@@ -1,14 +1,18 @@
 """What this machine has: cores and accelerators. Nothing here changes a result."""
 
 import os
+import sys
 
 
 def use_threads(threads: int) -> None:
     """Hold this process, and what it starts, to `threads` cores, or to those that are there where they are fewer.
 
-    To be called before numpy or torch is imported.
+    To be called before numpy is imported, whose own threads cannot be held back later.
     """
-    os.environ["OMP_NUM_THREADS"] = str(max(1, min(threads, len(os.sched_getaffinity(0)))))
+    held = max(1, min(threads, len(os.sched_getaffinity(0))))
+    os.environ["OMP_NUM_THREADS"] = str(held)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(held)
 
 
 def cores() -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsss.errors import WsssError
-from wsss.labels import BACKGROUND, VOID, colour
+from wsss.labels import Classes
 
 SPLITS = ("train", "extra", "val")
 """train: images whose masks judge the cues; extra: images that train too, without masks; val: held out."""
@@ -28,31 +28,6 @@ class Row:
     tags: tuple[str, ...]
     tag_source: str
     """Where the tags were read: sources differ (VOC's annotations tag objects that no mask shows)."""
-
-
-@dataclass(frozen=True)
-class Classes:
-    """The classes of a data set; position 0 is the background."""
-
-    names: tuple[str, ...]
-    mask_values: tuple[int, ...]
-    """The value of each class in the ground-truth masks, the background's 0 first."""
-
-    def __post_init__(self) -> None:
-        if len(set(self.names)) != len(self.names) or len(set(self.mask_values)) != len(self.mask_values):
-            raise WsssError(f"classes: a name or a mask value stands twice: {dict(zip(self.names, self.mask_values))}")
-        for name, value in zip(self.names[1:], self.mask_values[1:], strict=True):
-            if not BACKGROUND < value < VOID or not name or set(name) & set(" ,;"):
-                raise WsssError(f"classes: {name!r}: {value}: a name has no spaces, and a mask value lies in 1..254")
-
-    @classmethod
-    def of(cls, foreground: dict[str, int]) -> "Classes":
-        """The classes of a configuration's table of names and mask values, with the background put first."""
-        return cls(("background", *foreground), (BACKGROUND, *foreground.values()))
-
-    @property
-    def foreground(self) -> tuple[str, ...]:
-        return self.names[1:]
 
 
 def write(path: Path, rows: list[Row]) -> None:
@@ -81,11 +56,19 @@ def read(path: Path, *splits: str) -> list[Row]:
     return rows
 
 
+def part(rows: list[Row], shard: str) -> list[Row]:
+    """The rows of one shard, such as 2-of-3: consecutive ones, as many in each as in the others, give or take one."""
+    number, of = (int(word) for word in shard.split("-of-"))
+    return rows[len(rows) * (number - 1) // of : len(rows) * number // of]
+
+
 def write_classes(path: Path, classes: Classes) -> None:
     """Write classes.csv, whole or not at all."""
     lines = [
-        [number, name, value, "#{:02x}{:02x}{:02x}".format(*colour(value))]
-        for number, (name, value) in enumerate(zip(classes.names, classes.mask_values, strict=True))
+        [number, name, value, "#{:02x}{:02x}{:02x}".format(*colour)]
+        for number, (name, value, colour) in enumerate(
+            zip(classes.names, classes.mask_values, classes.colours, strict=True)
+        )
     ]
     _write_csv(path, ["class", "name", "mask_value", "colour"], lines)
 

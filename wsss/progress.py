@@ -27,7 +27,8 @@ def set_up(log: Path | None, command: str) -> None:
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
         LOG.addHandler(handler)
-    LOG.info(command)
+    if log:
+        LOG.info(command)
 
 
 def track(items: Iterable[Item], what: str, *, total: int, unit: str = "image", start: int = 0) -> Iterator[Item]:

@@ -1,6 +1,6 @@
 """HDF5 stores: one file a stage, one group an image, whole or absent.
 
-A store says what it is in its attributes: kind, schema, the class names, every setting of the stage that wrote it
+A store says what it is in its attributes: kind, schema, the classes and their values in masks, every setting of the stage that wrote it
 (`setting.NAME`), the digest of each input (`input.NAME`), the digest of its own content, and `complete`.
 Each image's group holds a few small arrays (see KINDS) and the attribute `size`, the image's (height, width).
 
@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 
 from wsss.errors import WsssError
+from wsss.labels import Classes
 
 SCHEMA = 1
 
@@ -62,19 +63,20 @@ class Writer:
 
 @contextmanager
 def create(
-    path: Path, kind: str, *, classes: tuple[str, ...], settings: dict[str, object], inputs: dict[str, Path]
+    path: Path, kind: str, *, classes: Classes, settings: dict[str, object], inputs: dict[str, Path]
 ) -> Iterator[Writer]:
     """A new store, which appears under `path` only once it is complete.
 
     Args:
         path: file to write.
         kind: one of KINDS.
-        classes: the class names, background first.
+        classes: the classes.
         settings: numbers and words that decided the content.
         inputs: the files that it was made from, by name.
     """
     with _whole_or_absent(path) as partial, h5py.File(partial, "w", libver=LIBVER) as file:
-        file.attrs.update(kind=kind, schema=SCHEMA, classes=list(classes), arrays=KINDS[kind])
+        file.attrs.update(kind=kind, schema=SCHEMA, arrays=KINDS[kind])
+        file.attrs.update(classes=list(classes.names), mask_values=list(classes.mask_values))
         file.attrs.update({f"setting.{name}": str(value) for name, value in settings.items()})
         file.attrs.update({f"input.{name}": digest(source) for name, source in inputs.items()})
         writer = Writer(file)
@@ -106,7 +108,9 @@ class Reader:
         self.path = path
         self._file = file
         self.attributes = dict(file.attrs)
-        self.classes = tuple(self.attributes["classes"])
+        self.classes = Classes(
+            tuple(self.attributes["classes"]), tuple(int(value) for value in self.attributes["mask_values"])
+        )
 
     def __len__(self) -> int:
         return len(self._file)
@@ -146,10 +150,24 @@ def read(path: Path, kind: str) -> Iterator[Reader]:
         yield Reader(path, file)
 
 
-def load(path: Path, kind: str) -> dict[str, dict[str, np.ndarray]]:
-    """All arrays of a store of small maps; for what must be handed to worker processes."""
-    with read(path, kind) as reader:
-        return {image_id: reader[image_id] for image_id in reader}
+class Shared:
+    """A store that data-loading workers read: each process opens a handle of its own, when it first needs it."""
+
+    def __init__(self, path: Path, kind: str) -> None:
+        with read(path, kind) as reader:
+            self.attributes, self.classes = reader.attributes, reader.classes
+        self._path, self._kind = path, kind
+        self._reader: Reader | None = None
+        self._process = 0
+
+    def __getitem__(self, image_id: str) -> dict[str, np.ndarray]:
+        if self._process != os.getpid():
+            self._reader = read(self._path, self._kind).__enter__()  # open until the process ends
+            self._process = os.getpid()
+        return self._reader[image_id]
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_reader": None, "_process": 0}
 
 
 def gather(shards: list[Path], path: Path) -> None:
@@ -192,3 +210,9 @@ def _open(path: Path) -> Iterator[h5py.File]:
         if file.attrs["schema"] != SCHEMA:
             raise WsssError(f"{path} has schema {file.attrs['schema']}, this version reads {SCHEMA}: rerun its stage")
         yield file
+
+
+def kind_of(path: Path) -> str:
+    """The kind of a finished store."""
+    with _open(path) as file:
+        return str(file.attrs["kind"])

@@ -1,0 +1,32 @@
+# Weakly supervised semantic segmentation: from photographs and their tags to a label for every pixel.
+#
+#     snakemake --cores 8 results/psa_val_miou.txt
+#
+# Numbers live in config.yaml, what a machine gives in profiles/, and each rule is a command of `wsss`.
+from snakemake.utils import min_version, validate
+
+min_version("9.3")
+
+
+configfile: f"{workflow.basedir}/config.yaml"  # also where --directory puts the results elsewhere
+
+
+# --lint asks for an environment of each rule; without --sdm apptainer this line does nothing else
+container: "docker://python:3.12"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/classifier.smk"
+include: "workflow/rules/affinity.smk"
+include: "workflow/rules/segmenter.smk"
+include: "workflow/rules/scores.smk"
+
+
+rule all:
+    """PSA from photographs to the table of its scores, and pictures of its steps."""
+    default_target: True
+    input:
+        "results/psa_val_miou.txt",
+        "results/cue_scores.json",
+        "results/psa_examples.png",
+    localrule: True

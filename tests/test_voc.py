@@ -1,0 +1,235 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wsss.data import voc
+from wsss.errors import WsssError
+from wsss.manifest import Classes
+from wsss.pictures import write_mask
+
+CLASSES = Classes.of({"cat": 8, "dog": 12})
+IDS = {"train": ["2007_000001", "2007_000002"], "val": ["2008_000003"], "more": ["2007_000001", "2009_000004"]}
+TAGS = {"2007_000001": "cat", "2007_000002": "dog cat", "2008_000003": "dog", "2009_000004": "cat"}
+
+
+def layout(root: Path) -> Path:
+    """Four images in VOC's layout, 8 x 6 pixels, with masks for train and val and tags in image_labels.txt."""
+    for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (root / folder).mkdir(parents=True)
+    for name, ids in IDS.items():
+        write_list(root, name, *ids)
+    for image_id, names in TAGS.items():
+        Image.new("RGB", (8, 6), "green").save(root / f"JPEGImages/{image_id}.jpg")
+        if image_id not in IDS["more"][1:]:
+            write_mask(root / f"SegmentationClass/{image_id}.png", mask_of(names))
+    write_tags(root, TAGS)
+    return root
+
+
+def write_list(root: Path, name: str, *lines: str) -> None:
+    (root / f"ImageSets/Segmentation/{name}.txt").write_text("\n".join(lines) + "\n")
+
+
+def write_tags(root: Path, tags: dict[str, str]) -> None:
+    (root / "image_labels.txt").write_text("".join(f"{image_id} {names}\n" for image_id, names in tags.items()))
+
+
+def mask_of(names: str) -> np.ndarray:
+    mask = np.zeros((6, 8), np.uint8)
+    mask[0, 0] = 255
+    for row, name in enumerate(names.split(), 1):
+        mask[row] = dict(zip(CLASSES.names, CLASSES.mask_values, strict=True))[name]
+    return mask
+
+
+def read(root: Path, **changes):
+    options = dict(classes=CLASSES, train="train", extra="more", val="val", masks="SegmentationClass", tags="file")
+    return voc.rows(root, **(options | changes))
+
+
+def tags_of(rows) -> dict[str, str]:
+    return {row.id: " ".join(row.tags) for row in rows}
+
+
+IN_ORDER = TAGS | {"2007_000002": "cat dog"}
+
+
+def test_rows(tmp_path):
+    rows, problems = read(layout(tmp_path))
+    assert problems == []
+    assert [(row.id, row.split) for row in rows] == [
+        ("2007_000001", "train"),
+        ("2007_000002", "train"),
+        ("2009_000004", "extra"),
+        ("2008_000003", "val"),
+    ]
+    assert rows[0].image == tmp_path / "JPEGImages/2007_000001.jpg"
+    assert rows[0].mask == tmp_path / "SegmentationClass/2007_000001.png"
+    assert rows[2].mask is None
+    assert tags_of(rows) == IN_ORDER
+    assert {row.tag_source for row in rows} == {"image_labels.txt"}
+
+
+def test_without_extra_and_without_mask_folder(tmp_path):
+    rows, problems = read(layout(tmp_path), extra="", masks="nowhere")
+    assert problems == []
+    assert [row.mask for row in rows] == [None] * 3
+
+
+def test_lists_with_paths_and_more_words(tmp_path):
+    layout(tmp_path)
+    write_list(tmp_path, "train", "/JPEGImages/2007_000001.jpg /SegmentationClassAug/2007_000001.png", "")
+    write_list(tmp_path, "val", "2008_000003  1", "2008_000003 -1")
+    assert voc.read_list(tmp_path, "train") == ["2007_000001"]
+    assert voc.read_list(tmp_path, "val") == ["2008_000003"]
+    write_list(tmp_path, "val", "photo.v2")
+    assert voc.read_list(tmp_path, "val") == ["photo.v2"]
+
+
+def test_tags_of_annotations(tmp_path):
+    folder = layout(tmp_path) / "Annotations"
+    folder.mkdir()
+    for image_id, names in TAGS.items():
+        objects = [
+            f"<object><name>{name}</name><difficult>1</difficult><part><name>head</name></part></object>"
+            for name in names.split() * 2
+        ]
+        (folder / f"{image_id}.xml").write_text(f"<annotation>{''.join(objects)}</annotation>")
+    rows, problems = read(tmp_path, tags="annotations")
+    assert problems == []
+    assert tags_of(rows) == IN_ORDER
+    assert rows[0].tag_source == "Annotations"
+
+
+def test_problems_of_annotations(tmp_path):
+    folder = layout(tmp_path) / "Annotations"
+    folder.mkdir()
+    (folder / "2007_000001.xml").write_text("<annotation><object>")
+    (folder / "2007_000002.xml").write_text('<!DOCTYPE a [<!ENTITY b "cat">]><a><object><name>&b;</name></object></a>')
+    (folder / "2008_000003.xml").write_text("<annotation><object><name>bird</name></object></annotation>")
+    _, problems = read(tmp_path, tags="annotations")
+    for problem, expected in zip(
+        problems,
+        [
+            "2007_000001.xml is no XML",
+            "2007_000002.xml declares a document type",
+            "2009_000004: no tags in Annotations",
+            "2008_000003: unknown class bird in Annotations",
+        ],
+        strict=True,
+    ):
+        assert expected in problem
+
+
+def npy(root: Path, key) -> None:
+    vectors = {}
+    for image_id, names in TAGS.items():
+        vectors[key(image_id)] = np.zeros(20, np.float32)
+        vectors[key(image_id)][[CLASSES.mask_values[CLASSES.names.index(name)] - 1 for name in names.split()]] = 1
+    np.save(root / "cls_labels.npy", vectors, allow_pickle=True)
+
+
+@pytest.mark.parametrize("key", [str, lambda image_id: int(image_id.replace("_", ""))])
+def test_tags_of_npy(tmp_path, key):
+    npy(layout(tmp_path), key)
+    rows, problems = read(tmp_path, tags="npy")
+    assert problems == []
+    assert tags_of(rows) == IN_ORDER
+    assert rows[0].tag_source == "cls_labels.npy"
+
+
+def test_problems_of_npy(tmp_path):
+    layout(tmp_path)
+    bird = np.eye(20)[2]
+    vectors = {"2007_000001": bird, "2007_000002": np.ones(11), "2008_000003": np.full(20, 0.5)}
+    np.save(tmp_path / "cls_labels.npy", vectors, allow_pickle=True)
+    _, problems = read(tmp_path, tags="npy")
+    assert len(problems) == 4
+    assert "2007_000001: unknown class 3 in cls_labels.npy" in problems[0]
+    assert "2007_000002" in problems[1] and "12 or more" in problems[1]
+    assert "2009_000004: no tags in cls_labels.npy" in problems[2]
+    assert "2008_000003" in problems[3]
+    np.save(tmp_path / "cls_labels.npy", np.zeros(3))
+    with pytest.raises(WsssError, match=r"cls_labels\.npy holds no dict"):
+        read(tmp_path, tags="npy")
+
+
+def test_tags_of_masks(tmp_path):
+    folder = layout(tmp_path) / "SegmentationClassAug"
+    folder.mkdir()
+    write_mask(folder / "2009_000004.png", mask_of("cat"))
+    write_mask(folder / "2007_000001.png", mask_of("dog"))  # VOC's own says cat, and comes first
+    rows, problems = read(tmp_path, tags="masks")
+    assert problems == []
+    assert tags_of(rows) == IN_ORDER
+    assert rows[0].tag_source == "masks"
+    assert rows[2].mask is None
+
+
+def test_problems_of_masks(tmp_path):
+    layout(tmp_path)
+    write_mask(tmp_path / "SegmentationClass/2007_000001.png", np.full((6, 8), 3, np.uint8))
+    write_mask(tmp_path / "SegmentationClass/2007_000002.png", np.full((6, 8), 255, np.uint8))
+    (tmp_path / "SegmentationClass/2008_000003.png").write_bytes(b"no picture")
+    _, problems = read(tmp_path, tags="masks")
+    assert len(problems) == 4
+    assert "2007_000001.png: unknown class, mask value 3" in problems[0]
+    assert "2007_000002: no tags in masks" in problems[1]
+    assert "2009_000004: no tags in masks" in problems[2]
+    assert "2008_000003.png cannot be read" in problems[3]
+
+
+def test_problems_of_the_tag_file(tmp_path):
+    layout(tmp_path)
+    write_tags(tmp_path, {"2007_000001": "cat bird", "2007_000002": "", "2008_000003": "dog\n2008_000003 cat"})
+    rows, problems = read(tmp_path)
+    assert len(rows) == 4
+    assert len(problems) == 4
+    assert "2007_000001: unknown class bird in image_labels.txt" in problems[0]
+    assert "2007_000002: no tags in image_labels.txt" in problems[1]
+    assert "2009_000004: no tags in image_labels.txt" in problems[2]
+    assert "2008_000003: stands 2 times" in problems[3]
+
+
+def test_the_background_is_no_tag(tmp_path):
+    write_tags(layout(tmp_path), TAGS | {"2007_000001": "background"})
+    _, problems = read(tmp_path)
+    assert len(problems) == 1 and "unknown class background" in problems[0]
+
+
+def test_an_id_in_train_and_val(tmp_path):
+    layout(tmp_path)
+    write_list(tmp_path, "val", *IDS["val"], "2007_000002")
+    rows, problems = read(tmp_path)
+    assert len(problems) == 1
+    assert "2007_000002 is in train.txt and in val.txt" in problems[0]
+    assert len(rows) == len({row.id for row in rows}) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({"train": "trian"}, "ImageSets/Segmentation/trian.txt"),
+        ({"extra": "nothing"}, "ImageSets/Segmentation/nothing.txt"),
+        ({"tags": "annotations"}, "Annotations"),
+        ({"tags": "npy"}, "cls_labels.npy"),
+    ],
+)
+def test_what_is_missing_is_named_at_once(tmp_path, changes, missing):
+    with pytest.raises(WsssError, match=f"{missing} does not exist") as caught:
+        read(layout(tmp_path), **changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_folders_and_tag_file(tmp_path):
+    with pytest.raises(WsssError, match="nowhere is no folder"):
+        read(tmp_path / "nowhere")
+    layout(tmp_path)
+    (tmp_path / "image_labels.txt").unlink()
+    with pytest.raises(WsssError, match=r"image_labels\.txt does not exist"):
+        read(tmp_path)
+    (tmp_path / "SegmentationClass").rename(tmp_path / "Other")
+    with pytest.raises(WsssError, match="neither .*SegmentationClass nor .*SegmentationClassAug exists"):
+        read(tmp_path, tags="masks")

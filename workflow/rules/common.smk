@@ -1,0 +1,43 @@
+# Small helpers: the only Python of the workflow.
+import shlex
+import sys
+from pathlib import Path
+
+from wsss import provenance
+
+validate(config, "../config.schema.yaml")
+
+
+scattergather:
+    shards=1,
+
+
+wildcard_constraints:
+    scatteritem=r"\d+-of-\d+",
+    method="psa",
+    split="train|val",
+
+
+# `wsss` is the one of the environment that runs snakemake, whatever stands first on the PATH
+shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+
+
+def flags(section):
+    """One section of config.yaml as options: {scales: [0.5, 1]} -> --scales 0.5 1"""
+    words = []
+    for name, value in config[section].items():
+        words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+    return shlex.join(words)
+
+
+def code(stage):
+    """A digest of the code of a stage: without it an edit of the package would rerun nothing."""
+    return provenance.code(stage)
+
+
+def listing():
+    """A digest of the data set's folder, so that added photographs are seen; the shapes are made, not found."""
+    if config["images"]["dataset"] == "shapes":
+        return "generated"
+    return provenance.listing(Path(config["images"]["root"]))
+

@@ -1,0 +1,75 @@
+"""The command `wsss`: the table of stages. The only place that parses, exits or sets up logging."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import tyro
+
+from wsss import machine, progress
+from wsss.errors import WsssError
+from wsss.inspection import inspect, summary
+from wsss.stages.affinity_labels import affinity_labels
+from wsss.stages.affinity_net import affinity_net
+from wsss.stages.cams import cams
+from wsss.stages.classifier import classifier
+from wsss.stages.cue_scores import cue_scores
+from wsss.stages.gather import gather
+from wsss.stages.images import images
+from wsss.stages.masks import masks
+from wsss.stages.miou import miou
+from wsss.stages.psa_examples import psa_examples
+from wsss.stages.psa_segmenter import psa_segmenter
+from wsss.stages.pseudo_masks import pseudo_masks
+from wsss.stages.scores import scores
+
+STAGES: dict[str, Callable[..., None]] = {
+    "images": images,
+    "classifier": classifier,
+    "cams": cams,
+    "affinity_labels": affinity_labels,
+    "affinity_net": affinity_net,
+    "pseudo_masks": pseudo_masks,
+    "psa_segmenter": psa_segmenter,
+    "scores": scores,
+    "masks": masks,
+    "miou": miou,
+    "cue_scores": cue_scores,
+    "psa_examples": psa_examples,
+    "gather": gather,
+}
+
+FOR_PEOPLE: dict[str, Callable[..., None]] = {"inspect": inspect, "summary": summary}
+
+ABOUT = """Weakly supervised semantic segmentation, a command a stage.
+
+Stages take explicit files and numbers; `snakemake` fills them in from config.yaml, and each log begins with the command.
+Every command also takes --threads N (at most the cores that are there) and --log FILE (plain lines, the command first).
+"""
+
+
+def main() -> None:
+    """Run one command; bad input ends in one line and exit status 1, an unknown option in exit status 2."""
+    arguments, rest = _job_options(sys.argv[1:])
+    if arguments.threads is not None:
+        machine.use_threads(arguments.threads)
+    progress.set_up(arguments.log, "$ " + shlex.join(["wsss", *sys.argv[1:]]))
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            {**STAGES, **FOR_PEOPLE}, args=rest, prog="wsss", description=ABOUT, use_underscores=True
+        )
+    except WsssError as error:
+        progress.LOG.info("error: %s", error)
+        sys.exit(f"error: {error}" if sys.stderr.isatty() else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _job_options(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """--threads and --log, which every command takes, apart from the rest."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--log", type=Path)
+    return parser.parse_known_args(words)

@@ -1,0 +1,89 @@
+"""Looks at every image and mask before anything is trained on them, and says all that is wrong at once."""
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from wsss import machine, pictures
+from wsss.errors import WsssError
+from wsss.labels import VOID
+from wsss.manifest import Classes, Row
+from wsss.progress import track
+
+NEEDED_SPLITS = ("train", "val")
+FEW = 200
+"""Up to so many images, starting processes takes longer than it saves."""
+
+
+def check(rows: list[Row], classes: Classes) -> list[str]:
+    """What is wrong with the images and masks of the rows, a line for each file or empty split; every file is decoded.
+
+    Tags are looked at by `tag_problem`, where they are read.
+    """
+    problems = [
+        f"the split {split} holds no image: is its list empty?"
+        for split in NEEDED_SPLITS
+        if not any(row.split == split for row in rows)
+    ]
+    with _mapped(partial(_picture_problems, classes=classes), rows) as results:
+        for found in track(results, "checks", total=len(rows)):
+            problems += found
+    return problems
+
+
+def tag_problem(row: Row, classes: Classes) -> str | None:
+    """What is wrong with the tags of a row: none, or one that is no class."""
+    unknown = [tag for tag in row.tags if tag not in classes.foreground]
+    if unknown:
+        return f"{row.id}: unknown class {', '.join(unknown)} in {row.tag_source}: add it to classes or leave it out"
+    if not row.tags:
+        return f"{row.id}: no tags in {row.tag_source}: an image needs one class at least"
+    return None
+
+
+def unknown_values(path: Path, mask: np.ndarray, classes: Classes) -> str | None:
+    """What is wrong with the values of a uint8 mask: those that are neither a class nor void."""
+    present = np.flatnonzero(np.bincount(mask.ravel(), minlength=VOID + 1))
+    unknown = sorted(set(present.tolist()) - {*classes.mask_values, VOID})
+    if unknown:
+        return f"{path}: unknown class, mask value {', '.join(map(str, unknown))}: add it to classes or make it {VOID}"
+    return None
+
+
+def _picture_problems(row: Row, *, classes: Classes) -> list[str]:
+    image = mask = None
+    problems: list[str] = []
+    try:
+        image = pictures.read_photograph(row.image)
+    except WsssError as error:
+        problems.append(str(error))
+    try:
+        mask = pictures.read_mask(row.mask) if row.mask else None
+    except WsssError as error:
+        problems.append(str(error))
+    if mask is not None:
+        problems += filter(None, [_mask_problem(row, image, mask, classes)])
+    return problems
+
+
+def _mask_problem(row: Row, image: np.ndarray | None, mask: np.ndarray, classes: Classes) -> str | None:
+    if image is not None and image.shape[:2] != mask.shape:
+        sizes = ["{} x {}".format(*picture.shape[:2]) for picture in (mask, image)]
+        return f"{row.mask}: the mask has {sizes[0]} pixels (height x width), its image {row.image} {sizes[1]}"
+    return unknown_values(row.mask, mask, classes)
+
+
+@contextmanager
+def _mapped(function: partial, rows: list[Row]) -> Iterator[Iterator[list[str]]]:
+    """The results of the rows, in their order; by all cores where that pays."""
+    workers = machine.cores()
+    if workers == 1 or len(rows) <= FEW:
+        yield map(function, rows)
+        return
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("forkserver")) as pool:
+        yield pool.map(function, rows, chunksize=16)

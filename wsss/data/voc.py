@@ -1,0 +1,195 @@
+"""The layout of VOC's devkit, as rows of the manifest.
+
+JPEGImages/ID.jpg                   photographs
+SegmentationClass/ID.png            masks: 0 background, 255 void
+SegmentationClassAug/ID.png         coarser masks of SBD, which only the tag source "masks" reads
+ImageSets/Segmentation/NAME.txt     lists of ids
+image_labels.txt, Annotations/ID.xml or cls_labels.npy: tags
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+from xml.etree import ElementTree
+
+import numpy as np
+
+from wsss import pictures, safe_pickle
+from wsss.data import checks
+from wsss.errors import WsssError
+from wsss.labels import BACKGROUND, VOID
+from wsss.manifest import Classes, Row
+from wsss.progress import track
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+Tags = Literal["file", "annotations", "npy", "masks"]
+Reader = Callable[[str], list[str]]
+"""From the id of an image to the names of its classes; none where the source has no entry."""
+
+
+def rows(
+    root: Path, *, classes: Classes, train: str, extra: str, val: str, masks: str, tags: Tags
+) -> tuple[list[Row], list[str]]:
+    """The rows of the manifest, and what is wrong with lists and tags, a line each; no photograph is opened.
+
+    Args:
+        root: the folder that holds JPEGImages.
+        classes: the classes; a tag outside them is a problem.
+        train, extra, val: names of lists; images of train and val are left out of extra, which "" does without.
+        masks: folder of the masks of train and val; where it does not exist, no row has a mask.
+        tags: where the tags are read.
+
+    Raises:
+        WsssError: the folder, a list or the tag source is missing.
+    """
+    if not root.is_dir():
+        raise WsssError(f"{root} is no folder: expected the one that holds JPEGImages and ImageSets")
+    splits, problems = _splits(root, train=train, extra=extra, val=val)
+    source, reader = TAG_SOURCES[tags]
+    read = reader(root, classes)
+    mask_folder = root / masks if (root / masks).is_dir() else None
+    result = []
+    for image_id, split in track(splits.items(), "tags", total=len(splits)):
+        names, problem = _tags(read, image_id, classes)
+        mask = mask_folder / f"{image_id}.png" if mask_folder and split != "extra" else None
+        row = Row(image_id, split, root / "JPEGImages" / f"{image_id}.jpg", mask, names, source)
+        problems += filter(None, [problem or checks.tag_problem(row, classes)])
+        result.append(row)
+    return result, problems
+
+
+def read_list(root: Path, name: str) -> list[str]:
+    """The ids of ImageSets/Segmentation/NAME.txt, each once: the first word of a line, without folder and suffix."""
+    path = root / "ImageSets" / "Segmentation" / f"{name}.txt"
+    names = [Path(words[0]) for words in _words(path)]
+    ids = [name.stem if name.suffix.lower() in PICTURE_SUFFIXES else name.name for name in names]
+    return list(dict.fromkeys(ids))
+
+
+def _splits(root: Path, *, train: str, extra: str, val: str) -> tuple[dict[str, str], list[str]]:
+    train_ids, val_ids = read_list(root, train), read_list(root, val)
+    known = {*train_ids, *val_ids}
+    extra_ids = [image_id for image_id in read_list(root, extra) if image_id not in known] if extra else []
+    problems = [
+        f"{image_id} is in {train}.txt and in {val}.txt: take it out of one, for val is held out"
+        for image_id in sorted(set(train_ids) & set(val_ids))
+    ]
+    splits = {"train": train_ids, "extra": extra_ids, "val": val_ids}
+    return {image_id: split for split, ids in splits.items() for image_id in ids}, problems
+
+
+def _tags(read: Reader, image_id: str, classes: Classes) -> tuple[tuple[str, ...], str | None]:
+    """The tags of an image, in the order of the classes, and what kept them from being read."""
+    try:
+        names = set(read(image_id))
+    except WsssError as error:
+        return (), str(error)
+    known = [name for name in classes.foreground if name in names]
+    return (*known, *sorted(names - set(known))), None
+
+
+def _file_tags(root: Path, classes: Classes) -> Reader:
+    """image_labels.txt: a line an image, `id class class ...`."""
+    path = root / "image_labels.txt"
+    lines: dict[str, list[list[str]]] = {}
+    for image_id, *names in _words(path):
+        lines.setdefault(image_id, []).append(names)
+
+    def read(image_id: str) -> list[str]:
+        found = lines.get(image_id, [[]])
+        if len(found) > 1:
+            raise WsssError(f"{image_id}: stands {len(found)} times in {path}: keep one line")
+        return found[0]
+
+    return read
+
+
+def _annotation_tags(root: Path, classes: Classes) -> Reader:
+    """Annotations/ID.xml: the name of each object, also of those marked difficult."""
+    folder = root / "Annotations"
+    if not folder.is_dir():
+        raise WsssError(f"{folder} does not exist: choose another source of tags")
+
+    def read(image_id: str) -> list[str]:
+        path = folder / f"{image_id}.xml"
+        try:
+            text = path.read_text(encoding="utf-8")
+            if "<!DOCTYPE" in text:  # where entities are declared, which can grow without bound
+                raise WsssError(f"{path} declares a document type, which an annotation does not need: remove it")
+            return [name.text or "" for name in ElementTree.fromstring(text).iterfind("object/name")]
+        except FileNotFoundError:
+            return []
+        except (UnicodeDecodeError, ElementTree.ParseError) as error:
+            raise WsssError(f"{path} is no XML ({error}): replace it or take the image out of the list") from error
+
+    return read
+
+
+def _npy_tags(root: Path, classes: Classes) -> Reader:
+    """cls_labels.npy: a dict from the id to a vector of 0 and 1, whose column j stands for the mask value j + 1.
+
+    PSA's keys are strings such as 2007_000032, IRN's the numbers without the underscore.
+    """
+    path = root / "cls_labels.npy"
+    array = safe_pickle.load_npy(path)
+    vectors = array.item() if array.shape == () else None
+    if not isinstance(vectors, dict):
+        raise WsssError(f"{path} holds no dict: expected one from an image's id to its vector of 0 and 1")
+
+    def read(image_id: str) -> list[str]:
+        digits = image_id.replace("_", "")
+        key = int(digits) if image_id not in vectors and digits.isdecimal() else image_id
+        if key not in vectors:
+            return []
+        vector = np.asarray(vectors[key])
+        if vector.ndim != 1 or len(vector) < max(classes.mask_values) or not np.isin(vector, (0, 1)).all():
+            expected = f"a vector of 0 and 1, {max(classes.mask_values)} or more of them"
+            raise WsssError(f"{image_id}: its entry in {path} has shape {vector.shape}: expected {expected}")
+        return _names(np.flatnonzero(vector) + 1, classes)
+
+    return read
+
+
+def _mask_tags(root: Path, classes: Classes) -> Reader:
+    """The classes that the image's mask shows: VOC's own mask, or else SBD's."""
+    folders = [root / "SegmentationClass", root / "SegmentationClassAug"]
+    if not any(folder.is_dir() for folder in folders):
+        raise WsssError(f"neither {folders[0]} nor {folders[1]} exists: choose another source of tags")
+
+    def read(image_id: str) -> list[str]:
+        path = next((path for folder in folders if (path := folder / f"{image_id}.png").exists()), None)
+        if path is None:
+            return []
+        mask = pictures.read_mask(path)
+        if problem := checks.unknown_values(path, mask, classes):
+            raise WsssError(problem)
+        return _names(np.setdiff1d(mask, [BACKGROUND, VOID]), classes)
+
+    return read
+
+
+TAG_SOURCES: dict[str, tuple[str, Callable[[Path, Classes], Reader]]] = {
+    "file": ("image_labels.txt", _file_tags),
+    "annotations": ("Annotations", _annotation_tags),
+    "npy": ("cls_labels.npy", _npy_tags),
+    "masks": ("masks", _mask_tags),
+}
+"""What the column tag_source says, and how the tags are read."""
+
+
+def _names(values: np.ndarray, classes: Classes) -> list[str]:
+    """Names of mask values; a value that is no class stands for itself."""
+    names = dict(zip(classes.mask_values, classes.names, strict=True))
+    return [names.get(value, str(value)) for value in values.tolist()]
+
+
+def _words(path: Path) -> list[list[str]]:
+    """The words of each line that has any."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise WsssError(f"{path} does not exist: correct its name in the configuration, or make it") from error
+    except UnicodeDecodeError as error:
+        raise WsssError(f"{path} is no text in UTF-8 ({error})") from error
+    return [line.split() for line in lines if line.strip()]

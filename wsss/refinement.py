@@ -1,0 +1,50 @@
+"""From score maps on a grid to label maps at the image's size, with and without a CRF."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+
+from wsss import crf, cues
+from wsss.crf import Crf
+from wsss.pictures import read_photograph
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An image and its score maps.
+
+    Args:
+        id: of the image.
+        photograph: its file.
+        size: its (height, width).
+        scores: (ranks, rows, columns) in [0, 1], on a grid; float32.
+        classes: the class of each score map, (ranks); uint8.
+    """
+
+    id: str
+    photograph: Path
+    size: tuple[int, int]
+    scores: np.ndarray
+    classes: np.ndarray
+
+
+def refined_scores(
+    scores: Float[np.ndarray, "ranks height width"], photograph: UInt8[np.ndarray, "height width 3"], parameters: Crf
+) -> Float[np.ndarray, "ranks height width"]:
+    """The CRF's marginals for score maps at the image's size; the scores themselves without a CRF."""
+    if parameters.engine == "none":
+        return scores
+    return crf.refine(crf.unary_of(scores), photograph, parameters)
+
+
+def label_maps(image: Scored, *, parameters: Crf) -> tuple[Scored, dict[str, np.ndarray]]:
+    """The image and its label maps: `plain` before the CRF and, where there is one, `refined` after it."""
+    scores = cues.resized(torch.from_numpy(image.scores), image.size).numpy()
+    maps = {"plain": image.classes[scores.argmax(0)]}
+    if parameters.engine != "none":
+        photograph = read_photograph(image.photograph)
+        maps["refined"] = image.classes[refined_scores(scores, photograph, parameters).argmax(0)]
+    return image, maps

@@ -1,0 +1,62 @@
+"""The options that every training stage takes. Light to import: the command line is built from them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train.
+
+    Args:
+        epochs: passes over the images.
+        batch: images a step; an epoch's last, smaller batch is dropped.
+        learning_rate: of the backbone; new layers learn 10 times as fast. It falls to 0 as (1 - t/T)^power.
+        power: exponent of that schedule.
+        momentum: of SGD. (PSA's published code passes its weight decay in the place of the momentum, so that its
+            learning rate 0.1 belongs to a momentum near 0; a tenth of it belongs to 0.9.)
+        weight_decay: L2 penalty of the weights, not of the biases.
+        precision: of Lightning Fabric: 32-true, bf16-mixed or 16-mixed.
+        seed: of everything that is drawn.
+    """
+
+    epochs: int
+    batch: int
+    learning_rate: float
+    power: float
+    momentum: float
+    weight_decay: float
+    precision: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """Where a run is recorded; none of it changes the result.
+
+    Args:
+        checkpoint: file from which a run that was cut off goes on; removed once the run is done.
+        checkpoint_steps: steps between two checkpoints.
+        curve: CSV of step, learning rate and loss.
+    """
+
+    checkpoint: Path
+    checkpoint_steps: int
+    curve: Path
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What is done to a training image, in this order.
+
+    Args:
+        resize_px: bounds of the long side, drawn evenly; 0 0 keeps the size.
+        flip: mirror half of the images.
+        jitter: strength of the change of brightness, contrast and saturation; a third of it is for the hue.
+        crop_px: side of the square crop; smaller images are put at a random place of it.
+    """
+
+    resize_px: tuple[int, int]
+    flip: bool
+    jitter: float
+    crop_px: int

@@ -1,0 +1,52 @@
+from pathlib import Path
+
+from wsss.crf import Crf
+
+
+def affinity_labels(
+    *,
+    images: Path,
+    cams: Path,
+    shard: str,
+    affinity_labels: Path,
+    alpha_low: float,
+    alpha_high: float,
+    stride: int,
+    crf: Crf,
+) -> None:
+    """Write where each image surely shows one of its classes, where surely background, and where neither is sure.
+
+    Args:
+        images: manifest; the splits train and extra are gone over.
+        cams: store of activation maps.
+        shard: the part of the images to do, such as 2-of-3.
+        affinity_labels: store to write.
+        alpha_low: exponent of the background score that leaves only sure foreground.
+        alpha_high: exponent of the background score that leaves only sure background.
+        stride: input pixels for each cell of the labels, AffinityNet's grid.
+        crf: refines both score maps.
+    """
+    from dataclasses import asdict
+    from functools import partial
+
+    from wsss import manifest, store
+    from wsss.confident import confident_labels
+    from wsss.parallel import mapped
+    from wsss.progress import track
+    from wsss.refinement import Scored
+
+    rows = manifest.part(manifest.read(images, *manifest.TRAINING_SPLITS), shard)
+    settings = {"alpha_low": alpha_low, "alpha_high": alpha_high, "stride": stride, **asdict(crf)}
+    with store.read(cams, "cams") as source:
+        items = (
+            Scored(row.id, row.image, source.size(row.id), maps["cam"].astype("float32"), maps["classes"])
+            for row in rows
+            for maps in [source[row.id]]
+        )
+        label = partial(confident_labels, alphas=(alpha_low, alpha_high), stride=stride, parameters=crf)
+        inputs = {"images": images, "cams": cams}
+        with store.create(
+            affinity_labels, "affinity_labels", classes=source.classes, settings=settings, inputs=inputs
+        ) as target:
+            for image, labels in track(mapped(label, items), "affinity_labels", total=len(rows)):
+                target.add(image.id, image.size, labels=labels)

@@ -1,0 +1,13 @@
+from pathlib import Path
+
+
+def gather(*, shards: tuple[Path, ...], store: Path) -> None:
+    """Join the shards of a stage into one store of links.
+
+    Args:
+        shards: stores, in order.
+        store: store to write.
+    """
+    from wsss.store import gather as join
+
+    join(list(shards), store)

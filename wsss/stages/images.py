@@ -1,0 +1,90 @@
+"""The manifest: any data set as one list of images, masks and tags, checked before anything is trained on it."""
+
+from pathlib import Path
+from typing import Literal
+
+from wsss import manifest
+from wsss.errors import WsssError, refuse
+from wsss.labels import VOC_CLASSES
+from wsss.manifest import Classes, Row
+
+
+def images(
+    *,
+    dataset: Literal["shapes", "voc"],
+    root: Path,
+    classes: tuple[str, ...],
+    tags: Literal["file", "annotations", "npy", "masks"],
+    train: str,
+    extra: str,
+    val: str,
+    masks: str,
+    download: bool,
+    shapes_train: int,
+    shapes_val: int,
+    shapes_size: int,
+    shapes_seed: int,
+    images: Path,
+    classes_table: Path,
+) -> None:
+    """Write the list of images with their masks and tags, once every file of the data set has been read.
+
+    Args:
+        dataset: "voc" reads a folder in the layout of VOC's devkit; "shapes" draws one first.
+        root: the data set's folder, the one that holds JPEGImages.
+        classes: name=mask_value for each class; without any, all classes of the data set.
+        tags: where tags are read: image_labels.txt, Annotations, cls_labels.npy or the masks themselves.
+        train: list of the training images whose masks judge the cues.
+        extra: list of training images without masks; those of train and val are left out; "" for none.
+        val: list of the held-out images.
+        masks: folder of the masks of train and val.
+        download: fetch VOC 2012 and SBD into the root of "voc", unless they are there.
+        shapes_train: number of training images to draw.
+        shapes_val: number of held-out images to draw.
+        shapes_size: side of a drawn image, in pixels.
+        shapes_seed: seed of the drawing.
+        images: CSV to write, a row an image.
+        classes_table: CSV to write, a row a class.
+    """
+    from wsss.data import checks, voc
+
+    if dataset == "shapes":
+        from wsss.data import shapes
+
+        shapes.write(root, train=shapes_train, val=shapes_val, size=shapes_size, seed=shapes_seed)
+        own_classes = shapes.CLASSES
+    else:
+        own_classes = VOC_CLASSES
+        _fetch(root, download)
+    table = _classes(classes, own_classes)
+    rows, problems = voc.rows(root, classes=table, train=train, extra=extra, val=val, masks=masks, tags=tags)
+    problems += checks.check(rows, table)
+    refuse(list(dict.fromkeys(problems)), f"the data set in {root} cannot be used")
+    _write(images, rows, classes_table, table)
+
+
+def _fetch(root: Path, download: bool) -> None:
+    if download:
+        from wsss.data import download as source
+
+        source.download(root)
+
+
+def _classes(words: tuple[str, ...], own: tuple[str, ...]) -> Classes:
+    """The classes that the words name, or all of the data set's own, which have the mask values 1, 2, ..."""
+    if not words:
+        return Classes.of({name: value for value, name in enumerate(own, 1)})
+    names = ["background"]
+    values = [0]
+    for word in words:
+        name, _, value = word.partition("=")
+        if not value.isdecimal():
+            raise WsssError(f"classes: {word!r} is not of the form name=mask_value, such as cat=8")
+        names.append(name)
+        values.append(int(value))
+    return Classes(tuple(names), tuple(values))
+
+
+def _write(images: Path, rows: list[Row], classes_table: Path, classes: Classes) -> None:
+    manifest.write_classes(classes_table, classes)
+    manifest.write(images, rows)

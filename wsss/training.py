@@ -1,0 +1,168 @@
+"""One training loop, for every network: SGD, poly schedule, checkpoints from which a killed run goes on.
+
+A run is a function of its seed: which images form the batch of a step, how they are augmented and which units drop
+out are all drawn from (seed, step), so a run that was cut off and goes on equals one that was not.
+"""
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch.utils.data import DataLoader, Dataset
+
+from wsss import machine, provenance, store
+from wsss.errors import WsssError
+from wsss.networks import Network
+from wsss.progress import LOG, track
+from wsss.schedule import Record, Schedule
+
+
+class Items(Dataset):
+    """A function of (position, torch's seeded global generator), as a data set of (position, seed)."""
+
+    def __init__(self, item: Callable[[int], object], length: int) -> None:
+        self._item = item
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, drawn: tuple[int, int]) -> object:
+        position, seed = drawn
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self._item(position)
+
+
+def fit(
+    network: Network,
+    loss: Callable[[Network, list[torch.Tensor]], torch.Tensor],
+    items: Items,
+    *,
+    schedule: Schedule,
+    record: Record,
+    digest: str,
+    what: str,
+) -> None:
+    """Train a network in place.
+
+    Args:
+        network: what to train.
+        loss: a scalar for the network and a batch, as the default collation makes it of the items.
+        items: the training images.
+        schedule: how long and how fast.
+        record: where the run is recorded.
+        digest: of the run's code, options and inputs; a checkpoint with another one is not gone on from.
+        what: the word before the progress bar.
+
+    Raises:
+        WsssError: where the loss is no longer a finite number.
+    """
+    batch = min(schedule.batch, len(items))
+    steps = schedule.epochs * (len(items) // batch)
+    fabric = Fabric(accelerator="auto", devices=1, precision=schedule.precision)
+    fabric.launch()
+    network.train()
+    groups = network.parameter_groups(weight_decay=schedule.weight_decay)
+    optimizer = torch.optim.SGD(groups, lr=schedule.learning_rate, momentum=schedule.momentum)
+    start, curve = _resume(record.checkpoint, network, optimizer, digest)
+    model, optimizer = fabric.setup(network, optimizer)
+    batches = Batches(len(items), batch=batch, seed=schedule.seed, start=start, steps=steps)
+    loader = DataLoader(items, batch_sampler=batches, num_workers=0 if machine.device() == "cpu" else machine.cores())
+    loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+    for step, data in enumerate(track(loader, what, total=steps, unit="step", start=start), start):
+        rate = schedule.learning_rate * (1 - step / steps) ** schedule.power
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        torch.manual_seed(schedule.seed * 1_000_003 + step)
+        value = loss(model, data)
+        optimizer.zero_grad()
+        fabric.backward(value)
+        optimizer.step()
+        curve.append((step, rate, value.detach()))
+        if (step + 1) % record.checkpoint_steps == 0 or step + 1 == steps:
+            curve = _spoken(curve, what)
+            _write_curve(record.curve, curve)
+            _save(record.checkpoint, network, optimizer, digest, step + 1, curve)
+    record.checkpoint.unlink(missing_ok=True)
+    network.to("cpu").eval()
+
+
+class Batches:
+    """Batches of (position, seed), one for each step from `start`: a shuffle an epoch, its smaller rest dropped."""
+
+    def __init__(self, length: int, *, batch: int, seed: int, start: int, steps: int) -> None:
+        self.length, self.batch, self.seed, self.start, self.steps = length, batch, seed, start, steps
+
+    def __len__(self) -> int:
+        return self.steps - self.start
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        per_epoch = self.length // self.batch
+        order, shuffled = [], None
+        for step in range(self.start, self.steps):
+            epoch, place = divmod(step, per_epoch)
+            if epoch != shuffled:
+                generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+                order, shuffled = torch.randperm(self.length, generator=generator).tolist(), epoch
+            chosen = order[place * self.batch : (place + 1) * self.batch]
+            first = (self.seed * 1_000_003 + step) * self.batch
+            yield [(position, first + i) for i, position in enumerate(chosen)]
+
+
+def options(*groups: object) -> dict[str, object]:
+    """The fields of option groups as one table."""
+    return {name: value for group in groups for name, value in asdict(group).items()}
+
+
+def digest(stage: str, settings: dict[str, object], inputs: Sequence[Path]) -> str:
+    """Digest of all that decides a run: a checkpoint with another one is not gone on from."""
+    return provenance.of_run(stage, settings, {path.name: store.digest(path) for path in inputs})
+
+
+def _resume(path: Path, network: Network, optimizer: torch.optim.Optimizer, digest: str) -> tuple[int, list]:
+    """Take up a checkpoint where it belongs to this run; returns the next step and the curve so far."""
+    if not path.exists():
+        return 0, []
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        LOG.info("%s cannot be read (%s): training starts afresh", path, type(error).__name__)
+        return 0, []
+    if checkpoint["digest"] != digest:
+        LOG.info("%s is of a run with other options, inputs or code: training starts afresh", path)
+        return 0, []
+    network.load_state_dict(checkpoint["network"])
+    optimizer.load_state_dict(checkpoint["optimizer"])
+    LOG.info("training goes on from step %d of %s", checkpoint["step"], path)
+    return checkpoint["step"], checkpoint["curve"]
+
+
+def _save(path: Path, network: Network, optimizer, digest: str, step: int, curve: list) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    content = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save({**content, "digest": digest, "step": step, "curve": curve}, partial)
+    partial.replace(path)
+
+
+def _spoken(curve: Sequence[tuple], what: str) -> list[tuple[int, float, float]]:
+    """The curve as plain numbers (fetched from the device only now), its newest part told to the log."""
+    curve = [(step, rate, float(value)) for step, rate, value in curve]
+    step, _, value = curve[-1]
+    if not torch.isfinite(torch.tensor(value)):
+        raise WsssError(f"{what}: the loss is {value} at step {step}: lower the learning rate")
+    recent = [value for _, _, value in curve[-50:]]
+    LOG.info("%s: step %d, loss %.4f", what, step + 1, sum(recent) / len(recent))
+    return curve
+
+
+def _write_curve(path: Path, curve: Sequence[tuple[int, float, float]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["step", "learning_rate", "loss"])
+        writer.writerows(curve)
