@@ -1,9 +1,11 @@
 """Time of the sparse random walk beside that of the dense one, on the CPU, and how far apart their results are.
 
-    PYTHONPATH=. python benchmarks/random_walk.py --height 47 --width 63 --classes 3 --radius 5 --beta 8 --squarings 8
+    OMP_WAIT_POLICY=passive PYTHONPATH=. python benchmarks/random_walk.py
 
-The dense walk is the usual way: the pixels x pixels transition matrix is squared `squarings` times, which makes
-2^squarings steps, and applied to the scores. Its matrix is built outside the time taken, the sparse one inside it.
+`--help` lists the sizes that can be changed. The dense walk is the usual way: the pixels x pixels transition matrix is
+squared `squarings` times, which makes 2^squarings steps, and applied to the scores. Building its matrix is not in its
+time, building the sparse one is in the time of the sparse walks. OMP_WAIT_POLICY matters where other programs use the
+same cores: threads that spin while they wait for one another make many short products some ten times slower.
 """
 
 import time

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Integer, Shaped, UInt8
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from wsss.errors import WsssError
 from wsss.labels import BACKGROUND, VOID
 
 
@@ -20,7 +21,12 @@ def offsets(radius: int) -> list[tuple[int, int]]:
     """Displacements (dy, dx) to the pixels nearer than `radius`, one of each two that are opposite: 34 for radius 5.
 
     dy^2 + dx^2 < radius^2, sorted, from (0, 1) on: the order of PSA.
+
+    Raises:
+        WsssError: the radius is below 2, where there are no pairs.
     """
+    if radius < 2:
+        raise WsssError(f"the radius of the affinity pairs is {radius}: give 2 or more, nearer than 1 pixel is none")
     span = range(1 - radius, radius)
     return [(dy, dx) for dy in range(radius) for dx in span if (dy, dx) > (0, 0) and dy**2 + dx**2 < radius**2]
 

@@ -53,8 +53,7 @@ Every command also takes --threads N (at most the cores that are there) and --lo
 def main() -> None:
     """Run one command; bad input ends in one line and exit status 1, an unknown option in exit status 2."""
     arguments, rest = _job_options(sys.argv[1:])
-    if arguments.threads is not None:
-        machine.use_threads(arguments.threads)
+    machine.use_threads(arguments.threads)
     progress.set_up(arguments.log, "$ " + shlex.join(["wsss", *sys.argv[1:]]))
     try:
         tyro.extras.subcommand_cli_from_dict(
@@ -70,6 +69,6 @@ def main() -> None:
 def _job_options(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """--threads and --log, which every command takes, apart from the rest."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--threads", type=int, default=machine.cores())
     parser.add_argument("--log", type=Path)
     return parser.parse_known_args(words)

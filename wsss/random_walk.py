@@ -1,6 +1,6 @@
 """Random walk along affinities, which carries class scores to the pixels that look alike.
 
-Ahn & Kwak, CVPR 2018 (PSA, arXiv:1803.10464), section 3.3. Authors' code forms the dense pixels x pixels matrix and
+Ahn & Kwak, CVPR 2018 (PSA, arXiv:1803.10464). The authors' code forms the dense pixels x pixels matrix and
 squares it; here it stays sparse, and only its products with the scores are computed.
 """
 
@@ -68,7 +68,7 @@ def _csr(
 def transition_matrix(affinities: Float[Tensor, "pairs height width"], *, radius: int, beta: float) -> Tensor:
     """Probabilities of a step from each pixel (row) to each pixel (column), as a sparse CSR matrix; rows sum to 1.
 
-    Ahn & Kwak 2018, eq. in section 3.3, with W symmetric, W_ii = 1, and ^ taken entry by entry:
+    Ahn & Kwak 2018, with W symmetric, W_ii = 1, and ^ taken entry by entry:
 
         T = D^-1 W^beta,    D_ii = sum_j W_ij^beta
 
@@ -148,8 +148,8 @@ def walk(
     similar = _csr(values / (root * root.flatten().index_select(0, index.flatten()).reshape(index.shape)), valid, index)
     coefficients = chebyshev_of_power(steps)
     classes = len(scores)
-    # MKL's product with 4 columns takes less time than with 3, by a third
-    previous = F.pad(scores.flatten(1).T * root, (0, -classes % 4))
+    # on the CPU a product with 4 columns takes less time than one with 3, by a third
+    previous = F.pad(scores.flatten(1).T * root, (0, -classes % 4)).contiguous()
     result = coefficients[0] * previous
     if len(coefficients) > 1:
         current = similar @ previous

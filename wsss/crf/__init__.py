@@ -88,7 +88,7 @@ def _exact(unary: np.ndarray, image: np.ndarray, crf: Crf) -> np.ndarray:
 
 
 ENGINES = {"none": _softmax, "lattice": _lattice, "exact": _exact}
-"""Functions of (unary, image, crf), which may take for granted what `refine` has checked."""
+"""Functions of (unary, image, crf), which may take for granted what `refine` has checked, and contiguous arrays."""
 
 
 def _check(unary: np.ndarray, image: np.ndarray) -> None:
@@ -123,4 +123,4 @@ def refine(
     _check(unary, image)
     if len(unary) == 1:
         return np.ones_like(unary)
-    return ENGINES[crf.engine](unary, image, crf).astype(np.float32)
+    return ENGINES[crf.engine](np.ascontiguousarray(unary), np.ascontiguousarray(image), crf).astype(np.float32)

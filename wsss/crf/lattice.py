@@ -25,13 +25,13 @@ def marginals(
         ) from error
     classes, height, width = unary.shape
     field = densecrf.DenseCRF2D(width, height, classes)
-    field.setUnaryEnergy(np.ascontiguousarray(unary.reshape(classes, -1)))
+    field.setUnaryEnergy(unary.reshape(classes, -1))
     kernel = {"kernel": densecrf.DIAG_KERNEL, "normalization": densecrf.NORMALIZE_SYMMETRIC}
     field.addPairwiseGaussian(sxy=crf.smoothness_px, compat=crf.smoothness_weight, **kernel)
     field.addPairwiseBilateral(
         sxy=crf.appearance_px,
         srgb=crf.appearance_rgb,
-        rgbim=np.ascontiguousarray(image),
+        rgbim=image,
         compat=crf.appearance_weight,
         **kernel,
     )

@@ -25,7 +25,7 @@ MARK_COLOURS = {
 }
 """Figure and ground of each mark."""
 
-MARK_RADIUS = 0.33
+MARK_RADIUS = 0.42
 """Radius of a mark, in radii of its body."""
 
 
