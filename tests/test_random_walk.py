@@ -23,7 +23,7 @@ def scores_like(seed, *shape, dtype=torch.float64, device="cpu"):
 
 def test_pairs_are_ordered_as_those_of_affinity():
     for radius in range(2, 12):
-        assert random_walk._half_disc(radius) == affinity.offsets(radius)
+        assert False
 
 
 def test_transition_matrix_by_hand():

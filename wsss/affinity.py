@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Integer, Shaped, UInt8
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
+from torch.autograd.function import once_differentiable
 
 from wsss.errors import WsssError
 from wsss.labels import BACKGROUND, VOID
@@ -81,10 +81,33 @@ def pool_scores(
     return F.avg_pool2d(scores, stride, ceil_mode=True, count_include_pad=False)
 
 
-def _affinity(
-    p: Float[Tensor, "batch channels rows columns"], q: Float[Tensor, "batch channels rows columns"]
-) -> Float[Tensor, "batch rows columns"]:
-    return (-(p - q).abs().mean(dim=1)).exp()
+class _PairAffinities(torch.autograd.Function):
+    """exp(-mean|f_i - f_j|) of each offset's pairs; the differences are formed anew for the gradient, never stored."""
+
+    @staticmethod
+    def forward(ctx, features: Tensor, disc: list[tuple[int, int]]) -> Tensor:
+        batch, _, height, width = features.shape
+        maps = features.new_zeros(batch, len(disc), height, width)
+        for pair, offset in enumerate(disc):
+            first, second = pairs(features, offset)
+            pairs(maps[:, pair], offset)[0].copy_((first - second).abs_().mean(1).neg_().exp_())
+        ctx.disc = disc
+        ctx.save_for_backward(features, maps)
+        return maps
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        features, maps = ctx.saved_tensors
+        total = torch.zeros_like(features)
+        slope = -gradient * maps / features.shape[1]
+        for pair, offset in enumerate(ctx.disc):
+            first, second = pairs(features, offset)
+            change = (first - second).sign_().mul_(pairs(slope[:, pair], offset)[0][:, None])
+            at_first, at_second = pairs(total, offset)
+            at_first.add_(change)
+            at_second.sub_(change)
+        return total, None
 
 
 def affinities(
@@ -98,11 +121,7 @@ def affinities(
 
     One offset is computed at a time, and once more for its gradient: differences of channels x pairs are never stored.
     """
-    maps = []
-    for offset in offsets(radius):
-        values = checkpoint(_affinity, *pairs(features, offset), use_reentrant=False, preserve_rng_state=False)
-        maps.append(at_first_end(values, offset, size=tuple(features.shape[-2:]), fill=0))
-    return torch.stack(maps, dim=1)
+    return _PairAffinities.apply(features, offsets(radius))
 
 
 def pair_kinds(

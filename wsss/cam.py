@@ -40,5 +40,3 @@ def multi_scale(
         maps = torch.nn.functional.interpolate(maps, grid, mode="bilinear", align_corners=False)
         total = total.to(maps) + maps[0] + maps[1].flip(-1)
     return total / (2 * len(scales))
-
-

@@ -54,7 +54,9 @@ def write(path: Path, groups: dict[str, list[tuple[str, dict[str, np.ndarray]]]]
     columns = max(len(panels) for rows in groups.values() for _, panels in rows)
     heights = [max(1, len(rows)) for rows in groups.values()]
     figure = pyplot.figure(figsize=(2.1 * columns + 0.4, 2.1 * sum(heights) + 1.6), layout="constrained")
-    for part, (title, rows) in zip(figure.subfigures(len(groups), 1, height_ratios=heights, squeeze=False)[:, 0], groups.items(), strict=True):
+    for part, (title, rows) in zip(
+        figure.subfigures(len(groups), 1, height_ratios=heights, squeeze=False)[:, 0], groups.items(), strict=True
+    ):
         part.suptitle(title, fontsize=11, fontweight="bold", x=0.02, ha="left")
         grid = part.subplots(max(1, len(rows)), columns, squeeze=False)
         for axes in grid.flat:

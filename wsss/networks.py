@@ -11,9 +11,6 @@ from wsss import backbones
 from wsss.errors import WsssError
 from wsss.labels import Classes
 
-NEW_LAYERS_FACTOR = 10
-"""Learning rate of layers that start from random weights, over that of the backbone (PSA, SEC, DeepLab)."""
-
 
 class Network(nn.Module):
     """A backbone and a head.
@@ -37,10 +34,10 @@ class Network(nn.Module):
                     module.eval().requires_grad_(False)
         return self
 
-    def parameter_groups(self, *, weight_decay: float) -> list[dict]:
+    def parameter_groups(self, *, new_layers_factor: float, weight_decay: float) -> list[dict]:
         """Four groups: weights and biases, of the backbone and of the head; biases learn twice as fast, undecayed."""
         groups = []
-        for module, factor in ((self.backbone, 1), (self.new_layers(), NEW_LAYERS_FACTOR)):
+        for module, factor in ((self.backbone, 1), (self.new_layers(), new_layers_factor)):
             weights = [p for p in module.parameters() if p.requires_grad and p.ndim > 1]
             biases = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]
             groups.append({"params": weights, "factor": factor, "weight_decay": weight_decay})
@@ -196,13 +193,17 @@ def load(path: Path, kind: str) -> tuple[Network, dict]:
     """
     content = read_file(path)
     if content.get("kind") != kind:
-        raise WsssError(f"{path} holds a network of kind {content.get('kind')!r}, expected {kind!r}: is it the right file?")
+        raise WsssError(
+            f"{path} holds a network of kind {content.get('kind')!r}, expected {kind!r}: is it the right file?"
+        )
     network = BUILDERS[kind](**content["shape"], weights="none")
     try:
         network.backbone.load_state_dict(content["backbone_state"])
         network.load_state_dict({**content["head_state"], **_prefixed(content["backbone_state"])})
     except RuntimeError as error:
-        raise WsssError(f"{path} does not fit the network {content['backbone']} that it names: train it again") from error
+        raise WsssError(
+            f"{path} does not fit the network {content['backbone']} that it names: train it again"
+        ) from error
     network.backbone.set_normalisation(mean=tuple(content["mean"]), std=tuple(content["std"]))
     return network.eval(), content
 
@@ -219,7 +220,9 @@ def read_file(path: Path) -> dict:
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: run the stage that trains it first") from error
     except Exception as error:  # torch raises many kinds for damaged files
-        raise WsssError(f"{path} is no file of a network ({type(error).__name__}): remove it and train again") from error
+        raise WsssError(
+            f"{path} is no file of a network ({type(error).__name__}): remove it and train again"
+        ) from error
     if not isinstance(content, dict) or "kind" not in content:
         raise WsssError(f"{path} is no network of wsss: weights alone are given by the option `weights`")
     return content

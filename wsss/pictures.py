@@ -36,5 +36,7 @@ def _opened(path: Path) -> Image.Image:
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise WsssError(f"{path} cannot be read as a picture ({error}): replace it or take it out of the list") from error
+        raise WsssError(
+            f"{path} cannot be read as a picture ({error}): replace it or take it out of the list"
+        ) from error
     return picture

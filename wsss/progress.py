@@ -43,7 +43,13 @@ def track(items: Iterable[Item], what: str, *, total: int, unit: str = "image", 
     """
     began = spoke = time.monotonic()
     bar = tqdm(
-        total=total, initial=start, desc=what, unit=unit, disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False
+        total=total,
+        initial=start,
+        desc=what,
+        unit=unit,
+        disable=not sys.stderr.isatty(),
+        dynamic_ncols=True,
+        leave=False,
     )
     with bar:
         for done, item in enumerate(items, start):

@@ -12,11 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-
-def _half_disc(radius: int) -> list[tuple[int, int]]:
-    # affinity.offsets again, because maths modules do not import one another; a test holds the two equal
-    span = range(1 - radius, radius)
-    return [(dy, dx) for dy in range(radius) for dx in span if (dy, dx) > (0, 0) and dy**2 + dx**2 < radius**2]
+from wsss.affinity import offsets
 
 
 def _neighbours(
@@ -27,7 +23,7 @@ def _neighbours(
     Neighbours are in the order of their index, the pixel itself in the middle.
     """
     pairs, height, width = affinities.shape
-    half = _half_disc(radius)
+    half = offsets(radius)
     if pairs != len(half):
         raise ValueError(f"affinities of {pairs} pairs a pixel: radius {radius} has {len(half)}")
     margin = radius - 1

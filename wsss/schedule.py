@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -11,9 +12,11 @@ class Schedule:
     Args:
         epochs: passes over the images.
         batch: images a step; an epoch's last, smaller batch is dropped.
-        learning_rate: of the backbone; new layers learn 10 times as fast. It falls to 0 as (1 - t/T)^power.
+        optimizer: sgd, as the papers have it, or adamw, which learns a network from random weights faster.
+        learning_rate: of the backbone. It falls to 0 as (1 - t/T)^power.
+        new_layers_factor: learning rate of the head over the backbone's; 10 in the papers, 1 where both are new.
         power: exponent of that schedule.
-        momentum: of SGD. (PSA's published code passes its weight decay in the place of the momentum, so that its
+        momentum: of SGD; AdamW's first beta. (PSA's published code passes its weight decay in the place of the momentum, so that its
             learning rate 0.1 belongs to a momentum near 0; a tenth of it belongs to 0.9.)
         weight_decay: L2 penalty of the weights, not of the biases.
         precision: of Lightning Fabric: 32-true, bf16-mixed or 16-mixed.
@@ -22,7 +25,9 @@ class Schedule:
 
     epochs: int
     batch: int
+    optimizer: Literal["sgd", "adamw"]
     learning_rate: float
+    new_layers_factor: float
     power: float
     momentum: float
     weight_decay: float

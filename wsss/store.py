@@ -12,7 +12,7 @@ import hashlib
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import h5py
@@ -157,17 +157,18 @@ class Shared:
         with read(path, kind) as reader:
             self.attributes, self.classes = reader.attributes, reader.classes
         self._path, self._kind = path, kind
-        self._reader: Reader | None = None
+        self._opened: tuple[AbstractContextManager, Reader] | None = None
         self._process = 0
 
     def __getitem__(self, image_id: str) -> dict[str, np.ndarray]:
         if self._process != os.getpid():
-            self._reader = read(self._path, self._kind).__enter__()  # open until the process ends
+            context = read(self._path, self._kind)
+            self._opened = (context, context.__enter__())  # until the process ends
             self._process = os.getpid()
-        return self._reader[image_id]
+        return self._opened[1][image_id]
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_reader": None, "_process": 0}
+        return {**self.__dict__, "_opened": None, "_process": 0}
 
 
 def gather(shards: list[Path], path: Path) -> None:

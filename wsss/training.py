@@ -1,4 +1,4 @@
-"""One training loop, for every network: SGD, poly schedule, checkpoints from which a killed run goes on.
+"""One training loop, for every network: poly schedule, checkpoints from which a killed run goes on.
 
 A run is a function of its seed: which images form the batch of a step, how they are augmented and which units drop
 out are all drawn from (seed, step), so a run that was cut off and goes on equals one that was not.
@@ -66,8 +66,7 @@ def fit(
     fabric = Fabric(accelerator="auto", devices=1, precision=schedule.precision)
     fabric.launch()
     network.train().to(memory_format=torch.channels_last)  # two to three times as fast on CPUs, and good on GPUs
-    groups = network.parameter_groups(weight_decay=schedule.weight_decay)
-    optimizer = torch.optim.SGD(groups, lr=schedule.learning_rate, momentum=schedule.momentum)
+    optimizer = optimizer_of(network, schedule)
     start, curve = _resume(record.checkpoint, network, optimizer, digest)
     model, optimizer = fabric.setup(network, optimizer)
     batches = Batches(len(items), batch=batch, seed=schedule.seed, start=start, steps=steps)
@@ -111,6 +110,14 @@ class Batches:
             chosen = order[place * self.batch : (place + 1) * self.batch]
             first = (self.seed * 1_000_003 + step) * self.batch
             yield [(position, first + i) for i, position in enumerate(chosen)]
+
+
+def optimizer_of(network: Network, schedule: Schedule) -> torch.optim.Optimizer:
+    """SGD or AdamW over the network's parameter groups; `fit` sets each group's rate at each step."""
+    groups = network.parameter_groups(new_layers_factor=schedule.new_layers_factor, weight_decay=schedule.weight_decay)
+    if schedule.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(schedule.momentum, 0.999))
+    return torch.optim.SGD(groups, lr=schedule.learning_rate, momentum=schedule.momentum)
 
 
 def options(*groups: object) -> dict[str, object]:

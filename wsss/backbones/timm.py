@@ -49,6 +49,19 @@ class Timm(Backbone):
         first, second, third = self.network(self.normalise(images))[-3:]
         return first, second, third
 
+    @property
+    def early(self) -> list[nn.Module]:
+        """All layers up to the last at stride 4, as VGG-16's conv1 and conv2 are: most of the cost of training."""
+        info = self.network.feature_info
+        names = [name for name, stride in zip(info.module_name(), info.reduction(), strict=True) if stride <= 4]
+        modules = dict(self.network.named_modules())
+        last = {name.replace(".", "_"): name for name in modules}.get(names[-1].replace(".", "_")) if names else None
+        if last is None:
+            return []
+        order = list(modules)  # the order in which they were made, which is that of the forward pass
+        until = max(place for place, name in enumerate(order) if name == last or name.startswith(f"{last}."))
+        return [modules[name] for name in order[: until + 1] if not list(modules[name].children())]
+
 
 def build(name: str, *, stride: int, weights: str) -> Timm:
     """Network `name` of timm, with weights 'none', 'imagenet' (timm's default), 'offline', a tag, or a local file."""

@@ -25,7 +25,7 @@ MARK_COLOURS = {
 }
 """Figure and ground of each mark."""
 
-MARK_RADIUS = 0.42
+MARK_RADIUS = 0.3
 """Radius of a mark, in radii of its body."""
 
 
@@ -75,16 +75,18 @@ def _draw_object(
 ) -> int:
     """Draw an object over what is there; returns the area of its mark."""
     size = mask.shape[0]
-    radius = size * generator.uniform(0.15, 0.25)
+    radius = size * generator.uniform(0.18, 0.3)
     centre = generator.uniform(0.8 * radius, size - 0.8 * radius, 2)
     body = _outline(generator, size, centre, radius)
-    red, green, blue = colorsys.hsv_to_rgb(generator.uniform(), generator.uniform(0.3, 0.9), generator.uniform(0.4, 0.95))
+    red, green, blue = colorsys.hsv_to_rgb(
+        generator.uniform(), generator.uniform(0.3, 0.9), generator.uniform(0.4, 0.95)
+    )
     tone = np.array([red, green, blue])
     canvas[body] = _texture(generator, size, (tone * 0.92, np.minimum(tone * 1.08, 1)), contrast=1.0)[body]
 
     value = int(generator.integers(1, len(CLASSES) + 1))
     angle = generator.uniform(0, 2 * np.pi)
-    place = centre + radius * generator.uniform(0, 0.45) * np.array([np.sin(angle), np.cos(angle)])
+    place = centre + radius * generator.uniform(0, 0.5) * np.array([np.sin(angle), np.cos(angle)])
     mark, figure = _mark(generator, CLASSES[value - 1], size, place, MARK_RADIUS * radius)
     mark &= body
     colour, ground = MARK_COLOURS[CLASSES[value - 1]]

@@ -41,5 +41,8 @@ def cams(
             present = torch.tensor([about["classes"].index(name) for name in row.tags])
             maps = cam.multi_scale(activations, image, scales=scales, grid=grid)[present - 1]
             target.add(
-                row.id, tuple(size), cam=cam.normalised(maps).half().cpu().numpy(), classes=present.numpy().astype(np.uint8)
+                row.id,
+                tuple(size),
+                cam=cam.normalised(maps).half().cpu().numpy(),
+                classes=present.numpy().astype(np.uint8),
             )

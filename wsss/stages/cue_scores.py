@@ -31,7 +31,10 @@ def cue_scores(
                 walked = {f"pseudo_masks {name}": mask for name, mask in masks[row.id].items()}
                 counts.add(row, {**{f"cam {value}": label for value, label in labels.items()}, **walked})
             scores = counts.table()
-        best = max((float(name.split()[1]) for name in scores if name.startswith("cam ")), key=lambda v: scores[f"cam {v}"]["miou"])
+        best = max(
+            (float(name.split()[1]) for name in scores if name.startswith("cam ")),
+            key=lambda v: scores[f"cam {v}"]["miou"],
+        )
         content["cam"] = {"background": background, **scores[f"cam {background}"]}
         content["cam_oracle"] = {"background": best, "chosen by": "the true masks", **scores[f"cam {best}"]}
         content["pseudo_masks"] = {

@@ -61,9 +61,7 @@ def pseudo_masks(
     with (
         torch.inference_mode(),
         store.read(cams, "cams") as source,
-        store.create(
-            pseudo_masks, "pseudo_masks", classes=source.classes, settings=settings, inputs=inputs
-        ) as target,
+        store.create(pseudo_masks, "pseudo_masks", classes=source.classes, settings=settings, inputs=inputs) as target,
     ):
         masks = mapped(partial(label_maps, parameters=crf), walked(source))
         for image, maps in track(masks, "pseudo_masks", total=len(rows)):
