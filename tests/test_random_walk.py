@@ -21,11 +21,6 @@ def scores_like(seed, *shape, dtype=torch.float64, device="cpu"):
     return torch.rand(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed)).to(device)
 
 
-def test_pairs_are_ordered_as_those_of_affinity():
-    for radius in range(2, 12):
-        assert False
-
-
 def test_transition_matrix_by_hand():
     # three pixels in a row, radius 2: neighbours only; affinities 1/2 and 1/4, squared 1/4 and 1/16
     row = torch.zeros(4, 1, 3)

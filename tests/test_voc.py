@@ -73,7 +73,7 @@ def test_rows(tmp_path):
 
 
 def test_without_extra_and_without_mask_folder(tmp_path):
-    rows, problems = read(layout(tmp_path), extra="", masks="nowhere")
+    rows, problems = read(layout(tmp_path), extra="", masks="")
     assert problems == []
     assert [row.mask for row in rows] == [None] * 3
 
@@ -233,3 +233,9 @@ def test_missing_folders_and_tag_file(tmp_path):
     (tmp_path / "SegmentationClass").rename(tmp_path / "Other")
     with pytest.raises(WsssError, match="neither .*SegmentationClass nor .*SegmentationClassAug exists"):
         read(tmp_path, tags="masks")
+
+
+def test_a_mask_folder_that_is_not_there_is_told(tmp_path):
+    layout(tmp_path)
+    with pytest.raises(WsssError, match="nowhere is no folder"):
+        read(tmp_path, masks="nowhere")

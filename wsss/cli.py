@@ -45,7 +45,7 @@ FOR_PEOPLE: dict[str, Callable[..., None]] = {"inspect": inspect, "summary": sum
 
 ABOUT = """Weakly supervised semantic segmentation, a command a stage.
 
-Stages take explicit files and numbers; `snakemake` fills them in from config.yaml, and each log begins with the command.
+Stages take explicit files and numbers. `snakemake` fills them in from config.yaml; a log begins with its command.
 Every command also takes --threads N (at most the cores that are there) and --log FILE (plain lines, the command first).
 """
 

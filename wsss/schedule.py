@@ -16,8 +16,8 @@ class Schedule:
         learning_rate: of the backbone. It falls to 0 as (1 - t/T)^power.
         new_layers_factor: learning rate of the head over the backbone's; 10 in the papers, 1 where both are new.
         power: exponent of that schedule.
-        momentum: of SGD; AdamW's first beta. (PSA's published code passes its weight decay in the place of the momentum, so that its
-            learning rate 0.1 belongs to a momentum near 0; a tenth of it belongs to 0.9.)
+        momentum: of SGD; AdamW's first beta. (PSA's published code passes its weight decay in the place of the
+            momentum, so that its learning rate 0.1 belongs to a momentum near 0; a tenth of it belongs to 0.9.)
         weight_decay: L2 penalty of the weights, not of the biases.
         precision: of Lightning Fabric: 32-true, bf16-mixed or 16-mixed.
         seed: of everything that is drawn.

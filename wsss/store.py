@@ -1,7 +1,8 @@
 """HDF5 stores: one file a stage, one group an image, whole or absent.
 
-A store says what it is in its attributes: kind, schema, the classes and their values in masks, every setting of the stage that wrote it
-(`setting.NAME`), the digest of each input (`input.NAME`), the digest of its own content, and `complete`.
+A store says what it is in its attributes: kind, schema, the classes and their values in masks, every setting of the
+stage that wrote it (`setting.NAME`), the digest of each input (`input.NAME`), the digest of its own content, and
+`complete`.
 Each image's group holds a few small arrays (see KINDS) and the attribute `size`, the image's (height, width).
 
 Stages that go over images write one shard for each part of the manifest; `gather` joins shards by external links,
@@ -133,7 +134,7 @@ class Reader:
             return self._file[image_id]
         except (KeyError, OSError) as error:
             raise WsssError(
-                f"{self.path} holds no {image_id!r}: was it made from another manifest, or was a shard beside it removed?"
+                f"{self.path} holds no {image_id!r}: was it made from another manifest, or a shard of it removed?"
             ) from error
 
 

@@ -71,7 +71,7 @@ def _resized(picture: Image.Image, target: Image.Image, bounds: tuple[int, int])
 def _padded_to_cells(
     image: torch.Tensor, cells: tuple[int, int], cell_px: int, fill: tuple[float, float, float]
 ) -> torch.Tensor:
-    """The image with its right and bottom filled up to whole cells, so that mirroring keeps cells and image together."""
+    """The image, its right and bottom filled up to whole cells: mirrored, cells and image then stay together."""
     if cell_px == 1:
         return image
     whole = torch.tensor(fill)[:, None, None].repeat(1, cells[1] * cell_px, cells[0] * cell_px)

@@ -60,13 +60,14 @@ rule affinity_net:
         gpu=1,
         mem_mb=16000,
         runtime=720,
+        checkpoint_steps=config["checkpoint_steps"],
     params:
         options=flags("affinity_net"),
         code=code("affinity_net"),
     shell:
         "wsss affinity_net --images {input.images:q} --affinity_labels {input.affinity_labels:q}"
         " --affinity_net {output.affinity_net:q} --threads {threads} --log {log:q}"
-        " --checkpoint results/checkpoints/affinity_net.pt --checkpoint_steps {config[checkpoint_steps]}"
+        " --checkpoint results/checkpoints/affinity_net.pt --checkpoint_steps {resources.checkpoint_steps}"
         " --curve results/curves/affinity_net.csv {params.options}"
 
 

@@ -37,13 +37,14 @@ rule classifier:
         gpu=1,
         mem_mb=16000,
         runtime=720,
+        checkpoint_steps=config["checkpoint_steps"],
     params:
         options=flags("classifier"),
         code=code("classifier"),
     shell:
         "wsss classifier --images {input.images:q} --classes_table {input.classes:q}"
         " --classifier {output.classifier:q} --threads {threads} --log {log:q}"
-        " --checkpoint results/checkpoints/classifier.pt --checkpoint_steps {config[checkpoint_steps]}"
+        " --checkpoint results/checkpoints/classifier.pt --checkpoint_steps {resources.checkpoint_steps}"
         " --curve results/curves/classifier.csv {params.options}"
 
 

@@ -40,4 +40,3 @@ def listing():
     if config["images"]["dataset"] == "shapes":
         return "generated"
     return provenance.listing(Path(config["images"]["root"]))
-

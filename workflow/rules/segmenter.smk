@@ -14,13 +14,14 @@ rule psa_segmenter:
         gpu=1,
         mem_mb=16000,
         runtime=1440,
+        checkpoint_steps=config["checkpoint_steps"],
     params:
         options=flags("psa_segmenter"),
         code=code("psa_segmenter"),
     shell:
         "wsss psa_segmenter --images {input.images:q} --pseudo_masks {input.pseudo_masks:q}"
         " --psa_segmenter {output.segmenter:q} --threads {threads} --log {log:q}"
-        " --checkpoint results/checkpoints/psa_segmenter.pt --checkpoint_steps {config[checkpoint_steps]}"
+        " --checkpoint results/checkpoints/psa_segmenter.pt --checkpoint_steps {resources.checkpoint_steps}"
         " --curve results/curves/psa_segmenter.csv {params.options}"
 
 

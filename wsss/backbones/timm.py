@@ -60,7 +60,7 @@ class Timm(Backbone):
             return []
         order = list(modules)  # the order in which they were made, which is that of the forward pass
         until = max(place for place, name in enumerate(order) if name == last or name.startswith(f"{last}."))
-        return [modules[name] for name in order[: until + 1] if not list(modules[name].children())]
+        return [modules[name] for name in order[: until + 1] if list(modules[name].parameters(recurse=False))]
 
 
 def build(name: str, *, stride: int, weights: str) -> Timm:

@@ -1,23 +1,18 @@
 """Looks at every image and mask before anything is trained on them, and says all that is wrong at once."""
 
-import multiprocessing
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from wsss import machine, pictures
+from wsss import pictures
 from wsss.errors import WsssError
 from wsss.labels import VOID
 from wsss.manifest import Classes, Row
+from wsss.parallel import mapped
 from wsss.progress import track
 
 NEEDED_SPLITS = ("train", "val")
-FEW = 200
-"""Up to so many images, starting processes takes longer than it saves."""
 
 
 def check(rows: list[Row], classes: Classes) -> list[str]:
@@ -30,9 +25,8 @@ def check(rows: list[Row], classes: Classes) -> list[str]:
         for split in NEEDED_SPLITS
         if not any(row.split == split for row in rows)
     ]
-    with _mapped(partial(_picture_problems, classes=classes), rows) as results:
-        for found in track(results, "checks", total=len(rows)):
-            problems += found
+    for found in track(mapped(partial(_picture_problems, classes=classes), rows), "checks", total=len(rows)):
+        problems += found
     return problems
 
 
@@ -76,14 +70,3 @@ def _mask_problem(row: Row, image: np.ndarray | None, mask: np.ndarray, classes:
         sizes = ["{} x {}".format(*picture.shape[:2]) for picture in (mask, image)]
         return f"{row.mask}: the mask has {sizes[0]} pixels (height x width), its image {row.image} {sizes[1]}"
     return unknown_values(row.mask, mask, classes)
-
-
-@contextmanager
-def _mapped(function: partial, rows: list[Row]) -> Iterator[Iterator[list[str]]]:
-    """The results of the rows, in their order; by all cores where that pays."""
-    workers = machine.cores()
-    if workers == 1 or len(rows) <= FEW:
-        yield map(function, rows)
-        return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("forkserver")) as pool:
-        yield pool.map(function, rows, chunksize=16)

@@ -37,7 +37,7 @@ def rows(
         root: the folder that holds JPEGImages.
         classes: the classes; a tag outside them is a problem.
         train, extra, val: names of lists; images of train and val are left out of extra, which "" does without.
-        masks: folder of the masks of train and val; where it does not exist, no row has a mask.
+        masks: folder of the masks of train and val; "" for none.
         tags: where the tags are read.
 
     Raises:
@@ -48,7 +48,9 @@ def rows(
     splits, problems = _splits(root, train=train, extra=extra, val=val)
     source, reader = TAG_SOURCES[tags]
     read = reader(root, classes)
-    mask_folder = root / masks if (root / masks).is_dir() else None
+    if masks and not (root / masks).is_dir():
+        raise WsssError(f"{root / masks} is no folder: name the one of the masks, or '' where there are none")
+    mask_folder = root / masks if masks else None
     result = []
     for image_id, split in track(splits.items(), "tags", total=len(splits)):
         names, problem = _tags(read, image_id, classes)

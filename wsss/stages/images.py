@@ -37,7 +37,7 @@ def images(
         train: list of the training images whose masks judge the cues.
         extra: list of training images without masks; those of train and val are left out; "" for none.
         val: list of the held-out images.
-        masks: folder of the masks of train and val.
+        masks: folder of the masks of train and val; "" for none.
         download: fetch VOC 2012 and SBD into the root of "voc", unless they are there.
         shapes_train: number of training images to draw.
         shapes_val: number of held-out images to draw.

@@ -1,0 +1,29 @@
+# make demo: install, run PSA on the built-in data set, show its table.  make test: install, run all tests.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint
+
+demo: .venv/installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores 8 results/psa_val_miou.txt results/cue_scores.json results/psa_examples.png
+	@echo
+	@$(BIN)/wsss summary
+	@echo
+	@echo "Next: results/psa_examples.png shows each step in pictures, results/psa_val_miou.txt the scores of each class,"
+	@echo "      config.yaml holds every number (change one, run make demo again), and"
+	@echo "      .venv/bin/wsss inspect results/cams.h5 looks into a store."
+
+test: .venv/installed
+	$(BIN)/python -m pytest -q
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip install --python $(BIN)/python --editable '.[weights,dev]'
+	@touch $@

@@ -1,0 +1,140 @@
+"""The real Snakefile on tiny shapes: it runs, and each change reruns what depends on it, and nothing else."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wsss import store
+
+ROOT = Path(__file__).parent.parent
+AFTER_MASKS = {"masks", "masks_gathered", "miou", "psa_examples"}
+AFTER_SEGMENTER = AFTER_MASKS | {"psa_segmenter", "scores", "scores_gathered"}
+AFTER_WALK = AFTER_SEGMENTER | {"pseudo_masks", "pseudo_masks_gathered", "cue_scores"}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project, whose pipeline has been run once."""
+    copy = tmp_path_factory.mktemp("pipeline") / "project"
+    copy.mkdir()
+    for name in ("Snakefile", "config.yaml", "workflow", "profiles", "wsss"):
+        source = ROOT / name
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(source, copy / name, ignore=ignored) if source.is_dir() else shutil.copy(source, copy / name)
+    shutil.copy(ROOT / "tests/tiny.yaml", copy / "tiny.yaml")
+    run = snakemake(copy)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return copy
+
+
+def snakemake(project, *words, overlays=()):
+    """Run the copy's workflow with the copy's package."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *words]
+    command += ["--configfile", "tiny.yaml", *overlays, "--"]
+    environment = {**os.environ, "PYTHONPATH": str(project), "PYTHONWARNINGS": "ignore"}
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+
+
+def would_run(project, *, overlay=None):
+    """Names of the rules that a dry run lists."""
+    overlays = []
+    if overlay:
+        (project / "overlay.yaml").write_text(overlay)
+        overlays = ["overlay.yaml"]
+    dry = snakemake(project, "--dry-run", overlays=overlays)
+    assert dry.returncode == 0, dry.stdout + dry.stderr
+    return {name for name in re.findall(r"^(?:localrule|rule) (\w+):", dry.stdout + dry.stderr, re.M)} - {"all"}
+
+
+@pytest.fixture
+def edited(project):
+    """A function that edits a file of the copy's package; undone after the test."""
+    kept = {}
+
+    def edit(name, old, new):
+        path = project / "wsss" / name
+        kept[path] = text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    yield edit
+    for path, text in kept.items():
+        path.write_text(text)
+
+
+def test_scores_and_pictures_are_there(project):
+    results = project / "results"
+    scores = json.loads((results / "psa_val_miou.json").read_text())
+    assert (results / "psa_val_miou.txt").read_text().startswith(f"mIoU  {100 * scores['miou']:.2f}\n")
+    assert set(scores["masks"]) == {"plain", "refined"} and scores["evaluated"]["images"] == 4
+    cues = json.loads((results / "cue_scores.json").read_text())
+    assert set(cues) >= {"cam", "cam_oracle", "pseudo_masks"} and cues["images"] == 12
+    assert (results / "psa_examples.png").stat().st_size > 10_000
+
+
+def test_each_stage_leaves_a_log_that_begins_with_its_command_and_a_benchmark(project):
+    logs = sorted(path.relative_to(project / "results/logs") for path in (project / "results/logs").rglob("*.log"))
+    assert len(logs) == 17
+    for log in logs:
+        assert "$ wsss " in (project / "results/logs" / log).read_text().splitlines()[0]
+        assert (project / "results/benchmarks" / log.with_suffix(".tsv")).exists()
+
+
+def test_nothing_to_do_after_a_run(project):
+    assert would_run(project) == set()
+
+
+def test_a_number_of_the_masks_reruns_masks_and_what_follows(project):
+    assert would_run(project, overlay="masks: {crf.steps: 3}") == AFTER_MASKS
+
+
+def test_a_number_of_the_affinities_reruns_no_cams(project):
+    changed = would_run(project, overlay="affinity_net: {radius: 4}")
+    assert changed == AFTER_WALK | {"affinity_net"}
+
+
+def test_how_often_checkpoints_are_kept_reruns_nothing(project):
+    assert would_run(project, overlay="checkpoint_steps: 7") == set()
+
+
+def test_an_edit_of_the_walk_reruns_pseudo_masks_and_what_follows(project, edited):
+    edited("random_walk.py", "def walk(", "MORE = 1\n\n\ndef walk(")
+    assert would_run(project) == AFTER_WALK
+
+
+def test_an_edited_comment_reruns_nothing(project, edited):
+    edited("random_walk.py", "def walk(", "# said otherwise\ndef walk(")
+    assert would_run(project) == set()
+
+
+def test_an_unknown_key_ends_in_one_clear_line(project):
+    (project / "overlay.yaml").write_text("masks: {crf.stepz: 3}")
+    run = snakemake(project, "--dry-run", overlays=["overlay.yaml"])
+    assert run.returncode != 0 and "crf.stepz" in run.stdout + run.stderr and "Traceback" not in run.stderr
+
+
+def test_shards_change_no_bit(project):
+    words = "cams --images results/images.csv --classifier results/classifier.pt --threads 2"
+    words += " --scales 1.0 1.5 --gamma 1.0 --stride 4"
+    environment = {**os.environ, "PYTHONPATH": str(project)}
+    shards = []
+    for number in (1, 2):
+        shards.append(project / f"results/cams_again/{number}-of-2.h5")
+        command = [sys.executable, "-m", "wsss", *words.split(), "--shard", f"{number}-of-2", "--cams", shards[-1]]
+        subprocess.run(command, cwd=project, env=environment, check=True, capture_output=True)
+    store.gather(shards, project / "results/cams_again.h5")
+    with (
+        store.read(project / "results/cams.h5", "cams") as whole,
+        store.read(project / "results/cams_again.h5", "cams") as parts,
+    ):
+        assert list(whole) == list(parts) and len(whole) == 12
+        for image_id in whole:
+            for name, array in whole[image_id].items():
+                np.testing.assert_array_equal(array, parts[image_id][name], strict=True)
