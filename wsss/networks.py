@@ -198,8 +198,8 @@ def load(path: Path, kind: str) -> tuple[Network, dict]:
         )
     network = BUILDERS[kind](**content["shape"], weights="none")
     try:
-        network.backbone.load_state_dict(content["backbone_state"])
-        network.load_state_dict({**content["head_state"], **_prefixed(content["backbone_state"])})
+        backbone_state = {f"backbone.{name}": value for name, value in content["backbone_state"].items()}
+        network.load_state_dict({**content["head_state"], **backbone_state})
     except RuntimeError as error:
         raise WsssError(
             f"{path} does not fit the network {content['backbone']} that it names: train it again"
@@ -226,7 +226,3 @@ def read_file(path: Path) -> dict:
     if not isinstance(content, dict) or "kind" not in content:
         raise WsssError(f"{path} is no network of wsss: weights alone are given by the option `weights`")
     return content
-
-
-def _prefixed(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {f"backbone.{name}": value for name, value in state.items()}

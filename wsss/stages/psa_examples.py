@@ -47,7 +47,7 @@ def psa_examples(
                 "photograph": photograph,
                 "CAM": figures.heat(photograph, maps[row.id]["cam"].astype("float32").max(0)),
                 "affinity labels": figures.coloured(labels[row.id]["labels"], classes, maps.size(row.id)),
-                "pseudo mask": figures.coloured(_best(pseudo[row.id]), classes),
+                "pseudo mask": figures.coloured(pseudo[row.id].get("refined", pseudo[row.id]["plain"]), classes),
             }
             if row.mask:
                 panels["truth"] = figures.coloured(truth(row, classes), classes)
@@ -62,7 +62,3 @@ def psa_examples(
                 panels["truth"] = figures.coloured(truth(row, classes), classes)
             tested.append((" ".join(row.tags), panels))
     figures.write(picture, {"training images": trained, f"{split} images": tested}, classes)
-
-
-def _best(maps: dict) -> "np.ndarray":  # noqa: F821 (numpy is not imported for a type alone)
-    return maps.get("refined", maps["plain"])

@@ -1,0 +1,420 @@
+import csv
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from PIL import Image
+
+from wsss import manifest, networks, training
+from wsss.errors import WsssError
+from wsss.labels import Classes
+from wsss.schedule import Augment, Record, Schedule
+from wsss.stages.classifier import classifier
+
+SCHEDULE = dict(
+    epochs=3,
+    batch=3,
+    optimizer="sgd",
+    learning_rate=0.05,
+    new_layers_factor=2,
+    power=0.9,
+    momentum=0.9,
+    weight_decay=0.01,
+    precision="32-true",
+    seed=4,
+)
+LENGTH = 10
+STEPS = 9
+"""Three epochs of three batches of three; the tenth image is left out in each."""
+
+
+class CutOff(Exception):
+    """Stands for whatever ends a run before its time."""
+
+
+@pytest.fixture(autouse=True)
+def on_the_cpu(request, monkeypatch):
+    """Runs are bit-equal on CPUs; GPUs may add up in another order."""
+    if "gpu" not in request.keywords:
+        monkeypatch.setattr(training, "Fabric", lambda **options: Fabric(**(options | {"accelerator": "cpu"})))
+
+
+def item(position: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """An image of its own for each position, with noise from the seeded global generator in place of an augmentation."""
+    own = torch.Generator().manual_seed(position)
+    tags = (torch.rand(2, generator=own) < 0.5).float()
+    return torch.rand(3, 32, 32, generator=own) + 0.1 * torch.rand(3, 32, 32), tags
+
+
+def tag_loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
+    pictures, tags = batch
+    return torch.nn.functional.multilabel_soft_margin_loss(model(pictures), tags)
+
+
+def before(step: int, action: Callable[[], None]) -> Callable:
+    """The loss, which acts before the given call instead."""
+    calls = iter(range(1_000_000))
+
+    def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
+        if next(calls) == step:
+            action()
+        return tag_loss(model, batch)
+
+    return loss
+
+
+def cut_off() -> None:
+    raise CutOff
+
+
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def train(
+    folder: Path,
+    *,
+    loss: Callable = tag_loss,
+    checkpoint_steps: int = 2,
+    digest: str = "a",
+    length: int = LENGTH,
+    **changes,
+) -> tuple[dict[str, torch.Tensor], str]:
+    """The weights and the curve of a run that is recorded in the folder."""
+    schedule = Schedule(**(SCHEDULE | changes))
+    record = Record(folder / "run/checkpoint.pt", checkpoint_steps, folder / "curves/curve.csv")
+    torch.manual_seed(schedule.seed)
+    network = networks.classifier(backbone="timm/test_efficientnet", stride=8, weights="none", classes=3, frozen=False)
+    items = training.Items(item, length)
+    training.fit(network, loss, items, schedule=schedule, record=record, digest=digest, what="test")
+    assert not network.training
+    return network.state_dict(), record.curve.read_text()
+
+
+def cut_off_at(folder: Path, step: int, **options) -> Path:
+    """A run that ends before the given step; returns its checkpoint."""
+    with pytest.raises(CutOff):
+        train(folder, loss=before(step, cut_off), **options)
+    return folder / "run/checkpoint.pt"
+
+
+def rows(curve: str) -> list[dict[str, float]]:
+    return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(curve.splitlines())]
+
+
+def assert_equal(found: tuple[dict, str], expected: tuple[dict, str]) -> None:
+    assert found[1] == expected[1]
+    assert found[0].keys() == expected[0].keys()
+    for name, value in expected[0].items():
+        assert torch.equal(found[0][name], value), name
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Weights and curve of a run that nothing cuts off."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "Fabric", lambda **options: Fabric(**(options | {"accelerator": "cpu"})))
+        return train(tmp_path_factory.mktemp("undisturbed"))
+
+
+@pytest.fixture
+def log(caplog):
+    caplog.set_level(logging.INFO, logger="wsss")
+    return caplog
+
+
+def test_the_seed_decides(tmp_path, undisturbed):
+    assert_equal(train(tmp_path / "a"), undisturbed)
+    torch.rand(5)
+    other = train(tmp_path / "b", seed=5)
+    assert other[1] != undisturbed[1]
+
+
+@pytest.mark.parametrize("step", [1, 4, 5, 8])
+def test_a_run_that_was_cut_off_ends_as_if_it_had_not(tmp_path, undisturbed, log, step):
+    checkpoint = cut_off_at(tmp_path, step)
+    assert checkpoint.exists() == (step >= 2)
+    assert_equal(train(tmp_path), undisturbed)
+    assert not checkpoint.exists()
+    if step >= 2:
+        assert f"goes on from step {step // 2 * 2}" in log.text
+
+
+def test_cut_off_twice(tmp_path, undisturbed):
+    cut_off_at(tmp_path, 3)
+    cut_off_at(tmp_path, 4)  # at step 2 + 4
+    assert_equal(train(tmp_path), undisturbed)
+
+
+def test_adamw_goes_on_too(tmp_path):
+    options = dict(optimizer="adamw", learning_rate=0.001)
+    expected = train(tmp_path / "a", **options)
+    cut_off_at(tmp_path / "b", 5, **options)
+    assert_equal(train(tmp_path / "b", **options), expected)
+
+
+def test_a_killed_run_ends_as_if_it_had_not_been(tmp_path, undisturbed, log):
+    program = (
+        "import sys, pathlib, torch, test_training as t\n"
+        "torch.set_num_threads(int(sys.argv[2]))\n"
+        "t.training.Fabric = lambda **options: t.Fabric(**(options | {'accelerator': 'cpu'}))\n"
+        "t.train(pathlib.Path(sys.argv[1]), loss=t.before(5, t.kill))\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path), str(torch.get_num_threads())]
+    ended = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, timeout=120)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    partial = tmp_path / "run/checkpoint.partial"
+    partial.write_bytes(b"half a checkpoint, left by another kill")
+    assert_equal(train(tmp_path), undisturbed)
+    assert "goes on from step 4" in log.text
+
+
+def test_a_checkpoint_of_another_run_is_not_gone_on_from(tmp_path, undisturbed, log):
+    cut_off_at(tmp_path, 5, digest="of other options", learning_rate=0.5)
+    assert_equal(train(tmp_path), undisturbed)
+    assert "checkpoint.pt is of a run with other options, inputs or code: training starts afresh" in log.text
+
+
+@pytest.mark.parametrize("damage", [lambda whole: b"", lambda whole: b"no checkpoint", lambda whole: whole[:-2000]])
+def test_a_damaged_checkpoint_is_not_gone_on_from(tmp_path, undisturbed, log, damage):
+    checkpoint = cut_off_at(tmp_path, 5)
+    checkpoint.write_bytes(damage(checkpoint.read_bytes()))
+    assert_equal(train(tmp_path), undisturbed)
+    assert "checkpoint.pt cannot be read" in log.text
+    assert "training starts afresh" in log.text
+
+
+@pytest.mark.parametrize("content", [{"kind": "classifier"}, [1, 2]])
+def test_a_file_that_is_no_checkpoint_is_not_gone_on_from(tmp_path, undisturbed, log, content):
+    checkpoint = tmp_path / "run/checkpoint.pt"
+    checkpoint.parent.mkdir()
+    torch.save(content, checkpoint)
+    assert_equal(train(tmp_path), undisturbed)
+    assert "training starts afresh" in log.text
+
+
+@pytest.mark.parametrize("checkpoint_steps", [1, 4, 1000])
+def test_checkpoints_change_nothing(tmp_path, undisturbed, checkpoint_steps):
+    assert_equal(train(tmp_path, checkpoint_steps=checkpoint_steps), undisturbed)
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_the_digest_follows_options_and_inputs(tmp_path):
+    table = tmp_path / "images.csv"
+    table.write_text("a")
+    first = training.digest("classifier", {"epochs": 3}, [table])
+    assert training.digest("classifier", {"epochs": 3}, [table]) == first
+    assert training.digest("classifier", {"epochs": 4}, [table]) != first
+    assert training.digest("cams", {"epochs": 3}, [table]) != first
+    table.write_text("b")
+    assert training.digest("classifier", {"epochs": 3}, [table]) != first
+
+
+def test_poly_schedule_by_hand(tmp_path):
+    _, curve = train(tmp_path, length=8, batch=2, epochs=1, learning_rate=0.1, power=0.5)
+    found = rows(curve)
+    assert [row["step"] for row in found] == [0, 1, 2, 3]
+    np.testing.assert_allclose([row["learning_rate"] for row in found], 0.1 * np.sqrt([1, 0.75, 0.5, 0.25]))
+
+
+def test_the_curve_holds_the_losses(tmp_path):
+    told = []
+
+    def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
+        value = tag_loss(model, batch)
+        told.append(float(value))
+        return value
+
+    _, curve = train(tmp_path, loss=loss)
+    assert [row["loss"] for row in rows(curve)] == told
+    assert len(told) == STEPS
+
+
+def changes_of(folder: Path, **options) -> dict[str, torch.Tensor]:
+    """What one step without momentum changes."""
+    one = dict(length=3, epochs=1, momentum=0, weight_decay=0) | options
+    seen = {}
+
+    def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
+        seen.update({name.removeprefix("_forward_module."): p.detach().clone() for name, p in model.named_parameters()})
+        return tag_loss(model, batch)
+
+    weights, _ = train(folder, loss=loss, **one)
+    found = {name: weights[name] - seen[name.removeprefix("module.")] for name in weights if name in seen}
+    assert "head.weight" in found
+    return found
+
+
+def test_new_layers_learn_faster_by_their_factor(tmp_path):
+    slow = changes_of(tmp_path / "1", new_layers_factor=1)
+    fast = changes_of(tmp_path / "10", new_layers_factor=10)
+    assert slow["head.weight"].abs().max() > 0
+    for name, change in slow.items():
+        factor = 1 if name.startswith("backbone.") else 10
+        torch.testing.assert_close(fast[name], factor * change, rtol=1e-3, atol=1e-6)
+
+
+def test_the_learning_rate_scales_the_step(tmp_path):
+    slow, fast = changes_of(tmp_path / "1", learning_rate=0.01), changes_of(tmp_path / "3", learning_rate=0.03)
+    torch.testing.assert_close(fast["head.weight"], 3 * slow["head.weight"], rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW)])
+def test_optimizers(tmp_path, name, kind):
+    network = networks.classifier(backbone="timm/test_efficientnet", stride=8, weights="none", classes=3, frozen=False)
+    optimizer = training.optimizer_of(network, Schedule(**(SCHEDULE | {"optimizer": name, "momentum": 0.7})))
+    assert type(optimizer) is kind
+    group = optimizer.param_groups[0]
+    assert (group["betas"] if name == "adamw" else group["momentum"]) == ((0.7, 0.999) if name == "adamw" else 0.7)
+    assert {group["weight_decay"] for group in optimizer.param_groups} == {0.0, 0.01}
+
+
+@pytest.mark.parametrize(("name", "rate"), [("sgd", 0.05), ("adamw", 0.005)])
+def test_it_learns(tmp_path, name, rate):
+    _, curve = train(tmp_path, optimizer=name, learning_rate=rate, length=4, batch=4, epochs=25)
+    losses = [row["loss"] for row in rows(curve)]
+    assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
+
+
+def test_mixed_precision(tmp_path, undisturbed):
+    weights, curve = train(tmp_path, precision="bf16-mixed")
+    assert weights["head.weight"].dtype == torch.float32
+    exact = [row["loss"] for row in rows(undisturbed[1])]
+    found = [row["loss"] for row in rows(curve)]
+    assert found != exact
+    np.testing.assert_allclose(found, exact, rtol=0.1)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number(tmp_path, value):
+    def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
+        return tag_loss(model, batch) * value
+
+    with pytest.raises(WsssError, match=r"test: the loss is (nan|inf) at step 1: lower the learning rate"):
+        train(tmp_path, loss=loss)
+    assert not list(tmp_path.rglob("*.*"))
+
+
+def test_a_batch_larger_than_the_data_set(tmp_path):
+    sizes = []
+
+    def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
+        sizes.append(len(batch[0]))
+        return tag_loss(model, batch)
+
+    _, curve = train(tmp_path, loss=loss, length=4, batch=100)
+    assert sizes == [4, 4, 4]
+    assert len(rows(curve)) == 3
+
+
+@pytest.mark.parametrize(("length", "batch"), [(10, 3), (9, 3), (5, 5), (7, 1)])
+def test_each_epoch_is_a_shuffle(length, batch):
+    per_epoch = length // batch
+    steps = 4 * per_epoch
+    batches = training.Batches(length, batch=batch, seed=1, start=0, steps=steps)
+    drawn = list(batches)
+    assert len(batches) == len(drawn) == steps
+    assert all(len(one) == batch for one in drawn)
+    epochs = [
+        [position for one in drawn[place : place + per_epoch] for position, _ in one]
+        for place in range(0, steps, per_epoch)
+    ]
+    for epoch in epochs:
+        assert len(set(epoch)) == len(epoch) == per_epoch * batch
+        assert set(epoch) <= set(range(length))
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+    seeds = [seed for one in drawn for _, seed in one]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_every_image_is_drawn_in_the_end():
+    batches = training.Batches(10, batch=3, seed=0, start=0, steps=60)
+    assert {position for one in batches for position, _ in one} == set(range(10))
+
+
+@pytest.mark.parametrize("start", range(10))
+def test_batches_from_the_middle(start):
+    def drawn(start: int) -> list:
+        return list(training.Batches(10, batch=3, seed=2, start=start, steps=10))
+
+    assert drawn(start) == drawn(0)[start:]
+
+
+def test_other_seeds_draw_other_batches():
+    first, other = (list(training.Batches(10, batch=3, seed=seed, start=0, steps=3)) for seed in (0, 1))
+    assert first != other
+    assert {seed for one in first for _, seed in one}.isdisjoint(seed for one in other for _, seed in one)
+
+
+def test_items_leave_the_global_generator_alone():
+    items = training.Items(item, 3)
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    first, again, other = items[1, 7][0], items[1, 7][0], items[1, 8][0]
+    assert torch.equal(torch.rand(1), expected)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert len(items) == 3
+
+
+def run_classifier(folder: Path, **changes) -> Path:
+    """The stage on four pictures; returns the file of the network."""
+    rows = []
+    for number in range(4):
+        picture = np.random.default_rng(number).integers(0, 256, (40, 36, 3)).astype(np.uint8)
+        Image.fromarray(picture).save(folder / f"{number}.png")
+        split, tag = ("train", "extra")[number % 2], ("cat", "dog")[number // 2]
+        rows.append(manifest.Row(str(number), split, folder / f"{number}.png", None, (tag,), "test"))
+    manifest.write(folder / "images.csv", rows)
+    manifest.write_classes(folder / "classes.csv", Classes.of({"cat": 8, "dog": 12}))
+    classifier(
+        images=folder / "images.csv",
+        classes_table=folder / "classes.csv",
+        classifier=folder / "classifier.pt",
+        backbone="timm/test_efficientnet",
+        stride=8,
+        weights="none",
+        freeze=False,
+        augment=Augment(resize_px=(30, 50), flip=True, jitter=0.2, crop_px=32),
+        schedule=Schedule(**(SCHEDULE | {"batch": 2, "epochs": 2} | changes)),
+        record=Record(folder / "checkpoint.pt", 1, folder / "curve.csv"),
+    )
+    return folder / "classifier.pt"
+
+
+def test_a_stage(tmp_path):
+    network, content = networks.load(run_classifier(tmp_path), "classifier")
+    assert content["classes"] == ["background", "cat", "dog"]
+    assert content["settings"]["learning_rate"] == "0.05"
+    assert content["settings"]["crop_px"] == "32"
+    assert network(torch.rand(1, 3, 32, 32)).shape == (1, 2)
+    assert not (tmp_path / "checkpoint.pt").exists()
+    assert len((tmp_path / "curve.csv").read_text().splitlines()) == 1 + 4
+
+
+def test_a_stage_that_diverges_writes_no_network(tmp_path):
+    with pytest.raises(WsssError, match="classifier: the loss is .* lower the learning rate"):
+        run_classifier(tmp_path, learning_rate=1e30)
+    assert not (tmp_path / "classifier.pt").exists()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_run_goes_on_on_a_gpu(tmp_path, log, optimizer):
+    options = dict(optimizer=optimizer, learning_rate=0.01)
+    expected = train(tmp_path / "a", **options)
+    cut_off_at(tmp_path / "b", 5, **options)
+    found = train(tmp_path / "b", **options)
+    assert "goes on from step 4" in log.text
+    for name, value in expected[0].items():
+        torch.testing.assert_close(found[0][name], value, rtol=1e-2, atol=1e-3)
