@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsss import cam
@@ -26,6 +26,7 @@ def test_normalised_by_hand():
 
 
 @given(seed=st.integers(0, 2**16), factor=st.floats(1e-6, 1e6))
+@settings(deadline=None)
 def test_normalised_lies_between_zero_and_one(seed, factor):
     found = cam.normalised(image_like(seed, 4, 5) * factor)
     assert (found >= 0).all()

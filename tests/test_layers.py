@@ -12,7 +12,7 @@ PACKAGE = provenance.PACKAGE
 LAYERS = [
     # the ground: knows nothing of segmentation
     {"errors"},
-    {"labels", "machine", "progress", "schedule", "provenance", "safe_pickle"},
+    {"labels", "machine", "progress", "options", "provenance", "safe_pickle"},
     {"pictures", "manifest", "store", "parallel"},
     # the maths: plain functions of arrays
     {"cam", "cues", "affinity", "metrics", "crf"},
@@ -155,7 +155,6 @@ def test_the_command_line_is_there_before_anything_heavy():
     assert {name: module for name, module in loaded_by("cli").items() if name in HEAVY} == {}
 
 
-@pytest.mark.xfail(strict=True, reason="three stages take Crf from wsss.crf, which imports numpy")
 def test_numpy_is_not_imported_before_the_threads_are_set():
     # machine.use_threads is called by the command line, and numpy reads the number of threads as it is imported
     assert loaded_by("cli").get("numpy") is None

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -87,6 +87,7 @@ def test_two_sizes_are_refused():
 
 
 @given(pairs=st.lists(st.tuples(maps(3), maps(3)), min_size=1, max_size=3))
+@settings(deadline=None)
 def test_iou_equals_that_of_sets_of_pixels(pairs):
     total = sum(metrics.confusion(truth, predicted, classes=3) for truth, predicted in pairs)
     for label, iou in enumerate(metrics.class_iou(total)):
@@ -105,6 +106,7 @@ def test_iou_equals_that_of_sets_of_pixels(pairs):
 
 
 @given(truth=maps(4), predicted=maps(4))
+@settings(deadline=None)
 def test_rows_sum_to_the_true_counts(truth, predicted):
     confusion = metrics.confusion(truth, predicted, classes=4)
     assert confusion.shape == (4, 5)

@@ -137,7 +137,7 @@ def test_which_stages_an_edit_reruns(package, name, stages):
     assert {stage for stage in STAGES if provenance.code(stage) != before[stage]} == stages
 
 
-@pytest.mark.parametrize("name", ["networks", "training", "transforms", "backbones/vgg", "backbones/timm", "schedule"])
+@pytest.mark.parametrize("name", ["networks", "training", "transforms", "backbones/vgg", "backbones/timm", "options"])
 def test_an_edit_of_what_trains_reruns_all_that_train(package, name):
     training = ["classifier", "affinity_net", "psa_segmenter"]
     before = [provenance.code(stage) for stage in training]

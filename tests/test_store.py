@@ -208,6 +208,16 @@ def test_a_store_cut_off_between_images_is_refused_under_any_name(tmp_path):
         pass
 
 
+def test_it_appears_by_renaming_alone(tmp_path):
+    # a copy under the final name could be seen, or cut off, half way
+    with store.create(tmp_path / "x.h5", "cams", classes=CLASSES, settings={}, inputs={}) as target:
+        target.add("a", (12, 16), **arrays_like(1))
+        (partial,) = tmp_path.iterdir()
+        assert partial.name.startswith(".x.h5.")
+        written = partial.stat().st_ino
+    assert (tmp_path / "x.h5").stat().st_ino == written
+
+
 def test_killed_at_any_moment_the_store_is_whole_or_absent(tmp_path):
     rng = random.Random(0)
     path = tmp_path / "x.h5"
@@ -488,5 +498,5 @@ def test_a_shard_that_was_removed_afterwards(tmp_path, shards):
     shards[1].unlink()
     with store.read(joined, "cams") as reader:
         assert reader["a"]
-        with pytest.raises(WsssError, match=f"{joined} holds no 'c': .* was a shard beside it removed"):
+        with pytest.raises(WsssError, match=f"{joined} holds no 'c': .* a shard of it removed"):
             reader["c"]

@@ -16,7 +16,7 @@ from PIL import Image
 from wsss import manifest, networks, training
 from wsss.errors import WsssError
 from wsss.labels import Classes
-from wsss.schedule import Augment, Record, Schedule
+from wsss.options import Augment, Record, Schedule
 from wsss.stages.classifier import classifier
 
 SCHEDULE = dict(
@@ -48,7 +48,7 @@ def on_the_cpu(request, monkeypatch):
 
 
 def item(position: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """An image of its own for each position, with noise from the seeded global generator in place of an augmentation."""
+    """An image of its own for each position; noise from the global generator stands for its augmentation."""
     own = torch.Generator().manual_seed(position)
     tags = (torch.rand(2, generator=own) < 0.5).float()
     return torch.rand(3, 32, 32, generator=own) + 0.1 * torch.rand(3, 32, 32), tags
@@ -230,7 +230,7 @@ def test_the_curve_holds_the_losses(tmp_path):
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
         value = tag_loss(model, batch)
-        told.append(float(value))
+        told.append(value.item())
         return value
 
     _, curve = train(tmp_path, loss=loss)

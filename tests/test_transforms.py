@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from wsss.labels import VOID
-from wsss.schedule import Augment
+from wsss.options import Augment
 from wsss.transforms import augmented, augmented_photograph, to_tensor
 
 FILL = (0.95, 0.9, 0.85)

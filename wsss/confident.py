@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from wsss import affinity, cues
-from wsss.crf import Crf
+from wsss.options import Crf
 from wsss.pictures import read_photograph
 from wsss.refinement import Scored, refined_scores
 

@@ -21,13 +21,13 @@ def demand_masks(rows: list[Row], images: Path) -> None:
 
 def truth(row: Row, classes: Classes) -> np.ndarray:
     """The true mask of an image in ranks of the classes; uint8 (height, width), VOID where nobody knows."""
-    ranks = np.full(256, VOID - 1, np.uint8)
+    ranks = np.full(256, -1)
     ranks[list(classes.mask_values)] = np.arange(len(classes.mask_values))
     ranks[VOID] = VOID
     mask = ranks[read_mask(row.mask)]
-    if (mask == VOID - 1).any():
+    if (mask < 0).any():
         raise WsssError(f"{row.mask} holds a value that is no class: run the stage images again, which checks it")
-    return mask
+    return mask.astype(np.uint8)
 
 
 class Counts:

@@ -60,6 +60,8 @@ class Classes:
         if len(set(self.names)) != len(self.names) or len(set(self.mask_values)) != len(self.mask_values):
             words = (f"{name}={value}" for name, value in zip(self.names, self.mask_values, strict=True))
             raise WsssError(f"classes: a name or a mask value stands twice: {' '.join(words)}")
+        if not self.mask_values or self.mask_values[0] != BACKGROUND:
+            raise WsssError(f"classes: the first is the background, with the mask value {BACKGROUND}")
         for name, value in zip(self.names[1:], self.mask_values[1:], strict=True):
             if not BACKGROUND < value < VOID or not name or set(name) & set(" ,;"):
                 raise WsssError(f"classes: {name!r}: {value}: a name has no spaces, and a mask value lies in 1..254")

@@ -21,9 +21,9 @@ def confusion(
     counted = truth != VOID
     rows = truth[counted].astype(np.int64)
     columns = predicted[counted].astype(np.int64)
-    columns[columns == VOID] = classes
-    if rows.size and (rows.max() >= classes or columns.max() > classes):
+    if (rows >= classes).any() or ((columns >= classes) & (columns != VOID)).any():
         raise ValueError(f"a label is neither one of {classes} classes nor {VOID}")
+    columns[columns == VOID] = classes
     return np.bincount(rows * (classes + 1) + columns, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
 
 

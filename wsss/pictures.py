@@ -31,8 +31,8 @@ def write_mask(path: Path, mask: np.ndarray) -> None:
 
 def _opened(path: Path) -> Image.Image:
     try:
-        picture = Image.open(path)
-        picture.load()  # decode now: a truncated file fails here
+        with Image.open(path) as picture:
+            picture.load()  # decode now: a truncated file fails here
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

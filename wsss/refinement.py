@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, UInt8
 
 from wsss import crf, cues
-from wsss.crf import Crf
+from wsss.options import Crf
 from wsss.pictures import read_photograph
 
 

@@ -180,10 +180,13 @@ def gather(shards: list[Path], path: Path) -> None:
             with _open(shard) as file:
                 attributes = {name: value for name, value in file.attrs.items() if name not in ("digest", "images")}
                 before = {name: joined.attrs[name] for name in joined.attrs}
-                if before and any(not np.array_equal(before[name], attributes.get(name)) for name in before):
+                names = before.keys() | attributes.keys()
+                if before and any(not np.array_equal(before.get(name), attributes.get(name)) for name in names):
                     raise WsssError(f"{shard} was made with other settings than {shards[0]}: remove both and rerun")
                 joined.attrs.update(attributes)
                 for image_id in file:
+                    if image_id in joined:
+                        raise WsssError(f"{shard} holds {image_id!r}, as a shard before it does: give each shard once")
                     joined[image_id] = h5py.ExternalLink(os.path.relpath(shard, path.parent), image_id)
         total = hashlib.sha256("".join(digests).encode()).hexdigest()
         joined.attrs.update(shards=digests, digest=total, images=len(joined))

@@ -5,6 +5,7 @@ out are all drawn from (seed, step), so a run that was cut off and goes on equal
 """
 
 import csv
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +18,7 @@ from wsss import machine, provenance, store
 from wsss.errors import WsssError
 from wsss.networks import Network
 from wsss.progress import LOG, track
-from wsss.schedule import Record, Schedule
+from wsss.options import Record, Schedule
 
 
 class Items(Dataset):
@@ -67,8 +68,9 @@ def fit(
     fabric.launch()
     network.train().to(memory_format=torch.channels_last)  # two to three times as fast on CPUs, and good on GPUs
     optimizer = optimizer_of(network, schedule)
-    start, curve = _resume(record.checkpoint, network, optimizer, digest)
     model, optimizer = fabric.setup(network, optimizer)
+    # only now: the optimizer's state goes where the weights are, and setup moves the weights alone
+    start, curve = _resume(record.checkpoint, network, optimizer, digest)
     batches = Batches(len(items), batch=batch, seed=schedule.seed, start=start, steps=steps)
     loader = DataLoader(items, batch_sampler=batches, num_workers=0 if machine.device() == "cpu" else machine.cores())
     loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
@@ -139,7 +141,7 @@ def _resume(path: Path, network: Network, optimizer: torch.optim.Optimizer, dige
     except Exception as error:
         LOG.info("%s cannot be read (%s): training starts afresh", path, type(error).__name__)
         return 0, []
-    if checkpoint["digest"] != digest:
+    if not isinstance(checkpoint, dict) or checkpoint.get("digest") != digest:
         LOG.info("%s is of a run with other options, inputs or code: training starts afresh", path)
         return 0, []
     network.load_state_dict(checkpoint["network"])
@@ -159,11 +161,11 @@ def _save(path: Path, network: Network, optimizer, digest: str, step: int, curve
 def _spoken(curve: Sequence[tuple], what: str) -> list[tuple[int, float, float]]:
     """The curve as plain numbers (fetched from the device only now), its newest part told to the log."""
     curve = [(step, rate, float(value)) for step, rate, value in curve]
-    step, _, value = curve[-1]
-    if not torch.isfinite(torch.tensor(value)):
-        raise WsssError(f"{what}: the loss is {value} at step {step}: lower the learning rate")
+    lost = next(((step, value) for step, _, value in curve if not math.isfinite(value)), None)
+    if lost:
+        raise WsssError(f"{what}: the loss is {lost[1]} at step {lost[0]}: lower the learning rate")
     recent = [value for _, _, value in curve[-50:]]
-    LOG.info("%s: step %d, loss %.4f", what, step + 1, sum(recent) / len(recent))
+    LOG.info("%s: step %d, loss %.4f", what, len(curve), sum(recent) / len(recent))
     return curve
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from wsss.labels import VOID
-from wsss.schedule import Augment
+from wsss.options import Augment
 
 
 def to_tensor(photograph: UInt8[np.ndarray, "height width 3"]) -> Float[torch.Tensor, "3 height width"]:

@@ -10,52 +10,11 @@ with x positions and c colours. Each kernel is normalised symmetrically and keep
 that the engines agree.
 """
 
-import math
-from dataclasses import dataclass
-from typing import Literal, get_args
-
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
-from wsss.errors import WsssError, refuse
-
-Engine = Literal["none", "lattice", "exact"]
-
-
-@dataclass(frozen=True)
-class Crf:
-    """Settings of a dense CRF. Those of PSA: 10 steps, smoothness 3 over 3 px, appearance 10 over 80 px and 13 levels.
-
-    Raises:
-        WsssError: a number is out of its range; all such are named.
-    """
-
-    engine: Engine
-    """none: no CRF, only the softmax; lattice: pydensecrf, for images; exact: all pairs of pixels, for small ones."""
-    steps: int
-    """Number of mean-field updates."""
-    smoothness_weight: float
-    """Penalty of different labels at near pixels, in nats; 0 turns the kernel off."""
-    smoothness_px: float
-    """Standard deviation of the smoothness kernel, in pixels."""
-    appearance_weight: float
-    """Penalty of different labels at near pixels of like colour, in nats; 0 turns the kernel off."""
-    appearance_px: float
-    """Standard deviation of the appearance kernel in space, in pixels."""
-    appearance_rgb: float
-    """Standard deviation of the appearance kernel in colour, in levels of 0 to 255."""
-
-    def __post_init__(self) -> None:
-        problems = []
-        if self.engine not in get_args(Engine):
-            problems.append(f"engine is {self.engine!r}: choose one of {', '.join(get_args(Engine))}")
-        for name in ("steps", "smoothness_weight", "appearance_weight"):
-            if not 0 <= getattr(self, name) < math.inf:
-                problems.append(f"{name} is {getattr(self, name)}: give 0 or a positive number")
-        for name in ("smoothness_px", "appearance_px", "appearance_rgb"):
-            if not 0 < getattr(self, name) < math.inf:
-                problems.append(f"{name} is {getattr(self, name)}: give a positive number")
-        refuse(problems, "CRF settings that cannot be used")
+from wsss.errors import WsssError
+from wsss.options import Crf
 
 
 def unary_of(

@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
-from wsss.crf import Crf
+from wsss.options import Crf
 from wsss.errors import WsssError
 
 MOST_PIXELS = 20_000

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from wsss.crf import Crf
+from wsss.options import Crf
 from wsss.errors import WsssError
 
 

@@ -3,7 +3,8 @@ from typing import Annotated
 
 import tyro
 
-from wsss.schedule import Augment, Record, Schedule
+from wsss.errors import WsssError
+from wsss.options import Augment, Record, Schedule
 
 
 def affinity_net(
@@ -42,6 +43,8 @@ def affinity_net(
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     labels = store.Shared(affinity_labels, "affinity_labels")
     grid_stride = int(labels.attributes["setting.stride"])
+    if augment.crop_px % grid_stride:
+        raise WsssError(f"crop_px is {augment.crop_px}: give a multiple of {grid_stride}, the stride of the labels")
     shape = {"backbone": backbone, "stride": stride, "grid_stride": grid_stride, "frozen": freeze}
     torch.manual_seed(schedule.seed)
     network = networks.affinity_net(**shape, weights=weights)

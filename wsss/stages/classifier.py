@@ -3,7 +3,7 @@ from typing import Annotated
 
 import tyro
 
-from wsss.schedule import Augment, Record, Schedule
+from wsss.options import Augment, Record, Schedule
 
 
 def classifier(

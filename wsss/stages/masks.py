@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from wsss.crf import Crf
+from wsss.options import Crf
 
 
 def masks(*, images: Path, scores: Path, split: str, shard: str, masks: Path, crf: Crf) -> None:

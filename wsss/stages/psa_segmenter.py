@@ -3,7 +3,7 @@ from typing import Annotated
 
 import tyro
 
-from wsss.schedule import Augment, Record, Schedule
+from wsss.options import Augment, Record, Schedule
 
 
 def psa_segmenter(
@@ -59,7 +59,8 @@ def psa_segmenter(
     def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
         photographs, target = batch
         scores = torch.nn.functional.interpolate(model(photographs), target.shape[-2:], mode="bilinear")
-        return torch.nn.functional.cross_entropy(scores, target, ignore_index=VOID)
+        total = torch.nn.functional.cross_entropy(scores, target, ignore_index=VOID, reduction="sum")
+        return total / (target != VOID).sum().clamp(min=1)  # a batch may be void everywhere
 
     settings = {**shape, "weights": weights, **training.options(schedule, augment)}
     training.fit(

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from wsss.crf import Crf
+from wsss.options import Crf
 
 
 def pseudo_masks(

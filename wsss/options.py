@@ -1,8 +1,11 @@
-"""The options that every training stage takes. Light to import: the command line is built from them."""
+"""Options that several stages take. Light to import: the command line is built from them."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
+
+from wsss.errors import refuse
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Schedule:
         momentum: of SGD; AdamW's first beta. (PSA's published code passes its weight decay in the place of the
             momentum, so that its learning rate 0.1 belongs to a momentum near 0; a tenth of it belongs to 0.9.)
         weight_decay: L2 penalty of the weights, not of the biases.
-        precision: of Lightning Fabric: 32-true, bf16-mixed or 16-mixed.
+        precision: of Lightning Fabric: 32-true, bf16-mixed or 64-true.
         seed: of everything that is drawn.
     """
 
@@ -65,3 +68,42 @@ class Augment:
     flip: bool
     jitter: float
     crop_px: int
+
+
+Engine = Literal["none", "lattice", "exact"]
+
+
+@dataclass(frozen=True)
+class Crf:
+    """Settings of a dense CRF. Those of PSA: 10 steps, smoothness 3 over 3 px, appearance 10 over 80 px and 13 levels.
+
+    Raises:
+        WsssError: a number is out of its range; all such are named.
+    """
+
+    engine: Engine
+    """none: no CRF, only the softmax; lattice: pydensecrf, for images; exact: all pairs of pixels, for small ones."""
+    steps: int
+    """Number of mean-field updates."""
+    smoothness_weight: float
+    """Penalty of different labels at near pixels, in nats; 0 turns the kernel off."""
+    smoothness_px: float
+    """Standard deviation of the smoothness kernel, in pixels."""
+    appearance_weight: float
+    """Penalty of different labels at near pixels of like colour, in nats; 0 turns the kernel off."""
+    appearance_px: float
+    """Standard deviation of the appearance kernel in space, in pixels."""
+    appearance_rgb: float
+    """Standard deviation of the appearance kernel in colour, in levels of 0 to 255."""
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.engine not in get_args(Engine):
+            problems.append(f"engine is {self.engine!r}: choose one of {', '.join(get_args(Engine))}")
+        for name in ("steps", "smoothness_weight", "appearance_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                problems.append(f"{name} is {getattr(self, name)}: give 0 or a positive number")
+        for name in ("smoothness_px", "appearance_px", "appearance_rgb"):
+            if not 0 < getattr(self, name) < math.inf:
+                problems.append(f"{name} is {getattr(self, name)}: give a positive number")
+        refuse(problems, "CRF settings that cannot be used")
