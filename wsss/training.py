@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 from wsss import machine, provenance, store
 from wsss.errors import WsssError
 from wsss.networks import Network
-from wsss.progress import LOG, track
 from wsss.options import Record, Schedule
+from wsss.progress import LOG, track
 
 
 class Items(Dataset):

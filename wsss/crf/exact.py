@@ -5,8 +5,8 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
-from wsss.options import Crf
 from wsss.errors import WsssError
+from wsss.options import Crf
 
 MOST_PIXELS = 20_000
 """Where the matrices of all pairs take 1.6 GB each."""

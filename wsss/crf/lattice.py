@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from wsss.options import Crf
 from wsss.errors import WsssError
+from wsss.options import Crf
 
 
 def marginals(
