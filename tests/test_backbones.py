@@ -326,7 +326,23 @@ def test_timm_taps(name, stride, expected):
     with torch.no_grad():
         assert shapes(backbone(IMAGES)) == expected
     assert backbone.channels == tuple(channels for channels, *_ in expected)
-    assert backbone.stride == stride and backbone.early == []
+    assert backbone.stride == stride
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("tf_efficientnet_lite0", ("conv_stem", "bn1", "blocks.0", "blocks.1")),
+        ("resnet18", ("conv1", "bn1", "layer1")),
+    ],
+)
+def test_early_layers_of_timm_end_at_stride_4(name, expected):
+    backbone = build(f"timm/{name}", stride=16)
+    early = {id(parameter) for module in backbone.early for parameter in module.parameters()}
+    parameters = backbone.network.named_parameters()
+    assert {key for key, parameter in parameters if id(parameter) in early} == {
+        key for key, _ in backbone.network.named_parameters() if key.startswith(tuple(f"{part}." for part in expected))
+    }
 
 
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet10t", "resnet18", "convnext_atto"])

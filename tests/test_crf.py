@@ -3,6 +3,7 @@
 import sys
 from dataclasses import asdict, replace
 from types import SimpleNamespace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsss import crf
+from wsss import crf, options
 from wsss.crf import exact
 from wsss.errors import WsssError
 
@@ -174,7 +175,7 @@ def test_arguments_stay_as_they_are_and_may_be_views(engine):
 
 
 def test_every_engine_of_the_type_is_in_the_table():
-    assert set(crf.ENGINES) == set(crf.get_args(crf.Engine))
+    assert set(crf.ENGINES) == set(get_args(options.Engine))
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ MATHS = {
     "cues": set(),
     "affinity": {"errors", "labels"},
     "metrics": {"errors", "labels"},
-    "crf": {"errors", "labels", "crf"},
+    "crf": {"errors", "labels", "options", "crf"},
     "random_walk": {"errors", "labels", "affinity", "machine"},
 }
 """What the maths may import of ours: no paths, no stores, no networks."""
@@ -103,8 +103,8 @@ def test_every_module_has_its_place():
 
 
 def test_the_imports_are_found_at_all():
-    assert {"affinity", "random_walk", "store", "refinement", "crf"} <= own("stages.pseudo_masks")
-    assert own("stages.pseudo_masks", at_the_top=True) == {"crf"}
+    assert {"affinity", "random_walk", "store", "refinement", "options"} <= own("stages.pseudo_masks")
+    assert own("stages.pseudo_masks", at_the_top=True) == {"options"}
     assert own("cues") == set()
     assert "crf.exact" in own("crf")
     assert "numpy" in {name.split(".")[0] for name in imports("metrics", at_the_top=True)}

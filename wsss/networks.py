@@ -205,7 +205,7 @@ def load(path: Path, kind: str) -> tuple[Network, dict]:
             f"{path} does not fit the network {content['backbone']} that it names: train it again"
         ) from error
     network.backbone.set_normalisation(mean=tuple(content["mean"]), std=tuple(content["std"]))
-    return network.eval(), content
+    return network.eval().to(memory_format=torch.channels_last), content
 
 
 def classes_of(content: dict) -> Classes:
