@@ -295,7 +295,7 @@ def test_inspect_a_store(cams):
     lines = ended.stdout.splitlines()
     assert lines[0] == f"{cams}: 7 images of kind cams"
     assert lines[-1] == "ids: a b c d e …"
-    assert "setting.scales: (0.5, 1.0)" in lines
+    assert "setting.scales: 0.5 1.0" in lines
     assert "classes: ['background' 'cat' 'dog']" in lines
 
 

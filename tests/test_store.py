@@ -107,7 +107,7 @@ def test_round_trip(tmp_path):
     assert about["kind"] == "cams"
     assert about["images"] == 2
     assert about["setting.stride"] == "4"
-    assert about["setting.scales"] == "(0.5, 1.0)"
+    assert about["setting.scales"] == "0.5 1.0"
     assert about["input.images"] == store.digest(source)
     assert store.kind_of(path) == "cams"
     assert [file.name for file in path.parent.iterdir()] == ["cams.h5"]
@@ -421,7 +421,7 @@ def test_gathered_links_equal_the_shards(tmp_path, shards):
         assert_holds(reader, {"a": 1, "b": 2, "c": 3})
         assert len(reader) == reader.attributes["images"] == 3
         assert reader.classes == CLASSES
-        assert reader.attributes["setting.scales"] == "(0.5, 1.0)"
+        assert reader.attributes["setting.scales"] == "0.5 1.0"
         assert list(reader.attributes["shards"]) == [store.digest(shard) for shard in shards]
     with h5py.File(joined, "r") as file:
         assert file.get("c", getlink=True).filename == "cams/2-of-2.h5"

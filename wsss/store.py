@@ -78,11 +78,15 @@ def create(
     with _whole_or_absent(path) as partial, h5py.File(partial, "w", libver=LIBVER) as file:
         file.attrs.update(kind=kind, schema=SCHEMA, arrays=KINDS[kind])
         file.attrs.update(classes=list(classes.names), mask_values=list(classes.mask_values))
-        file.attrs.update({f"setting.{name}": str(value) for name, value in settings.items()})
+        file.attrs.update({f"setting.{name}": _in_words(value) for name, value in settings.items()})
         file.attrs.update({f"input.{name}": digest(source) for name, source in inputs.items()})
         writer = Writer(file)
         yield writer
         writer.finish()
+
+
+def _in_words(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 @contextmanager
