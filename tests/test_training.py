@@ -86,6 +86,7 @@ def train(
     checkpoint_steps: int = 2,
     digest: str = "a",
     length: int = LENGTH,
+    keep: Callable = lambda network: None,
     **changes,
 ) -> tuple[dict[str, torch.Tensor], str]:
     """The weights and the curve of a run that is recorded in the folder."""
@@ -94,7 +95,7 @@ def train(
     torch.manual_seed(schedule.seed)
     network = networks.classifier(backbone="timm/test_efficientnet", stride=8, weights="none", classes=3, frozen=False)
     items = training.Items(item, length)
-    training.fit(network, loss, items, schedule=schedule, record=record, digest=digest, what="test")
+    training.fit(network, loss, items, schedule=schedule, record=record, digest=digest, what="test", keep=keep)
     assert not network.training
     return network.state_dict(), record.curve.read_text()
 
@@ -418,3 +419,18 @@ def test_a_run_goes_on_on_a_gpu(tmp_path, log, optimizer):
     assert "goes on from step 4" in log.text
     for name, value in expected[0].items():
         torch.testing.assert_close(found[0][name], value, rtol=1e-2, atol=1e-3)
+
+
+def test_the_checkpoint_stays_until_the_network_is_kept(tmp_path):
+    def cannot_be_kept(network: networks.Network) -> None:
+        assert not network.training
+        raise CutOff
+
+    with pytest.raises(CutOff):
+        train(tmp_path, keep=cannot_be_kept)
+    assert (tmp_path / "run/checkpoint.pt").exists()
+    kept = []
+    weights, _ = train(tmp_path, keep=kept.append)
+    assert not (tmp_path / "run/checkpoint.pt").exists()
+    undisturbed, _ = train(tmp_path / "other")
+    assert all(torch.equal(kept[0].state_dict()[name], undisturbed[name]) for name in weights)

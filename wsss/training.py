@@ -47,8 +47,9 @@ def fit(
     record: Record,
     digest: str,
     what: str,
+    keep: Callable[[Network], None],
 ) -> None:
-    """Train a network in place.
+    """Train a network, and keep it.
 
     Args:
         network: what to train.
@@ -58,6 +59,7 @@ def fit(
         record: where the run is recorded.
         digest: of the run's code, options and inputs; a checkpoint with another one is not gone on from.
         what: the word before the progress bar.
+        keep: stores the finished network, on the CPU; the checkpoint is removed only after that.
 
     Raises:
         WsssError: where the loss is no longer a finite number.
@@ -88,8 +90,8 @@ def fit(
             curve = _spoken(curve, what)
             _write_curve(record.curve, curve)
             _save(record.checkpoint, network, optimizer, digest, step + 1, curve)
+    keep(network.to("cpu").eval())
     record.checkpoint.unlink(missing_ok=True)
-    network.to("cpu").eval()
 
 
 class Batches:

@@ -61,6 +61,10 @@ def affinity_net(
         return affinity.affinity_loss(affinity.affinities(model(photographs), radius=radius), target, radius=radius)
 
     settings = {**shape, "weights": weights, "radius": radius, **training.options(schedule, augment)}
+
+    def keep(trained: networks.Network) -> None:
+        networks.save(affinity_net, trained, "affinity_net", shape=shape, classes=labels.classes, settings=settings)
+
     training.fit(
         network,
         loss,
@@ -69,5 +73,5 @@ def affinity_net(
         record=record,
         digest=training.digest("affinity_net", settings, [images, affinity_labels]),
         what="affinity_net",
+        keep=keep,
     )
-    networks.save(affinity_net, network, "affinity_net", shape=shape, classes=labels.classes, settings=settings)

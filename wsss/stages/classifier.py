@@ -57,6 +57,10 @@ def classifier(
         return torch.nn.functional.multilabel_soft_margin_loss(model(photographs), tags)
 
     settings = {**shape, "weights": weights, **training.options(schedule, augment)}
+
+    def keep(trained: networks.Network) -> None:
+        networks.save(classifier, trained, "classifier", shape=shape, classes=classes, settings=settings)
+
     training.fit(
         network,
         loss,
@@ -65,5 +69,5 @@ def classifier(
         record=record,
         digest=training.digest("classifier", settings, [images, classes_table]),
         what="classifier",
+        keep=keep,
     )
-    networks.save(classifier, network, "classifier", shape=shape, classes=classes, settings=settings)

@@ -63,6 +63,10 @@ def psa_segmenter(
         return total / (target != VOID).sum().clamp(min=1)  # a batch may be void everywhere
 
     settings = {**shape, "weights": weights, **training.options(schedule, augment)}
+
+    def keep(trained: networks.Network) -> None:
+        networks.save(psa_segmenter, trained, "segmenter", shape=shape, classes=masks.classes, settings=settings)
+
     training.fit(
         network,
         loss,
@@ -71,5 +75,5 @@ def psa_segmenter(
         record=record,
         digest=training.digest("psa_segmenter", settings, [images, pseudo_masks]),
         what="psa_segmenter",
+        keep=keep,
     )
-    networks.save(psa_segmenter, network, "segmenter", shape=shape, classes=masks.classes, settings=settings)
