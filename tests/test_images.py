@@ -74,7 +74,7 @@ def test_all_problems_in_one_message_and_nothing_written(tmp_path, run):
     photograph = root / "JPEGImages/2009_000004.jpg"
     photograph.write_bytes(photograph.read_bytes()[:-40])
     write_mask(root / "SegmentationClass/2007_000001.png", np.zeros((3, 3), np.uint8))
-    (root / "SegmentationClass/2007_000002.png").unlink()
+    (root / "SegmentationClass/2008_000003.png").unlink()
     write_tags(root, TAGS | {"2008_000003": "dgo"})
     write_list(root, "val", *IDS["val"], "2007_000001")
     with pytest.raises(WsssError) as caught:
@@ -84,7 +84,7 @@ def test_all_problems_in_one_message_and_nothing_written(tmp_path, run):
     for words in (
         "2009_000004.jpg cannot be read",
         "2007_000001.png: the mask has 3 x 3 pixels",
-        "2007_000002.png does not exist",
+        "2008_000003.png does not exist",
         "2008_000003: unknown class dgo",
         "2007_000001 is in train.txt and in val.txt",
     ):

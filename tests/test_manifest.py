@@ -32,9 +32,9 @@ def test_round_trip(table):
 
 def test_the_file_by_hand(table):
     lines = table.read_text().split("\n")
-    assert lines[0] == "id,split,image,mask,tags,tag_source"
-    assert lines[1] == '2007_000032,train,"a b/x,y.jpg",masks/x.png,aeroplane person,Annotations'
-    assert lines[4] == "2007_000068,train,q.jpg,,bird,masks"
+    assert lines[0] == "id,split,image,mask,tags,tag_source,digest"
+    assert lines[1] == '2007_000032,train,"a b/x,y.jpg",masks/x.png,aeroplane person,Annotations,'
+    assert lines[4] == "2007_000068,train,q.jpg,,bird,masks,"
     assert lines[5:] == [""]
 
 
@@ -166,3 +166,17 @@ def test_there_are_twenty_object_classes_in_the_order_of_voc():
     assert len(labels.VOC_CLASSES) == 20
     assert list(labels.VOC_CLASSES) == sorted(labels.VOC_CLASSES)
     assert labels.VOC_CLASSES.index("person") + 1 == 15
+
+
+def test_a_replaced_file_changes_the_digest(tmp_path):
+    image, mask = tmp_path / "a.jpg", tmp_path / "a.png"
+    image.write_bytes(b"photograph")
+    mask.write_bytes(b"mask")
+    row = Row("a", "train", image, mask, ("cat",), "masks")
+    digests = [manifest.with_digest(row).digest]
+    mask.write_bytes(b"mend")
+    digests.append(manifest.with_digest(row).digest)
+    image.write_bytes(b"another one")
+    digests.append(manifest.with_digest(row).digest)
+    assert len(set(digests)) == 3 and all(len(digest) == 16 for digest in digests)
+    assert manifest.with_digest(row) == manifest.with_digest(row)

@@ -6,6 +6,7 @@ import pytest
 
 from wsss import pictures
 from wsss.data import checks, shapes, voc
+from wsss.errors import WsssError
 from wsss.labels import Classes
 
 SIZE = 64
@@ -60,6 +61,7 @@ def test_layout(tmp_path):
         "ImageSets/Segmentation/train.txt",
         "ImageSets/Segmentation/val.txt",
         "image_labels.txt",
+        shapes.MARKER,
     }
     assert (tmp_path / "ImageSets/Segmentation/val.txt").read_text().split() == ids[4:]
 
@@ -175,3 +177,11 @@ def test_the_mark_tells_the_class(drawn):
         ]
         assert len(inside) > 30
         assert all(inside)
+
+
+def test_a_folder_of_somebody_is_not_drawn_over(tmp_path):
+    (tmp_path / "image_labels.txt").write_text("mine cat")
+    with pytest.raises(WsssError, match="holds files that are no shapes"):
+        write(tmp_path)
+    assert (tmp_path / "image_labels.txt").read_text() == "mine cat"
+    assert len(list(tmp_path.iterdir())) == 1

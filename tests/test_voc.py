@@ -239,3 +239,14 @@ def test_a_mask_folder_that_is_not_there_is_told(tmp_path):
     layout(tmp_path)
     with pytest.raises(WsssError, match="nowhere is no folder"):
         read(tmp_path, masks="nowhere")
+
+
+def test_masks_of_train_may_be_missing_altogether_and_tags_of_val(tmp_path):
+    root = layout(tmp_path)
+    for image_id in IDS["train"]:
+        (root / f"SegmentationClass/{image_id}.png").unlink()
+    write_tags(root, {image_id: names for image_id, names in TAGS.items() if image_id not in IDS["val"]})
+    rows, problems = read(root)
+    assert problems == []
+    assert [row.split for row in rows if row.mask] == ["val"] * len(IDS["val"])
+    assert all(row.tags == () for row in rows if row.split == "val")

@@ -12,7 +12,7 @@ from wsss.refinement import Scored, refined_scores
 def confident_labels(
     image: Scored, *, alphas: tuple[float, float], stride: int, parameters: Crf
 ) -> tuple[Scored, np.ndarray]:
-    """Classes, background and void of an image's cells (PSA, section 3.2 of methods: two CRF passes).
+    """Classes, background and void of an image's cells (PSA: two CRF passes).
 
     The background score is taken with a low and with a high exponent. Each stack of scores is refined by the CRF,
     pooled by the stride and decided. The first, rich in background, leaves sure foreground; the second, poor in it,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 def background_score(cam: Float[Tensor, "foreground height width"], *, alpha: float) -> Float[Tensor, "height width"]:
     """(1 - max_c cam_c)^alpha: high where no class is active; a larger alpha means less background (PSA)."""
-    return (1 - cam.amax(0)) ** alpha
+    return (1 - cam.amax(0)).clamp(min=0) ** alpha  # interpolation may leave a map a rounding above 1
 
 
 def with_background(

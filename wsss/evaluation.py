@@ -75,7 +75,7 @@ def crf_in_words(attributes: dict) -> str:
 def write(counts: Counts, evaluated: dict[str, object], *, text: Path, json_file: Path) -> None:
     """Write the table for people and the same numbers for programs.
 
-    The first line is the best known number of the set: that of the refined maps, or of the plain ones without a CRF.
+    The first line is that of the refined maps, or of the plain ones where there is no CRF.
     """
     scores = counts.table()
     headline = "refined" if "refined" in scores else "plain"

@@ -1,11 +1,12 @@
 """The manifest: one row an image, whatever data set it came from, and the classes beside it.
 
-`images.csv` has the columns id, split, image, mask, tags (class names, separated by spaces) and tag_source;
+`images.csv` has the columns id, split, image, mask, tags (class names, separated by spaces), tag_source and digest;
 `classes.csv` has class, name, mask_value and colour, background first. Inside wsss a class is its rank in that table.
 """
 
 import csv
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wsss.errors import WsssError
@@ -28,12 +29,16 @@ class Row:
     tags: tuple[str, ...]
     tag_source: str
     """Where the tags were read: sources differ (VOC's annotations tag objects that no mask shows)."""
+    digest: str = ""
+    """Of the content of image and mask: a file that was replaced changes the manifest, and so reruns what follows."""
 
 
 def write(path: Path, rows: list[Row]) -> None:
     """Write images.csv, whole or not at all."""
-    header = ["id", "split", "image", "mask", "tags", "tag_source"]
-    lines = [[row.id, row.split, row.image, row.mask or "", " ".join(row.tags), row.tag_source] for row in rows]
+    header = ["id", "split", "image", "mask", "tags", "tag_source", "digest"]
+    lines = [
+        [row.id, row.split, row.image, row.mask or "", " ".join(row.tags), row.tag_source, row.digest] for row in rows
+    ]
     _write_csv(path, header, lines)
 
 
@@ -47,6 +52,7 @@ def read(path: Path, *splits: str) -> list[Row]:
             mask=Path(line["mask"]) if line["mask"] else None,
             tags=tuple(line["tags"].split()),
             tag_source=line["tag_source"],
+            digest=line.get("digest") or "",
         )
         for line in _read_csv(path)
         if not splits or line["split"] in splits
@@ -54,6 +60,14 @@ def read(path: Path, *splits: str) -> list[Row]:
     if not rows:
         raise WsssError(f"{path} lists no image of the split {' or '.join(splits)}: is the data set's list empty?")
     return rows
+
+
+def with_digest(row: Row) -> Row:
+    """The row with the digest of its files."""
+    content = hashlib.sha256(row.image.read_bytes())
+    if row.mask:
+        content.update(row.mask.read_bytes())
+    return replace(row, digest=content.hexdigest()[:16])
 
 
 def part(rows: list[Row], shard: str) -> list[Row]:

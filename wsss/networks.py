@@ -15,8 +15,8 @@ from wsss.labels import Classes
 class Network(nn.Module):
     """A backbone and a head.
 
-    Early layers of the backbone keep their pretrained weights, as the papers have it; its BatchNorm layers do too
-    where `frozen_norm` is set.
+    Where it is frozen, the backbone's early layers and all its BatchNorm layers keep their pretrained weights, as the
+    papers have it.
     """
 
     def __init__(self, backbone: nn.Module, *, frozen: bool) -> None:

@@ -69,6 +69,13 @@ class Augment:
     jitter: float
     crop_px: int
 
+    def __post_init__(self) -> None:
+        low, high = self.resize_px
+        if (low, high) != (0, 0) and not 0 < low <= high:
+            refuse(
+                [f"resize_px is {low} {high}: give the smaller bound first, or 0 0"], "an augmentation cannot be used"
+            )
+
 
 Engine = Literal["none", "lattice", "exact"]
 

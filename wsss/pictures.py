@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from wsss.errors import WsssError
 from wsss.labels import palette
 
 
 def read_photograph(path: Path) -> np.ndarray:
-    """A photograph as uint8 RGB (height, width, 3)."""
-    return np.array(_opened(path).convert("RGB"))
+    """A photograph as uint8 RGB (height, width, 3), turned upright as its EXIF data say."""
+    return np.array(ImageOps.exif_transpose(_opened(path)).convert("RGB"))
 
 
 def read_mask(path: Path) -> np.ndarray:

@@ -36,7 +36,7 @@ def code(stage):
 
 
 def listing():
-    """A digest of the data set's folder, so that added photographs are seen; the shapes are made, not found."""
-    if config["images"]["dataset"] == "shapes":
+    """A digest of the data set's folder, so that added photographs are seen; what is made or fetched is not found."""
+    if config["images"]["dataset"] == "shapes" or config["images"]["download"]:
         return "generated"
     return provenance.listing(Path(config["images"]["root"]))

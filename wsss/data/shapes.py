@@ -12,10 +12,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from wsss.errors import WsssError
 from wsss.pictures import write_mask
 
 CLASSES = ("target", "stripes", "checker", "cross")
 """Class i has the value i + 1 in the masks."""
+
+MARKER = ".shapes"
+"""File that says that a folder was drawn here and may be drawn anew."""
 
 MARK_COLOURS = {
     "target": ((0.85, 0.10, 0.10), (0.95, 0.95, 0.95)),
@@ -38,7 +42,14 @@ def write(root: Path, *, train: int, val: int, size: int, seed: int) -> None:
         val: number of images held out.
         size: side of the square images, in px.
         seed: image i of a split is a function of the seed, the split and i alone.
+
+    Raises:
+        WsssError: the folder holds something that was not drawn here.
     """
+    if root.exists() and any(root.iterdir()) and not (root / MARKER).exists():
+        raise WsssError(f"{root} holds files that are no shapes: give dataset: voc to read them, or another root")
+    root.mkdir(parents=True, exist_ok=True)
+    (root / MARKER).touch()
     for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     tags = []

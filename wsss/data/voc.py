@@ -37,7 +37,7 @@ def rows(
         root: the folder that holds JPEGImages.
         classes: the classes; a tag outside them is a problem.
         train, extra, val: names of lists; images of train and val are left out of extra, which "" does without.
-        masks: folder of the masks of train and val; "" for none.
+        masks: folder of the masks of val and, where it holds any, of train; "" for none.
         tags: where the tags are read.
 
     Raises:
@@ -51,12 +51,15 @@ def rows(
     if masks and not (root / masks).is_dir():
         raise WsssError(f"{root / masks} is no folder: name the one of the masks, or '' where there are none")
     mask_folder = root / masks if masks else None
+    train_masks = any(mask_folder and (mask_folder / f"{i}.png").exists() for i, s in splits.items() if s == "train")
+    masked = {"train", "val"} if train_masks else {"val"}
     result = []
     for image_id, split in track(splits.items(), "tags", total=len(splits)):
         names, problem = _tags(read, image_id, classes)
-        mask = mask_folder / f"{image_id}.png" if mask_folder and split != "extra" else None
+        mask = mask_folder / f"{image_id}.png" if mask_folder and split in masked else None
         row = Row(image_id, split, root / "JPEGImages" / f"{image_id}.jpg", mask, names, source)
-        problems += filter(None, [problem or checks.tag_problem(row, classes)])
+        if names or problem or split != "val":  # what is held out need not be tagged
+            problems += filter(None, [problem or checks.tag_problem(row, classes)])
         result.append(row)
     return result, problems
 

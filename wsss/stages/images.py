@@ -37,7 +37,7 @@ def images(
         train: list of the training images whose masks judge the cues.
         extra: list of training images without masks; those of train and val are left out; "" for none.
         val: list of the held-out images.
-        masks: folder of the masks of train and val; "" for none.
+        masks: folder of the masks of val and, where it holds any, of train; "" for none.
         download: fetch VOC 2012 and SBD into the root of "voc", unless they are there.
         shapes_train: number of training images to draw.
         shapes_val: number of held-out images to draw.
@@ -87,4 +87,4 @@ def _classes(words: tuple[str, ...], own: tuple[str, ...]) -> Classes:
 
 def _write(images: Path, rows: list[Row], classes_table: Path, classes: Classes) -> None:
     manifest.write_classes(classes_table, classes)
-    manifest.write(images, rows)
+    manifest.write(images, [manifest.with_digest(row) for row in rows])
