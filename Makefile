@@ -25,5 +25,5 @@ lint: .venv/installed
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip install --python $(BIN)/python --editable '.[weights,dev]'
+	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --editable '.[weights,dev]'
 	@touch $@

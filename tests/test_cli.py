@@ -18,6 +18,7 @@ from test_voc import layout, write_list, write_tags
 
 from wsss import cli, manifest, networks, store
 from wsss.labels import Classes
+from wsss.options import Features
 from wsss.pictures import read_photograph, write_mask
 
 ROOT = Path(__file__).parents[1]
@@ -237,10 +238,9 @@ def write_manifest(folder: Path, ids: tuple[str, ...] = ("a",)) -> Path:
 
 def test_weights_of_another_backbone(tmp_path):
     weights = tmp_path / "other.pt"
-    shape = dict(backbone="timm/test_resnet", stride=8, classes=3, frozen=False)
     torch.manual_seed(0)
-    network = networks.classifier(**shape, weights="none")
-    networks.save(weights, network, "classifier", shape=shape, classes=CLASSES, settings={})
+    network = networks.classifier(Features("timm/test_resnet", stride=8, weights="none", freeze=False), classes=3)
+    networks.save(weights, network, classes=CLASSES, settings={})
     words = ["--images", write_manifest(tmp_path), "--classes_table", "classes.csv", "--classifier", "out.pt"]
     words += ["--checkpoint", "checkpoint.pt", "--checkpoint_steps", 1, "--curve", "curve.csv", *flags("classifier")]
     words[words.index("--weights") + 1] = weights
@@ -263,7 +263,7 @@ def test_a_store_that_fails_halfway_leaves_nothing(tmp_path):
     words = masks_words(tmp_path)
     write_manifest(tmp_path, ("a", "b"))
     scores = np.full((3, 3, 4), 1 / 3, np.float16)
-    settings = {"scales": (1.0,)}
+    settings = {"scales": (1.0,), "stride": 4}
     with store.create(tmp_path / "scores.h5", "scores", classes=CLASSES, settings=settings, inputs={}) as target:
         target.add("a", (12, 16), scores=scores)
     error = refused("masks", *words, folder=tmp_path)
@@ -282,7 +282,7 @@ def test_a_manifest_that_is_missing(tmp_path):
 def cams(tmp_path) -> Path:
     write_manifest(tmp_path, tuple("abcdefg"))
     maps = np.linspace(0, 1, 12, dtype=np.float16).reshape(1, 3, 4)
-    settings = {"scales": (0.5, 1.0)}
+    settings = {"scales": (0.5, 1.0), "stride": 4}
     with store.create(tmp_path / "cams.h5", "cams", classes=CLASSES, settings=settings, inputs={}) as target:
         for image_id in "abcdefg":
             target.add(image_id, (12, 16), cam=maps, classes=np.array([2], np.uint8))

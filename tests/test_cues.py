@@ -1,4 +1,4 @@
-"""Background score, resizing and label maps."""
+"""Background score and label maps."""
 
 import numpy as np
 import pytest
@@ -35,23 +35,6 @@ def test_a_larger_alpha_means_less_background(seed, low, more):
     assert ((much >= 0) & (much <= 1)).all()
 
 
-def test_resized_by_hand():
-    # centres of the four new columns lie at -1/4, 1/4, 3/4 and 5/4 of the old ones
-    found = cues.resized(torch.tensor([[[0.0, 1.0]]]), (1, 4))
-    torch.testing.assert_close(found, torch.tensor([[[0, 0.25, 0.75, 1]]]))
-
-
-@given(seed=st.integers(0, 2**16), height=st.integers(1, 12), width=st.integers(1, 12))
-@settings(deadline=None)
-def test_resized_keeps_bounds_and_its_own_size(seed, height, width):
-    maps = maps_like(seed, 2, 4, 5)
-    found = cues.resized(maps, (height, width))
-    assert found.shape == (2, height, width)
-    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
-    assert ((found >= low - 1e-6) & (found <= high + 1e-6)).all()
-    torch.testing.assert_close(cues.resized(maps, (4, 5)), maps)
-
-
 def test_label_map_by_hand():
     scores = torch.tensor([[[0.5, 0.1, 0.2]], [[0.4, 0.3, 0.1]], [[0.1, 0.2, 0.7]]])
     found = cues.label_map(scores, torch.tensor([0, 15, 3]))
@@ -61,7 +44,7 @@ def test_label_map_by_hand():
 
 def test_cam_labels_by_hand():
     cam = np.array([[[0.5, 0.2, 0.0]], [[0.25, 0.75, 0.125]]], np.float16)
-    found = cues.cam_labels(cam, np.array([7, 2], np.uint8), size=(1, 3), backgrounds=(0.0, 0.125, 0.5, 0.8))
+    found = cues.cam_labels(cam, np.array([7, 2], np.uint8), size=(1, 3), stride=1, backgrounds=(0.0, 0.125, 0.5, 0.8))
     assert all(labels.dtype == np.uint8 for labels in found.values())
     assert {value: labels.tolist() for value, labels in found.items()} == {
         0.0: [[7, 2, 2]],
@@ -71,10 +54,10 @@ def test_cam_labels_by_hand():
     }
 
 
-def test_cam_labels_are_resized_before_they_are_decided():
+def test_cam_labels_are_enlarged_before_they_are_decided():
     # halfway between 1 and 0 the map is 3/4 and 1/4: the border of 0.5 lies in the middle
     cam = np.array([[[1, 0]]], np.float16)
-    found = cues.cam_labels(cam, np.array([5], np.uint8), size=(2, 4), backgrounds=(0.5, 0.2, 0.9))
+    found = cues.cam_labels(cam, np.array([5], np.uint8), size=(2, 4), stride=2, backgrounds=(0.5, 0.2, 0.9))
     assert found[0.5].tolist() == [[5, 5, 0, 0]] * 2
     assert found[0.2].tolist() == [[5, 5, 5, 0]] * 2
     assert found[0.9].tolist() == [[5, 0, 0, 0]] * 2
@@ -85,6 +68,6 @@ def test_cam_labels_equal_the_label_map_with_a_constant_background(seed):
     cam, classes = maps_like(seed, 2, 6, 7).half(), torch.tensor([4, 9])
     constant = torch.full((1, 6, 7), 0.6)
     expected = cues.label_map(torch.cat([constant, cam.float()]), torch.cat([torch.zeros(1).long(), classes]))
-    found = cues.cam_labels(cam.numpy(), classes.numpy().astype(np.uint8), size=(6, 7), backgrounds=(0.6,))
+    found = cues.cam_labels(cam.numpy(), classes.numpy().astype(np.uint8), size=(6, 7), stride=1, backgrounds=(0.6,))
     np.testing.assert_array_equal(found[0.6], expected.numpy())
     assert set(np.unique(found[0.6])) == {0, 4, 9}

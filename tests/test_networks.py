@@ -1,6 +1,7 @@
 import copy
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,13 @@ from torch import Tensor, nn
 from wsss import backbones, networks
 from wsss.errors import WsssError
 from wsss.labels import Classes
+from wsss.options import Features
 
 TINY = "timm/test_efficientnet"
 OTHER = "timm/test_resnet"
 CLASSES = Classes.of({"cat": 8, "dog": 12})
-SHAPES = {
-    "classifier": {"backbone": TINY, "stride": 8, "classes": 3, "frozen": False},
-    "affinity_net": {"backbone": TINY, "stride": 8, "grid_stride": 4, "frozen": False},
-    "segmenter": {"backbone": TINY, "stride": 8, "classes": 3, "dilation": 2, "frozen": False},
-}
+FEATURES = Features(TINY, stride=8, weights="none", freeze=False)
+SHAPES = {"classifier": {"classes": 3}, "affinity_net": {"grid_stride": 4}, "segmenter": {"classes": 3, "dilation": 2}}
 KINDS = list(SHAPES)
 
 
@@ -32,10 +31,10 @@ class Payload:
         return os.mkdir, (str(self.path),)
 
 
-def build(kind: str, *, seed: int = 0, weights: str = "none", **changes) -> networks.Network:
+def build(kind: str, *, seed: int = 0, shape: dict | None = None, **changes) -> networks.Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return networks.BUILDERS[kind](**(SHAPES[kind] | changes), weights=weights)
+        return networks.BUILDERS[kind](replace(FEATURES, **changes), **(SHAPES[kind] | (shape or {})))
 
 
 def images(height: int = 40, width: int = 48, *, batch: int = 2) -> Tensor:
@@ -44,7 +43,7 @@ def images(height: int = 40, width: int = 48, *, batch: int = 2) -> Tensor:
 
 def save(path: Path, kind: str, *, seed: int = 0, **changes) -> networks.Network:
     network = build(kind, seed=seed, **changes)
-    networks.save(path, network, kind, shape=SHAPES[kind] | changes, classes=CLASSES, settings={"epochs": 3})
+    networks.save(path, network, classes=CLASSES, settings={"epochs": 3})
     return network
 
 
@@ -91,7 +90,24 @@ def test_shapes(height, width, rows, columns):
     assert build("segmenter").eval()(pictures).shape == (2, 3, rows, columns)
     grid = -(-height // 4), -(-width // 4)
     assert build("affinity_net").eval()(pictures).shape == (2, 448, *grid)
-    assert build("affinity_net", grid_stride=8).eval()(pictures).shape == (2, 448, rows, columns)
+    assert build("affinity_net", shape={"grid_stride": 8}).eval()(pictures).shape == (2, 448, rows, columns)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [(40, 48), (33, 50), (41, 47), (7, 9)])
+def test_a_cell_shows_its_own_pixels_whatever_the_size(kind, size):
+    """Cells of an image equal those of the image filled up to whole cells: none of them is shifted or stretched."""
+    network = build(kind, freeze=True).eval()
+    run = network.maps if kind == "classifier" else network
+    stride = 4 if kind == "affinity_net" else 8
+    image = images(*size)
+    whole = network.backbone._mean.expand(2, 3, 48, 56).clone()
+    whole[:, :, : size[0], : size[1]] = image
+    found = run(image)
+    assert found.shape[-2:] == (-(-size[0] // stride), -(-size[1] // stride))
+    rows, columns = -(-size[0] // 8) * 8, -(-size[1] // 8) * 8
+    expected = run(whole[:, :, :rows, :columns])[..., : found.shape[-2], : found.shape[-1]]
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_score_is_the_mean_of_its_map():
@@ -104,7 +120,7 @@ def test_a_score_is_the_mean_of_its_map():
 
 
 def test_the_linear_map_by_hand():
-    network = build("classifier", classes=3).eval()
+    network = build("classifier").eval()
     features = network.backbone(images())[-1]
     weight = network.head.weight[:, :, 0, 0]
     expected = torch.stack([features[i].mean((-2, -1)) @ weight.T for i in range(2)])
@@ -112,7 +128,7 @@ def test_the_linear_map_by_hand():
 
 
 def test_dropout_acts_in_training_alone():
-    network = build("classifier", frozen=True).train()
+    network = build("classifier", freeze=True).train()
     assert not torch.equal(network(images()), network(images()))
     network.eval()
     assert torch.equal(network(images()), network(images()))
@@ -120,7 +136,7 @@ def test_dropout_acts_in_training_alone():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_frozen_keeps_norms_and_early_layers(kind):
-    network = build(kind, frozen=True)
+    network = build(kind, freeze=True)
     kept = early_names(network) | norm_names(network)
     assert early_names(network)
     assert any("running_mean" in name for name in kept)
@@ -138,7 +154,7 @@ def test_not_frozen_changes_everything(kind):
 
 
 def test_frozen_norms_give_the_same_in_training():
-    network = build("affinity_net", frozen=True)  # without dropout
+    network = build("affinity_net", freeze=True)  # without dropout
     torch.testing.assert_close(network.train()(images()), network.eval()(images()))
     network = build("affinity_net")
     assert not torch.allclose(network.train()(images()), network.eval()(images()), atol=1e-3)
@@ -147,7 +163,7 @@ def test_frozen_norms_give_the_same_in_training():
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("frozen", [False, True])
 def test_each_trained_parameter_is_in_one_group(kind, frozen):
-    network = build(kind, frozen=frozen).train()
+    network = build(kind, freeze=frozen).train()
     groups = network.parameter_groups(new_layers_factor=10, weight_decay=0.25)
     found = {}
     for group in groups:
@@ -158,16 +174,18 @@ def test_each_trained_parameter_is_in_one_group(kind, frozen):
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             factor = 1 if name.startswith("backbone.") else 10
-            is_weight = parameter.ndim > 1
-            expected[id(parameter)] = (factor, 0.25) if is_weight else (2 * factor, 0.0)
+            if name.endswith("bias"):
+                expected[id(parameter)] = 2 * factor, 0.0
+            else:  # the scales of norms, vectors, are not decayed
+                expected[id(parameter)] = factor, 0.25 if parameter.ndim > 1 else 0.0
     assert found == expected
     assert frozen == (len(found) < len(list(network.parameters())))
 
 
 def test_vgg16_brings_its_own_atrous_layer_and_groups():
     with torch.device("meta"):
-        segmenter = networks.segmenter(backbone="vgg16", stride=8, weights="none", classes=3, dilation=12, frozen=False)
-        affinity = networks.affinity_net(backbone="vgg16", stride=8, weights="none", grid_stride=8, frozen=False)
+        segmenter = networks.segmenter(replace(FEATURES, backbone="vgg16"), classes=3, dilation=12)
+        affinity = networks.affinity_net(replace(FEATURES, backbone="vgg16"), grid_stride=8)
     assert isinstance(segmenter.atrous, nn.Identity)
     assert segmenter.backbone.fc6.dilation == (12, 12)
     assert affinity.backbone.fc6.dilation == (4, 4)
@@ -182,7 +200,7 @@ def test_a_file_is_all_that_is_needed(tmp_path, kind):
     network.backbone.set_normalisation(mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
     after_a_step(network)  # other running statistics than those of the start
     path = tmp_path / "results/network.pt"
-    networks.save(path, network, kind, shape=SHAPES[kind], classes=CLASSES, settings={"epochs": 3, "flip": True})
+    networks.save(path, network, classes=CLASSES, settings={"epochs": 3, "flip": True})
     assert [file.name for file in path.parent.iterdir()] == ["network.pt"]
     moved = path.rename(tmp_path / "other.pt")
     loaded, content = networks.load(moved, kind)

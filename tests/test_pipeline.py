@@ -130,6 +130,7 @@ def test_shards_change_no_bit(project):
         command = [sys.executable, "-m", "wsss", *words.split(), "--shard", f"{number}-of-2", "--cams", shards[-1]]
         subprocess.run(command, cwd=project, env=environment, check=True, capture_output=True)
     store.gather(shards, project / "results/cams_again.h5")
+    assert store.digest(project / "results/cams_again.h5") == store.digest(project / "results/cams.h5")
     with (
         store.read(project / "results/cams.h5", "cams") as whole,
         store.read(project / "results/cams_again.h5", "cams") as parts,

@@ -170,30 +170,39 @@ def dataset(root):
     return root
 
 
+def listing(root):
+    return provenance.listing(root, read=(".txt",))
+
+
 def test_listing_sees_what_is_in_the_folder(tmp_path):
     root = dataset(tmp_path / "data")
-    found = [provenance.listing(root)]
+    found = [listing(root)]
     (root / "JPEGImages/b.jpg").write_text("1")
-    found.append(provenance.listing(root))
+    found.append(listing(root))
     (root / "JPEGImages/b.jpg").write_text("12")
-    found.append(provenance.listing(root))
+    found.append(listing(root))
     (root / "JPEGImages/b.jpg").rename(root / "JPEGImages/c.jpg")
-    found.append(provenance.listing(root))
+    found.append(listing(root))
     (root / "ImageSets/train.txt").write_text("c\n")  # as long as before
-    found.append(provenance.listing(root))
+    found.append(listing(root))
+    (root / "ImageSets/tags.xml").write_text("c")
+    found.append(listing(root))
     assert len(set(found)) == len(found)
+    (root / "ImageSets/tags.xml").write_text("d")  # of a kind that is not read
+    assert listing(root) == found[-1]
+    assert provenance.listing(root, read=(".xml",)) != provenance.listing(dataset(tmp_path / "other"), read=(".xml",))
 
 
 def test_listing_of_the_same_files_is_the_same(tmp_path):
     root = dataset(tmp_path / "data")
-    first = provenance.listing(root)
-    assert provenance.listing(dataset(tmp_path / "copy")) == first
+    first = listing(root)
+    assert listing(dataset(tmp_path / "copy")) == first
     (root / "JPEGImages/a.jpg").touch()
-    assert provenance.listing(root) == first
+    assert listing(root) == first
     (root / "JPEGImages/b.jpg").write_text("1")
     (root / "JPEGImages/b.jpg").unlink()
-    assert provenance.listing(root) == first
+    assert listing(root) == first
 
 
 def test_listing_of_no_folder(tmp_path):
-    assert provenance.listing(tmp_path / "gone") == f"no folder {tmp_path / 'gone'}"
+    assert listing(tmp_path / "gone") == f"no folder {tmp_path / 'gone'}"

@@ -2,9 +2,11 @@ import csv
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from PIL import Image
 from wsss import manifest, networks, training
 from wsss.errors import WsssError
 from wsss.labels import Classes
-from wsss.options import Augment, Record, Schedule
+from wsss.options import Augment, Features, Record, Schedule
 from wsss.stages.classifier import classifier
 
 SCHEDULE = dict(
@@ -31,6 +33,8 @@ SCHEDULE = dict(
     precision="32-true",
     seed=4,
 )
+CLASSES = Classes.of({"cat": 8, "dog": 12})
+FEATURES = Features("timm/test_efficientnet", stride=8, weights="none", freeze=False)
 LENGTH = 10
 STEPS = 9
 """Three epochs of three batches of three; the tenth image is left out in each."""
@@ -93,9 +97,9 @@ def train(
     schedule = Schedule(**(SCHEDULE | changes))
     record = Record(folder / "run/checkpoint.pt", checkpoint_steps, folder / "curves/curve.csv")
     torch.manual_seed(schedule.seed)
-    network = networks.classifier(backbone="timm/test_efficientnet", stride=8, weights="none", classes=3, frozen=False)
-    items = training.Items(item, length)
-    training.fit(network, loss, items, schedule=schedule, record=record, digest=digest, what="test", keep=keep)
+    network = networks.classifier(FEATURES, classes=3)
+    task = training.Task("classifier", item, length, loss, {"run": digest}, [])
+    training.fit(network, task, schedule=schedule, record=record, keep=keep)
     assert not network.training
     return network.state_dict(), record.curve.read_text()
 
@@ -172,9 +176,10 @@ def test_a_killed_run_ends_as_if_it_had_not_been(tmp_path, undisturbed, log):
     command = [sys.executable, "-c", program, str(tmp_path), str(torch.get_num_threads())]
     ended = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, timeout=120)
     assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
-    partial = tmp_path / "run/checkpoint.partial"
+    partial = tmp_path / f"run/.checkpoint.pt.{socket.gethostname()}.{2**22 + 1}.partial"  # of no process
     partial.write_bytes(b"half a checkpoint, left by another kill")
     assert_equal(train(tmp_path), undisturbed)
+    assert not partial.exists()
     assert "goes on from step 4" in log.text
 
 
@@ -211,12 +216,16 @@ def test_checkpoints_change_nothing(tmp_path, undisturbed, checkpoint_steps):
 def test_the_digest_follows_options_and_inputs(tmp_path):
     table = tmp_path / "images.csv"
     table.write_text("a")
-    first = training.digest("classifier", {"epochs": 3}, [table])
-    assert training.digest("classifier", {"epochs": 3}, [table]) == first
-    assert training.digest("classifier", {"epochs": 4}, [table]) != first
-    assert training.digest("cams", {"epochs": 3}, [table]) != first
+
+    def digest(stage: str, epochs: int) -> str:
+        return training.Task(stage, item, LENGTH, tag_loss, {"epochs": epochs}, [table]).digest()
+
+    first = digest("classifier", 3)
+    assert digest("classifier", 3) == first
+    assert digest("classifier", 4) != first
+    assert digest("cams", 3) != first
     table.write_text("b")
-    assert training.digest("classifier", {"epochs": 3}, [table]) != first
+    assert digest("classifier", 3) != first
 
 
 def test_poly_schedule_by_hand(tmp_path):
@@ -270,7 +279,7 @@ def test_the_learning_rate_scales_the_step(tmp_path):
 
 @pytest.mark.parametrize(("name", "kind"), [("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW)])
 def test_optimizers(tmp_path, name, kind):
-    network = networks.classifier(backbone="timm/test_efficientnet", stride=8, weights="none", classes=3, frozen=False)
+    network = networks.classifier(FEATURES, classes=3)
     optimizer = training.optimizer_of(network, Schedule(**(SCHEDULE | {"optimizer": name, "momentum": 0.7})))
     assert type(optimizer) is kind
     group = optimizer.param_groups[0]
@@ -299,7 +308,7 @@ def test_a_loss_that_is_no_number(tmp_path, value):
     def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
         return tag_loss(model, batch) * value
 
-    with pytest.raises(WsssError, match=r"test: the loss is (nan|inf) at step 0: lower the learning rate"):
+    with pytest.raises(WsssError, match=r"classifier: the loss is (nan|inf) at step 0: lower the learning rate"):
         train(tmp_path, loss=loss)
     assert not list(tmp_path.rglob("*.*"))
 
@@ -316,58 +325,7 @@ def test_a_batch_larger_than_the_data_set(tmp_path):
     assert len(rows(curve)) == 3
 
 
-@pytest.mark.parametrize(("length", "batch"), [(10, 3), (9, 3), (5, 5), (7, 1)])
-def test_each_epoch_is_a_shuffle(length, batch):
-    per_epoch = length // batch
-    steps = 4 * per_epoch
-    batches = training.Batches(length, batch=batch, seed=1, start=0, steps=steps)
-    drawn = list(batches)
-    assert len(batches) == len(drawn) == steps
-    assert all(len(one) == batch for one in drawn)
-    epochs = [
-        [position for one in drawn[place : place + per_epoch] for position, _ in one]
-        for place in range(0, steps, per_epoch)
-    ]
-    for epoch in epochs:
-        assert len(set(epoch)) == len(epoch) == per_epoch * batch
-        assert set(epoch) <= set(range(length))
-    assert len({tuple(epoch) for epoch in epochs}) > 1
-    seeds = [seed for one in drawn for _, seed in one]
-    assert len(set(seeds)) == len(seeds)
-
-
-def test_every_image_is_drawn_in_the_end():
-    batches = training.Batches(10, batch=3, seed=0, start=0, steps=60)
-    assert {position for one in batches for position, _ in one} == set(range(10))
-
-
-@pytest.mark.parametrize("start", range(10))
-def test_batches_from_the_middle(start):
-    def drawn(start: int) -> list:
-        return list(training.Batches(10, batch=3, seed=2, start=start, steps=10))
-
-    assert drawn(start) == drawn(0)[start:]
-
-
-def test_other_seeds_draw_other_batches():
-    first, other = (list(training.Batches(10, batch=3, seed=seed, start=0, steps=3)) for seed in (0, 1))
-    assert first != other
-    assert {seed for one in first for _, seed in one}.isdisjoint(seed for one in other for _, seed in one)
-
-
-def test_items_leave_the_global_generator_alone():
-    items = training.Items(item, 3)
-    torch.manual_seed(0)
-    expected = torch.rand(1)
-    torch.manual_seed(0)
-    first, again, other = items[1, 7][0], items[1, 7][0], items[1, 8][0]
-    assert torch.equal(torch.rand(1), expected)
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-    assert len(items) == 3
-
-
-def run_classifier(folder: Path, **changes) -> Path:
+def run_classifier(folder: Path, *, features: Features = FEATURES, **changes) -> Path:
     """The stage on four pictures; returns the file of the network."""
     rows = []
     for number in range(4):
@@ -376,15 +334,12 @@ def run_classifier(folder: Path, **changes) -> Path:
         split, tag = ("train", "extra")[number % 2], ("cat", "dog")[number // 2]
         rows.append(manifest.Row(str(number), split, folder / f"{number}.png", None, (tag,), "test"))
     manifest.write(folder / "images.csv", rows)
-    manifest.write_classes(folder / "classes.csv", Classes.of({"cat": 8, "dog": 12}))
+    manifest.write_classes(folder / "classes.csv", CLASSES)
     classifier(
         images=folder / "images.csv",
         classes_table=folder / "classes.csv",
         classifier=folder / "classifier.pt",
-        backbone="timm/test_efficientnet",
-        stride=8,
-        weights="none",
-        freeze=False,
+        features=features,
         augment=Augment(resize_px=(30, 50), flip=True, jitter=0.2, crop_px=32),
         schedule=Schedule(**(SCHEDULE | {"batch": 2, "epochs": 2} | changes)),
         record=Record(folder / "checkpoint.pt", 1, folder / "curve.csv"),
@@ -406,6 +361,21 @@ def test_a_stage_that_diverges_writes_no_network(tmp_path):
     with pytest.raises(WsssError, match="classifier: the loss is .* lower the learning rate"):
         run_classifier(tmp_path, learning_rate=1e30)
     assert not (tmp_path / "classifier.pt").exists()
+
+
+def test_a_replaced_file_of_weights_starts_afresh(tmp_path, log):
+    def stop(network: networks.Network) -> None:
+        raise CutOff
+
+    weights = tmp_path / "weights.pt"
+    for seed in (0, 1):  # another network under the same name
+        torch.manual_seed(seed)
+        networks.save(weights, networks.classifier(FEATURES, classes=3), classes=CLASSES, settings={})
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(CutOff):
+            patch.setattr(networks, "save", lambda *arguments, **options: stop(arguments))
+            run_classifier(tmp_path, features=replace(FEATURES, weights=str(weights)))
+        assert (tmp_path / "checkpoint.pt").exists()
+    assert "of a run with other options, inputs or code: training starts afresh" in log.text
 
 
 @pytest.mark.gpu

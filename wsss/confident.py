@@ -28,7 +28,7 @@ def confident_labels(
         The image, and uint8 labels (ceil(height / stride), ceil(width / stride)).
     """
     photograph = read_photograph(image.photograph)
-    cam = cues.resized(torch.from_numpy(image.scores), image.size)
+    cam = image.at_pixels()
     classes = torch.from_numpy(np.concatenate([[0], image.classes]).astype(np.int64))
     decided = []
     for alpha in alphas:

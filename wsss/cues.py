@@ -1,9 +1,11 @@
-"""What is made of activation maps: a background score, score maps at another size, label maps."""
+"""What is made of activation maps: a background score, label maps."""
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float16, Int64, UInt8
 from torch import Tensor
+
+from wsss import grid
 
 
 def background_score(cam: Float[Tensor, "foreground height width"], *, alpha: float) -> Float[Tensor, "height width"]:
@@ -18,11 +20,6 @@ def with_background(
     return torch.cat([background_score(cam, alpha=alpha)[None], cam])
 
 
-def resized(scores: Float[Tensor, "classes _ _"], size: tuple[int, int]) -> Float[Tensor, "classes height width"]:
-    """Score maps at another size (height, width), bilinear."""
-    return torch.nn.functional.interpolate(scores[None], size, mode="bilinear", align_corners=False)[0]
-
-
 def label_map(
     scores: Float[Tensor, "ranks height width"], classes: Int64[Tensor, " ranks"]
 ) -> UInt8[Tensor, "height width"]:
@@ -35,6 +32,7 @@ def cam_labels(
     classes: UInt8[np.ndarray, " foreground"],
     *,
     size: tuple[int, int],
+    stride: int,
     backgrounds: tuple[float, ...],
 ) -> dict[float, UInt8[np.ndarray, "height width"]]:
     """Label maps of activation maps alone: the most active class, or background where none exceeds a constant.
@@ -42,10 +40,11 @@ def cam_labels(
     Args:
         cam: maps in [0, 1], on a grid.
         classes: the class of each.
-        size: (height, width) of the label maps.
+        size: (height, width) of the label maps, which are the image's.
+        stride: pixels for each cell of the grid.
         backgrounds: the constants; a label map for each.
     """
-    maps = resized(torch.from_numpy(cam).float(), size)
+    maps = grid.to_pixels(torch.from_numpy(cam).float()[None], size, stride=stride)[0]
     score, rank = maps.max(0)
     label = torch.from_numpy(classes)[rank]
     return {value: (label * (score > value)).numpy() for value in backgrounds}

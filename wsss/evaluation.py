@@ -7,6 +7,7 @@ import numpy as np
 
 from wsss import metrics
 from wsss.errors import WsssError
+from wsss.files import whole_or_absent
 from wsss.labels import VOID, Classes
 from wsss.manifest import Row
 from wsss.pictures import read_mask
@@ -92,6 +93,13 @@ def write(counts: Counts, evaluated: dict[str, object], *, text: Path, json_file
         lines += ["", f"Left out of the mean, since neither truth nor prediction shows them: {', '.join(absent)}"]
     lines += ["", f"The first line is the mean of the {headline} masks.", ""]
     lines += [f"{name}: {value}" for name, value in evaluated.items()]
-    text.write_text("\n".join(lines) + "\n")
+    with whole_or_absent(text) as partial:
+        partial.write_text("\n".join(lines) + "\n")
     content = {"miou": scores[headline]["miou"], "headline": headline, "masks": scores, "evaluated": evaluated}
-    json_file.write_text(json.dumps(content, indent=2) + "\n")
+    write_json(json_file, content)
+
+
+def write_json(path: Path, content: dict[str, object]) -> None:
+    """Write numbers for programs."""
+    with whole_or_absent(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n")

@@ -3,35 +3,37 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
-from PIL import Image
 
+from wsss import grid
 from wsss.labels import VOID, Classes
 
 VOID_COLOUR = (224, 224, 192)
 """VOC's cream for what nobody knows."""
 
 
-def coloured(
-    labels: UInt8[np.ndarray, "_ _"], classes: Classes, size: tuple[int, int] | None = None
-) -> UInt8[np.ndarray, "height width 3"]:
-    """A label map in the colours of its classes, at another size (height, width) where one is given."""
+def coloured(labels: UInt8[np.ndarray, "height width"], classes: Classes) -> UInt8[np.ndarray, "height width 3"]:
+    """A label map in the colours of its classes."""
     colours = np.zeros((256, 3), np.uint8)
     colours[: len(classes.colours)] = classes.colours
     colours[VOID] = VOID_COLOUR
-    if size:
-        labels = np.array(Image.fromarray(labels).resize(size[::-1], Image.Resampling.NEAREST))
     return colours[labels]
 
 
+def enlarged(labels: UInt8[np.ndarray, "rows columns"], size: tuple[int, int], *, stride: int) -> np.ndarray:
+    """A label map on a grid at each pixel of an image of `size` (height, width)."""
+    return grid.cropped(labels.repeat(stride, 0).repeat(stride, 1), size)
+
+
 def heat(
-    photograph: UInt8[np.ndarray, "height width 3"], activation: Float[np.ndarray, "rows columns"]
+    photograph: UInt8[np.ndarray, "height width 3"], activation: Float[np.ndarray, "rows columns"], *, stride: int
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """An activation in [0, 1] as heat over the greyed photograph."""
+    """An activation in [0, 1], on a grid, as heat over the greyed photograph."""
     from matplotlib import colormaps
 
-    height, width = photograph.shape[:2]
-    smooth = np.array(Image.fromarray(activation).resize((width, height), Image.Resampling.BILINEAR)).clip(0, 1)
+    activation = torch.from_numpy(activation)[None, None]
+    smooth = grid.to_pixels(activation, photograph.shape[:2], stride=stride)[0, 0].numpy().clip(0, 1)
     grey = photograph.mean(-1, keepdims=True) / 255
     weight = 0.25 + 0.6 * smooth[..., None]
     mixed = (1 - weight) * grey + weight * colormaps["inferno"](smooth)[..., :3]

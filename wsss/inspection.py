@@ -35,7 +35,7 @@ def inspect(
             _say("\n".join([f"{store}: {len(source)} images of kind {kind}", *lines]))
             _say("ids: " + " ".join(list(source)[:5]) + (" …" if len(source) > 5 else ""))
             return
-        arrays, size, classes = source[image], source.size(image), source.classes
+        arrays, size, classes, stride = source[image], source.size(image), source.classes, source.stride
         row = next((row for row in manifest.read(images) if row.id == image), None)
         if row is None:
             raise WsssError(f"{images} lists no image {image!r}: give the manifest of this run by --images")
@@ -44,10 +44,10 @@ def inspect(
         present = arrays.pop("classes", range(len(classes.names)))
         for name, array in arrays.items():
             if array.ndim == 2:
-                panels[name] = figures.coloured(array, classes, size)
+                panels[name] = figures.coloured(figures.enlarged(array, size, stride=stride), classes)
             else:
                 for rank, values in zip(present, array.astype("float32"), strict=True):
-                    panels[f"{name} {classes.names[rank]}"] = figures.heat(photograph, values)
+                    panels[f"{name} {classes.names[rank]}"] = figures.heat(photograph, values, stride=stride)
         figures.write(picture, {str(store): [(image, panels)]}, classes)
         shapes = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in arrays.items())
         _say(f"{image}: size {size}, {shapes}; drawn in {picture}")

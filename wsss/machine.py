@@ -19,7 +19,8 @@ def use_threads(threads: int) -> None:
 
 def cores() -> int:
     """The cores that this process may use."""
-    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # OpenMP takes a list, a number a level
+    return int(first) if first.isdecimal() and int(first) else len(os.sched_getaffinity(0))
 
 
 def device() -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wsss.errors import WsssError
+from wsss.files import whole_or_absent
 from wsss.labels import Classes
 
 SPLITS = ("train", "extra", "val")
@@ -94,13 +95,10 @@ def read_classes(path: Path) -> Classes:
 
 
 def _write_csv(path: Path, header: list[str], lines: list[list]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="") as file:
+    with whole_or_absent(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(lines)
-    partial.replace(path)
 
 
 def _read_csv(path: Path) -> list[dict[str, str]]:

@@ -1,15 +1,32 @@
 """Networks: a backbone handed in, plus a head; and the one file format in which they are kept."""
 
+import math
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from wsss import backbones
+from wsss import backbones, grid
 from wsss.errors import WsssError
+from wsss.files import whole_or_absent
 from wsss.labels import Classes
+from wsss.options import Features
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a network is built from, all but its weights."""
+
+    kind: str
+    features: Features
+    shape: dict[str, int]
+
+    def build(self) -> "Network":
+        """The network, with random weights."""
+        return BUILDERS[self.kind](replace(self.features, weights="none"), **self.shape)
 
 
 class Network(nn.Module):
@@ -18,6 +35,8 @@ class Network(nn.Module):
     Where it is frozen, the backbone's early layers and all its BatchNorm layers keep their pretrained weights, as the
     papers have it.
     """
+
+    plan: Plan
 
     def __init__(self, backbone: nn.Module, *, frozen: bool) -> None:
         super().__init__()
@@ -34,13 +53,23 @@ class Network(nn.Module):
                     module.eval().requires_grad_(False)
         return self
 
+    def taps(self, images: Float[Tensor, "batch 3 height width"], multiple: int) -> tuple[Tensor, ...]:
+        """The backbone's taps of images that are filled up to whole multiples of a number of pixels."""
+        return self.backbone(grid.padded(images, multiple, fill=self.backbone.mean))
+
     def parameter_groups(self, *, new_layers_factor: float, weight_decay: float) -> list[dict]:
-        """Four groups: weights and biases, of the backbone and of the head; biases learn twice as fast, undecayed."""
+        """Weights, biases and the scales of norms, of the backbone and of the head, each a group.
+
+        Biases learn twice as fast; neither they nor the scales of norms are decayed.
+        """
         groups = []
         for module, factor in ((self.backbone, 1), (self.new_layers(), new_layers_factor)):
-            weights = [p for p in module.parameters() if p.requires_grad and p.ndim > 1]
-            biases = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]
+            named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+            biases = [p for name, p in named if name.endswith("bias")]
+            scales = [p for name, p in named if not name.endswith("bias") and p.ndim <= 1]
+            weights = [p for name, p in named if not name.endswith("bias") and p.ndim > 1]
             groups.append({"params": weights, "factor": factor, "weight_decay": weight_decay})
+            groups.append({"params": scales, "factor": factor, "weight_decay": 0.0})
             groups.append({"params": biases, "factor": 2 * factor, "weight_decay": 0.0})
         return [group for group in groups if group["params"]]
 
@@ -66,7 +95,7 @@ class Classifier(Network):
 
     def maps(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch foreground rows columns"]:
         """Activation maps, not yet normalised: ReLU of each cell's class score."""
-        return self.head(self.backbone(images)[-1]).relu()
+        return self.head(self.taps(images, self.backbone.stride)[-1]).relu()
 
 
 class AffinityNet(Network):
@@ -94,12 +123,16 @@ class AffinityNet(Network):
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels rows columns"]:
         """Features on the grid of `stride`, whatever the backbone's own: its taps are interpolated."""
-        grid = [-(-side // self.stride) for side in images.shape[-2:]]
+        whole = math.lcm(self.stride, self.backbone.stride)
+        rows, columns = (side * whole // self.stride for side in grid.cells(tuple(images.shape[-2:]), whole))
         branches = [
-            nn.functional.interpolate(nn.functional.elu(reduce(tap)), grid, mode="bilinear", align_corners=False)
-            for reduce, tap in zip(self.reduce, self.backbone(images), strict=True)
+            nn.functional.interpolate(
+                nn.functional.elu(reduce(tap)), (rows, columns), mode="bilinear", align_corners=False
+            )
+            for reduce, tap in zip(self.reduce, self.taps(images, whole), strict=True)
         ]
-        return nn.functional.elu(self.mix(torch.cat(branches, dim=1)))
+        joined = grid.cropped(torch.cat(branches, dim=1), grid.cells(tuple(images.shape[-2:]), self.stride))
+        return nn.functional.elu(self.mix(joined))
 
 
 class Segmenter(Network):
@@ -125,26 +158,38 @@ class Segmenter(Network):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes rows columns"]:
-        return self.head(self.atrous(self.backbone(images)[-1]))
+        return self.head(self.atrous(self.taps(images, self.backbone.stride)[-1]))
 
 
-def classifier(*, backbone: str, stride: int, weights: str, classes: int, frozen: bool) -> Classifier:
+def classifier(features: Features, *, classes: int) -> Classifier:
     """A classifier; VGG-16's fc6 is not dilated in it (methods of PSA)."""
-    return Classifier(
-        backbones.build(backbone, stride=stride, weights=weights, field_dilation=1), classes=classes, frozen=frozen
-    )
+    network = Classifier(_backbone(features, field_dilation=1), classes=classes, frozen=features.freeze)
+    network.plan = Plan("classifier", features, {"classes": classes})
+    return network
 
 
-def affinity_net(*, backbone: str, stride: int, weights: str, grid_stride: int, frozen: bool) -> AffinityNet:
+def affinity_net(features: Features, *, grid_stride: int) -> AffinityNet:
     """An AffinityNet with features on the grid of `grid_stride`; VGG-16's fc6 has dilation 4 in it."""
-    features = backbones.build(backbone, stride=stride, weights=weights, field_dilation=4)
-    return AffinityNet(features, grouped=backbone == "vgg16", stride=grid_stride, frozen=frozen)
+    grouped = features.backbone == "vgg16"
+    backbone = _backbone(features, field_dilation=4)
+    network = AffinityNet(backbone, grouped=grouped, stride=grid_stride, frozen=features.freeze)
+    network.plan = Plan("affinity_net", features, {"grid_stride": grid_stride})
+    return network
 
 
-def segmenter(*, backbone: str, stride: int, weights: str, classes: int, dilation: int, frozen: bool) -> Segmenter:
+def segmenter(features: Features, *, classes: int, dilation: int) -> Segmenter:
     """A segmenter whose atrous layer has the given dilation, in cells."""
-    features = backbones.build(backbone, stride=stride, weights=weights, field_dilation=dilation)
-    return Segmenter(features, classes=classes, atrous=backbone != "vgg16", dilation=dilation, frozen=frozen)
+    atrous = features.backbone != "vgg16"
+    backbone = _backbone(features, field_dilation=dilation)
+    network = Segmenter(backbone, classes=classes, atrous=atrous, dilation=dilation, frozen=features.freeze)
+    network.plan = Plan("segmenter", features, {"classes": classes, "dilation": dilation})
+    return network
+
+
+def _backbone(features: Features, *, field_dilation: int) -> nn.Module:
+    return backbones.build(
+        features.backbone, stride=features.stride, weights=features.weights, field_dilation=field_dilation
+    )
 
 
 BUILDERS: dict[str, Callable[..., Network]] = {
@@ -154,22 +199,19 @@ BUILDERS: dict[str, Callable[..., Network]] = {
 }
 
 
-def save(path: Path, network: Network, kind: str, *, shape: dict, classes: Classes, settings: dict) -> None:
+def save(path: Path, network: Network, *, classes: Classes, settings: dict) -> None:
     """Keep a finished network: nothing but its file is needed to use it.
 
     Args:
         path: file to write; whole or absent.
         network: what to keep.
-        kind: one of BUILDERS.
-        shape: the arguments of its builder, but for the weights.
         classes: the classes, background first.
         settings: the options that it was trained with.
     """
     head = {name: value for name, value in network.state_dict().items() if not name.startswith("backbone.")}
     content = {
-        "kind": kind,
-        "shape": shape,
-        "backbone": shape["backbone"],
+        **asdict(network.plan),
+        "backbone": network.plan.features.backbone,
         "backbone_state": network.backbone.state_dict(),
         "head_state": head,
         "mean": list(network.backbone.mean),
@@ -179,10 +221,8 @@ def save(path: Path, network: Network, kind: str, *, shape: dict, classes: Class
         "colours": [list(colour) for colour in classes.colours],
         "settings": {name: str(value) for name, value in settings.items()},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save(content, partial)
-    partial.replace(path)
+    with whole_or_absent(path) as partial:
+        torch.save(content, partial)
 
 
 def load(path: Path, kind: str) -> tuple[Network, dict]:
@@ -196,7 +236,7 @@ def load(path: Path, kind: str) -> tuple[Network, dict]:
         raise WsssError(
             f"{path} holds a network of kind {content.get('kind')!r}, expected {kind!r}: is it the right file?"
         )
-    network = BUILDERS[kind](**content["shape"], weights="none")
+    network = Plan(kind, Features(**content["features"]), content["shape"]).build()
     try:
         backbone_state = {f"backbone.{name}": value for name, value in content["backbone_state"].items()}
         network.load_state_dict({**content["head_state"], **backbone_state})

@@ -7,6 +7,38 @@ from typing import Literal, get_args
 
 from wsss.errors import refuse
 
+WEIGHTS = ("none", "imagenet", "offline")
+"""Values of `weights` that are never the name of a file."""
+
+
+def weights_file(weights: str) -> Path | None:
+    """The local file that an option `weights` names: it has a slash in it, or is there."""
+    path = Path(weights)
+    return path if weights not in WEIGHTS and ("/" in weights or path.is_file()) else None
+
+
+@dataclass(frozen=True)
+class Features:
+    """The backbone of a network.
+
+    Args:
+        backbone: vgg16, resnet38, or timm/NAME.
+        stride: input pixels for each cell of its last stage.
+        weights: imagenet, a tag of torchvision or timm, offline (an installed package), a local file, or none.
+        freeze: keep BatchNorm layers and the earliest layers at their pretrained weights.
+    """
+
+    backbone: str
+    stride: int
+    weights: str
+    freeze: bool
+
+    @property
+    def files(self) -> list[Path]:
+        """The local file of the weights, where they are one."""
+        file = weights_file(self.weights)
+        return [file] if file else []
+
 
 @dataclass(frozen=True)
 class Schedule:

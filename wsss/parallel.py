@@ -4,9 +4,11 @@ import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from wsss import machine
+from wsss.errors import WsssError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,9 +28,12 @@ def mapped(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
     context.set_forkserver_preload([getattr(function, "func", function).__module__])
     with ProcessPoolExecutor(workers, mp_context=context, initializer=machine.use_threads, initargs=(1,)) as pool:
         waiting: deque = deque()
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) >= 4 * workers:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= 4 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise WsssError("a worker was killed, as a rule for want of memory: give fewer --threads") from error

@@ -11,7 +11,10 @@ from wsss.labels import palette
 
 def read_photograph(path: Path) -> np.ndarray:
     """A photograph as uint8 RGB (height, width, 3), turned upright as its EXIF data say."""
-    return np.array(ImageOps.exif_transpose(_opened(path)).convert("RGB"))
+    picture = ImageOps.exif_transpose(_opened(path))
+    if picture.mode.startswith("I;16"):  # Pillow would cut 16 bits off at 255
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    return np.array(picture.convert("RGB"))
 
 
 def read_mask(path: Path) -> np.ndarray:

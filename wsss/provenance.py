@@ -6,7 +6,10 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 
-DECIDE_NO_NUMBER = frozenset({"wsss", "wsss.stages", "wsss.errors", "wsss.progress", "wsss.machine", "wsss.provenance"})
+DECIDE_NO_NUMBER = frozenset(
+    {"wsss", "wsss.stages"}
+    | {f"wsss.{name}" for name in ("errors", "files", "machine", "parallel", "progress", "provenance")}
+)
 """Modules left out of the digest of a stage's code."""
 
 
@@ -33,15 +36,15 @@ def of_run(stage: str, options: dict[str, object], inputs: dict[str, str]) -> st
     return _digest([code(stage), *words])
 
 
-def listing(root: Path) -> str:
-    """Digest of a data set's folder: names and sizes of its files, and the text of its small lists."""
+def listing(root: Path, *, read: tuple[str, ...]) -> str:
+    """Digest of a data set's folder: names and sizes of its files, and the content of those with a suffix of `read`."""
     if not root.is_dir():
         return f"no folder {root}"
     lines = []
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
         size = path.stat().st_size
-        text = path.read_text(errors="replace") if path.suffix == ".txt" and size < 10_000_000 else ""
-        lines.append(f"{path.relative_to(root)} {size} {text}")
+        content = hashlib.sha256(path.read_bytes()).hexdigest() if path.suffix in read else ""
+        lines.append(f"{path.relative_to(root)} {size} {content}")
     return _digest(lines)
 
 

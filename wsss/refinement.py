@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
-from wsss import crf, cues
+from wsss import crf, grid
 from wsss.options import Crf
 from wsss.pictures import read_photograph
 
@@ -21,6 +21,7 @@ class Scored:
         photograph: its file.
         size: its (height, width).
         scores: (ranks, rows, columns) in [0, 1], on a grid; float32.
+        stride: of that grid, in pixels.
         classes: the class of each score map, (ranks); uint8.
     """
 
@@ -28,7 +29,12 @@ class Scored:
     photograph: Path
     size: tuple[int, int]
     scores: np.ndarray
+    stride: int
     classes: np.ndarray
+
+    def at_pixels(self) -> torch.Tensor:
+        """The score maps (ranks, height, width) at the image's size."""
+        return grid.to_pixels(torch.from_numpy(self.scores)[None], self.size, stride=self.stride)[0]
 
 
 def refined_scores(
@@ -42,7 +48,7 @@ def refined_scores(
 
 def label_maps(image: Scored, *, parameters: Crf) -> tuple[Scored, dict[str, np.ndarray]]:
     """The image and its label maps: `plain` before the CRF and, where there is one, `refined` after it."""
-    scores = cues.resized(torch.from_numpy(image.scores), image.size).numpy()
+    scores = image.at_pixels().numpy()
     maps = {"plain": image.classes[scores.argmax(0)]}
     if parameters.engine != "none":
         photograph = read_photograph(image.photograph)

@@ -3,15 +3,15 @@
 A store says what it is in its attributes: kind, schema, the classes and their values in masks, every setting of the
 stage that wrote it (`setting.NAME`), the digest of each input (`input.NAME`), the digest of its own content, and
 `complete`.
-Each image's group holds a few small arrays (see KINDS) and the attribute `size`, the image's (height, width).
+Each image's group holds a few small arrays (see KINDS) and the attributes `size`, the image's (height, width), and
+`digest`, of the arrays.
 
 Stages that go over images write one shard for each part of the manifest; `gather` joins shards by external links,
-so nothing is copied, and carries their digests, so a changed shard changes the joined file.
+so nothing is copied, and carries the digest of what is in them, so a changed shard changes the joined file.
 """
 
 import hashlib
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 
 from wsss.errors import WsssError
+from wsss.files import whole_or_absent
 from wsss.labels import Classes
 
 SCHEMA = 1
@@ -29,6 +30,8 @@ KINDS = {
     "classes: uint8, the class of each map",
     "affinity_labels": "labels: uint8 (height, width) on a grid, 0 background, 255 void",
     "pseudo_masks": "plain, refined: uint8 (height, width) at the image's size, before and after the CRF",
+    "saliency": "saliency: float16 (height, width) on a grid, over its largest value: do the classes hang on a cell",
+    "seeds": "labels: uint8 (height, width) on a grid, 0 background, 255 where nothing is sure",
     "scores": "scores: float16 (classes, height, width), probabilities of all classes on the network's grid",
     "masks": "plain, refined: uint8 (height, width) at the image's size, before and after the CRF",
 }
@@ -43,23 +46,25 @@ class Writer:
 
     def __init__(self, file: h5py.File) -> None:
         self._file = file
-        self._digest = hashlib.sha256()
+        self._digests: list[str] = []
 
     def add(self, image_id: str, size: tuple[int, int], **arrays: np.ndarray) -> None:
         """Add an image: its id, its size (height, width) and its arrays, float16 or uint8."""
         group = self._file.create_group(image_id)
         group.attrs["size"] = size
-        self._digest.update(f"{image_id} {size}".encode())
+        content = hashlib.sha256(f"{image_id} {size}".encode())
         for name, array in arrays.items():
             if array.dtype not in (np.float16, np.uint8):
                 raise TypeError(f"{image_id}/{name} is {array.dtype}: stores hold float16 and uint8 only")
             group.create_dataset(
                 name, data=array, chunks=array.shape, compression="gzip", compression_opts=4, shuffle=True
             )
-            self._digest.update(f"{name} {array.shape}".encode() + array.tobytes())
+            content.update(f"{name} {array.shape}".encode() + array.tobytes())
+        group.attrs["digest"] = content.hexdigest()
+        self._digests.append(content.hexdigest())
 
     def finish(self) -> None:
-        self._file.attrs.update(digest=self._digest.hexdigest(), images=len(self._file), complete=True)
+        self._file.attrs.update(digest=_joined(self._digests), images=len(self._file), complete=True)
 
 
 @contextmanager
@@ -75,7 +80,7 @@ def create(
         settings: numbers and words that decided the content.
         inputs: the files that it was made from, by name.
     """
-    with _whole_or_absent(path) as partial, h5py.File(partial, "w", libver=LIBVER) as file:
+    with whole_or_absent(path) as partial, h5py.File(partial, "w", libver=LIBVER) as file:
         file.attrs.update(kind=kind, schema=SCHEMA, arrays=KINDS[kind])
         file.attrs.update(classes=list(classes.names), mask_values=list(classes.mask_values))
         file.attrs.update({f"setting.{name}": _in_words(value) for name, value in settings.items()})
@@ -85,25 +90,13 @@ def create(
         writer.finish()
 
 
+def _joined(digests: list[str]) -> str:
+    """The digest of a store from those of its images: the same however the images are spread over shards."""
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
 def _in_words(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-
-
-@contextmanager
-def _whole_or_absent(path: Path) -> Iterator[Path]:
-    """A name to write under, which becomes `path` where the body succeeds and vanishes where it fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for left_by_a_kill in path.parent.glob(f".{path.name}.{socket.gethostname()}.*.partial"):
-        left_by_a_kill.unlink(missing_ok=True)
-    # named after host and process: a job that a cluster restarts may have a twin that still writes
-    partial = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
-    try:
-        yield partial
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 class Reader:
@@ -123,8 +116,10 @@ class Reader:
     def __iter__(self) -> Iterator[str]:
         return iter(self._file)
 
-    def __contains__(self, image_id: str) -> bool:
-        return image_id in self._file
+    @property
+    def stride(self) -> int:
+        """Pixels for each cell of the grid of its arrays, 1 where they are at the images' size."""
+        return int(self.attributes.get("setting.stride", 1))
 
     def __getitem__(self, image_id: str) -> dict[str, np.ndarray]:
         return {name: dataset[()] for name, dataset in self._group(image_id).items()}
@@ -177,9 +172,9 @@ class Shared:
 
 
 def gather(shards: list[Path], path: Path) -> None:
-    """Join shards into one store of links, in the shards' order, that carries their digests."""
-    digests = [digest(shard) for shard in shards]
-    with _whole_or_absent(path) as partial, h5py.File(partial, "w", libver=LIBVER) as joined:
+    """Join shards into one store of links, in the shards' order, with the digest that one store of all would have."""
+    digests = []
+    with whole_or_absent(path) as partial, h5py.File(partial, "w", libver=LIBVER) as joined:
         for shard in shards:
             with _open(shard) as file:
                 attributes = {name: value for name, value in file.attrs.items() if name not in ("digest", "images")}
@@ -188,12 +183,12 @@ def gather(shards: list[Path], path: Path) -> None:
                 if before and any(not np.array_equal(before.get(name), attributes.get(name)) for name in names):
                     raise WsssError(f"{shard} was made with other settings than {shards[0]}: remove both and rerun")
                 joined.attrs.update(attributes)
-                for image_id in file:
+                for image_id, group in file.items():
                     if image_id in joined:
                         raise WsssError(f"{shard} holds {image_id!r}, as a shard before it does: give each shard once")
                     joined[image_id] = h5py.ExternalLink(os.path.relpath(shard, path.parent), image_id)
-        total = hashlib.sha256("".join(digests).encode()).hexdigest()
-        joined.attrs.update(shards=digests, digest=total, images=len(joined))
+                    digests.append(group.attrs["digest"])
+        joined.attrs.update(shards=len(shards), digest=_joined(digests), images=len(joined))
 
 
 def digest(path: Path) -> str:

@@ -7,15 +7,17 @@ out are all drawn from (seed, step), so a run that was cut off and goes on equal
 import csv
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
-from wsss import machine, provenance, store
+from wsss import machine, networks, provenance, store
 from wsss.errors import WsssError
+from wsss.files import whole_or_absent
+from wsss.labels import Classes
 from wsss.networks import Network
 from wsss.options import Record, Schedule
 from wsss.progress import LOG, track
@@ -35,35 +37,67 @@ class Items(Dataset):
         position, seed = drawn
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self._item(position)
+            try:
+                return self._item(position)
+            except WsssError as error:  # handed over as it is: a worker's exception would arrive with its traceback
+                return error
 
 
-def fit(
-    network: Network,
-    loss: Callable[[Network, list[torch.Tensor]], torch.Tensor],
-    items: Items,
-    *,
-    schedule: Schedule,
-    record: Record,
-    digest: str,
-    what: str,
-    keep: Callable[[Network], None],
-) -> None:
+def collated(items: list) -> object:
+    """A batch of items, or the first error among them."""
+    errors = [item for item in items if isinstance(item, WsssError)]
+    return errors[0] if errors else default_collate(items)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained.
+
+    Args:
+        stage: whose name the run bears.
+        item: a training image by its position, as tensors; what it draws comes from torch's global generator.
+        length: number of training images.
+        loss: a scalar for the network and a batch, as the default collation makes it of the items.
+        settings: all options that decide the result.
+        inputs: all files that decide the result.
+    """
+
+    stage: str
+    item: Callable[[int], object]
+    length: int
+    loss: Callable[[Network, list[torch.Tensor]], torch.Tensor]
+    settings: dict[str, object]
+    inputs: Sequence[Path]
+
+    def digest(self) -> str:
+        """Digest of all that decides the run: a checkpoint with another one is not gone on from."""
+        inputs = {path.name: store.digest(path) for path in self.inputs}
+        return provenance.of_run(self.stage, self.settings, inputs)
+
+
+def train(network: Network, task: Task, *, schedule: Schedule, record: Record, classes: Classes, output: Path) -> None:
+    """Train a network and write its file; see `fit`."""
+
+    def keep(trained: Network) -> None:
+        networks.save(output, trained, classes=classes, settings=task.settings)
+
+    fit(network, task, schedule=schedule, record=record, keep=keep)
+
+
+def fit(network: Network, task: Task, *, schedule: Schedule, record: Record, keep: Callable[[Network], None]) -> None:
     """Train a network, and keep it.
 
     Args:
         network: what to train.
-        loss: a scalar for the network and a batch, as the default collation makes it of the items.
-        items: the training images.
+        task: images and loss.
         schedule: how long and how fast.
         record: where the run is recorded.
-        digest: of the run's code, options and inputs; a checkpoint with another one is not gone on from.
-        what: the word before the progress bar.
         keep: stores the finished network, on the CPU; the checkpoint is removed only after that.
 
     Raises:
         WsssError: where the loss is no longer a finite number.
     """
+    items, digest, what = Items(task.item, task.length), task.digest(), task.stage
     batch = min(schedule.batch, len(items))
     steps = schedule.epochs * (len(items) // batch)
     fabric = Fabric(accelerator="auto", devices=1, precision=schedule.precision)
@@ -73,15 +107,24 @@ def fit(
     model, optimizer = fabric.setup(network, optimizer)
     # only now: the optimizer's state goes where the weights are, and setup moves the weights alone
     start, curve = _resume(record.checkpoint, network, optimizer, digest)
+    workers = 0 if machine.device() == "cpu" else machine.cores()
     batches = Batches(len(items), batch=batch, seed=schedule.seed, start=start, steps=steps)
-    loader = DataLoader(items, batch_sampler=batches, num_workers=0 if machine.device() == "cpu" else machine.cores())
+    loader = DataLoader(
+        items,
+        batch_sampler=batches,
+        collate_fn=collated,
+        num_workers=workers,
+        multiprocessing_context="fork" if workers else None,  # items are functions, which cannot be pickled
+    )
     loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
     for step, data in enumerate(track(loader, what, total=steps, unit="step", start=start), start):
+        if isinstance(data, WsssError):
+            raise data
         rate = schedule.learning_rate * (1 - step / steps) ** schedule.power
         for group in optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         torch.manual_seed(schedule.seed * 1_000_003 + step)
-        value = loss(model, data)
+        value = task.loss(model, data)
         optimizer.zero_grad()
         fabric.backward(value)
         optimizer.step()
@@ -129,11 +172,6 @@ def options(*groups: object) -> dict[str, object]:
     return {name: value for group in groups for name, value in asdict(group).items()}
 
 
-def digest(stage: str, settings: dict[str, object], inputs: Sequence[Path]) -> str:
-    """Digest of all that decides a run: a checkpoint with another one is not gone on from."""
-    return provenance.of_run(stage, settings, {path.name: store.digest(path) for path in inputs})
-
-
 def _resume(path: Path, network: Network, optimizer: torch.optim.Optimizer, digest: str) -> tuple[int, list]:
     """Take up a checkpoint where it belongs to this run; returns the next step and the curve so far."""
     if not path.exists():
@@ -153,11 +191,9 @@ def _resume(path: Path, network: Network, optimizer: torch.optim.Optimizer, dige
 
 
 def _save(path: Path, network: Network, optimizer, digest: str, step: int, curve: list) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
     content = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
-    torch.save({**content, "digest": digest, "step": step, "curve": curve}, partial)
-    partial.replace(path)
+    with whole_or_absent(path) as partial:
+        torch.save({**content, "digest": digest, "step": step, "curve": curve}, partial)
 
 
 def _spoken(curve: Sequence[tuple], what: str) -> list[tuple[int, float, float]]:

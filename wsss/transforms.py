@@ -18,6 +18,11 @@ def to_tensor(photograph: UInt8[np.ndarray, "height width 3"]) -> Float[torch.Te
     return torch.from_numpy(photograph).permute(2, 0, 1).float() / 255
 
 
+def warped(photograph: UInt8[np.ndarray, "_ _ 3"], side: int) -> UInt8[np.ndarray, "{side} {side} 3"]:
+    """A photograph as a square, whatever its shape, bilinear; SEC trains and tests on such."""
+    return np.array(Image.fromarray(photograph).resize((side, side), Image.Resampling.BILINEAR))
+
+
 def augmented(
     photograph: UInt8[np.ndarray, "height width 3"],
     labels: UInt8[np.ndarray, "grid_height grid_width"],

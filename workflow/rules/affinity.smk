@@ -49,6 +49,7 @@ rule affinity_net:
     input:
         images=rules.images.output.images,
         affinity_labels=rules.affinity_labels_gathered.output.store,
+        weights=weights("affinity_net"),
     output:
         affinity_net="results/affinity_net.pt",
     log:

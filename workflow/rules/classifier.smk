@@ -26,6 +26,7 @@ rule classifier:
     input:
         images=rules.images.output.images,
         classes=rules.images.output.classes,
+        weights=weights("classifier"),
     output:
         classifier="results/classifier.pt",
     log:

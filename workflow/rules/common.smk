@@ -3,7 +3,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from wsss import provenance
+from wsss import options, provenance
 
 validate(config, "../config.schema.yaml")
 
@@ -30,6 +30,12 @@ def flags(section):
     return shlex.join(words)
 
 
+def weights(section):
+    """The local file of a network's weights as an input of its rule; nothing where the weights go by a name."""
+    file = options.weights_file(config[section]["weights"])
+    return [str(file)] if file else []
+
+
 def code(stage):
     """A digest of the code of a stage: without it an edit of the package would rerun nothing."""
     return provenance.code(stage)
@@ -39,4 +45,5 @@ def listing():
     """A digest of the data set's folder, so that added photographs are seen; what is made or fetched is not found."""
     if config["images"]["dataset"] == "shapes" or config["images"]["download"]:
         return "generated"
-    return provenance.listing(Path(config["images"]["root"]))
+    annotations = [".xml"] if config["images"]["tags"] == "annotations" else []
+    return provenance.listing(Path(config["images"]["root"]), read=(".txt", ".npy", *annotations))

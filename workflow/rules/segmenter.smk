@@ -3,6 +3,7 @@ rule psa_segmenter:
     input:
         images=rules.images.output.images,
         pseudo_masks=rules.pseudo_masks_gathered.output.store,
+        weights=weights("psa_segmenter"),
     output:
         segmenter="results/psa_segmenter.pt",
     log:

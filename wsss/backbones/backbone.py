@@ -18,8 +18,6 @@ Rgb = tuple[float, float, float]
 
 IMAGENET_MEAN: Rgb = (0.485, 0.456, 0.406)
 IMAGENET_STD: Rgb = (0.229, 0.224, 0.225)
-WORDS = ("none", "imagenet", "offline")
-"""Values of `weights` that are never the name of a file."""
 
 
 class Backbone(nn.Module):
@@ -60,11 +58,6 @@ class Weights(NamedTuple):
 
     state: dict[str, Tensor]
     normalisation: tuple[Rgb, Rgb] | None
-
-
-def is_file(weights: str) -> bool:
-    """Whether the option `weights` names a local file: it has a slash, or is there."""
-    return weights not in WORDS and ("/" in weights or Path(weights).is_file())
 
 
 def check_stride(name: str, stride: int, *, known: int) -> None:

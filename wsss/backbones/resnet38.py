@@ -21,11 +21,11 @@ from wsss.backbones.backbone import (
     Backbone,
     Weights,
     check_stride,
-    is_file,
     load_weights,
     read_weights,
 )
 from wsss.errors import WsssError
+from wsss.options import weights_file
 
 HEADS = r"fc8\.|linear1000"
 """Classifiers in files: PSA's, and that of ImageNet."""
@@ -145,7 +145,7 @@ def build(*, stride: int, weights: str, field_dilation: int) -> Resnet38:
     check_stride("resnet38", stride, known=8)
     if weights == "none":
         return Resnet38()
-    if not is_file(weights):
+    if not weights_file(weights):
         raise WsssError(
             f"there is no download of resnet38's weights ({weights!r}): give a local file, such as MXNet's "
             "ilsvrc-cls_rna-a1_cls1000_ep-0001.params that PSA's README links to, or 'none'"

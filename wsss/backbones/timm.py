@@ -9,8 +9,9 @@ import timm
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from wsss.backbones.backbone import Backbone, Rgb, Weights, downloading, is_file, load_weights, read_weights
+from wsss.backbones.backbone import Backbone, Rgb, Weights, downloading, load_weights, read_weights
 from wsss.errors import WsssError
+from wsss.options import weights_file
 
 STRIDES = (8, 16, 32)
 HEADS = r"(classifier|conv_head|norm_head|bn2|fc|head|norm|pre_logits|final_conv|last_linear)\."
@@ -69,7 +70,7 @@ def build(name: str, *, stride: int, weights: str) -> Timm:
     backbone = _untrained(name, stride=stride)
     if weights == "offline":
         _load_offline(backbone, name)
-    elif is_file(weights):
+    elif weights_file(weights):
         _load(backbone, read_weights(Path(weights), name=f"timm/{name}"), name=name, source=weights)
     elif weights != "none":
         return _pretrained(name, stride=stride, weights=weights)

@@ -16,11 +16,11 @@ from wsss.backbones.backbone import (
     Backbone,
     check_stride,
     downloading,
-    is_file,
     load_weights,
     read_weights,
 )
 from wsss.errors import WsssError
+from wsss.options import weights_file
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 """Output channels of the convolutions of each block."""
@@ -76,7 +76,7 @@ def build(*, stride: int, weights: str, field_dilation: int) -> Vgg16:
         return Vgg16(field_dilation=field_dilation)
     if weights == "offline":
         raise WsssError("no package brings the weights of vgg16: set the weights to 'imagenet', a local file or 'none'")
-    if is_file(weights):
+    if weights_file(weights):
         state, normalisation = read_weights(Path(weights), name="vgg16")
     else:
         state, normalisation = _download(weights), None

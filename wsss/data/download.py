@@ -9,6 +9,7 @@ from pathlib import Path
 from wsss import pictures
 from wsss.data.voc import read_list
 from wsss.errors import WsssError
+from wsss.files import whole_or_absent
 from wsss.progress import track
 
 FAILURES = (OSError, RuntimeError, EOFError, http.client.HTTPException, tarfile.TarError)
@@ -33,9 +34,8 @@ def download(root: Path) -> None:
         _fetch("VOC 2012", lambda: _voc(root, archives), archives)
     _fetch("SBD", lambda: _sbd(archives), archives)
     ids = _train_aug_masks(root, archives)
-    partial = target.with_suffix(".partial")
-    partial.write_text("".join(f"{image_id}\n" for image_id in ids))
-    partial.replace(target)
+    with whole_or_absent(target) as partial:
+        partial.write_text("".join(f"{image_id}\n" for image_id in ids))
     shutil.rmtree(archives)
 
 

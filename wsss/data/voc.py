@@ -1,6 +1,6 @@
 """The layout of VOC's devkit, as rows of the manifest.
 
-JPEGImages/ID.jpg                   photographs
+JPEGImages/ID.jpg, .jpeg or .png    photographs
 SegmentationClass/ID.png            masks: 0 background, 255 void
 SegmentationClassAug/ID.png         coarser masks of SBD, which only the tag source "masks" reads
 ImageSets/Segmentation/NAME.txt     lists of ids
@@ -21,7 +21,7 @@ from wsss.labels import BACKGROUND, VOID
 from wsss.manifest import Classes, Row
 from wsss.progress import track
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 
 Tags = Literal["file", "annotations", "npy", "masks"]
 Reader = Callable[[str], list[str]]
@@ -57,19 +57,29 @@ def rows(
     for image_id, split in track(splits.items(), "tags", total=len(splits)):
         names, problem = _tags(read, image_id, classes)
         mask = mask_folder / f"{image_id}.png" if mask_folder and split in masked else None
-        row = Row(image_id, split, root / "JPEGImages" / f"{image_id}.jpg", mask, names, source)
+        row = Row(image_id, split, _photograph(root, image_id), mask, names, source)
         if names or problem or split != "val":  # what is held out need not be tagged
             problems += filter(None, [problem or checks.tag_problem(row, classes)])
         result.append(row)
     return result, problems
 
 
+def _photograph(root: Path, image_id: str) -> Path:
+    """The image's file; where there is none, the one that is looked for first."""
+    files = [root / "JPEGImages" / f"{image_id}{suffix}" for suffix in PICTURE_SUFFIXES]
+    return next((file for file in files if file.exists()), files[0])
+
+
 def read_list(root: Path, name: str) -> list[str]:
     """The ids of ImageSets/Segmentation/NAME.txt, each once: the first word of a line, without folder and suffix."""
     path = root / "ImageSets" / "Segmentation" / f"{name}.txt"
-    names = [Path(words[0]) for words in _words(path)]
-    ids = [name.stem if name.suffix.lower() in PICTURE_SUFFIXES else name.name for name in names]
-    return list(dict.fromkeys(ids))
+    return list(dict.fromkeys(_id(words[0]) for words in _words(path)))
+
+
+def _id(word: str) -> str:
+    """The id of an image from its name in a list, which may have a folder and a suffix."""
+    name = Path(word)
+    return name.stem if name.suffix.lower() in PICTURE_SUFFIXES else name.name
 
 
 def _splits(root: Path, *, train: str, extra: str, val: str) -> tuple[dict[str, str], list[str]]:
@@ -99,7 +109,7 @@ def _file_tags(root: Path, classes: Classes) -> Reader:
     path = root / "image_labels.txt"
     lines: dict[str, list[list[str]]] = {}
     for image_id, *names in _words(path):
-        lines.setdefault(image_id, []).append(names)
+        lines.setdefault(_id(image_id), []).append(names)
 
     def read(image_id: str) -> list[str]:
         found = lines.get(image_id, [[]])

@@ -39,7 +39,9 @@ def affinity_labels(
     settings = {"alpha_low": alpha_low, "alpha_high": alpha_high, "stride": stride, **asdict(crf)}
     with store.read(cams, "cams") as source:
         items = (
-            Scored(row.id, row.image, source.size(row.id), maps["cam"].astype("float32"), maps["classes"])
+            Scored(
+                row.id, row.image, source.size(row.id), maps["cam"].astype("float32"), source.stride, maps["classes"]
+            )
             for row in rows
             for maps in [source[row.id]]
         )

@@ -4,7 +4,7 @@ from typing import Annotated
 import tyro
 
 from wsss.errors import WsssError
-from wsss.options import Augment, Record, Schedule
+from wsss.options import Augment, Features, Record, Schedule
 
 
 def affinity_net(
@@ -12,10 +12,7 @@ def affinity_net(
     images: Path,
     affinity_labels: Path,
     affinity_net: Path,
-    backbone: str,
-    stride: int,
-    weights: str,
-    freeze: bool,
+    features: Annotated[Features, tyro.conf.arg(name="")],
     radius: int,
     augment: Annotated[Augment, tyro.conf.arg(name="")],
     schedule: Annotated[Schedule, tyro.conf.arg(name="")],
@@ -27,10 +24,7 @@ def affinity_net(
         images: manifest; the splits train and extra are trained on.
         affinity_labels: store of label maps; their stride is the grid of the features.
         affinity_net: network to write.
-        backbone: vgg16, resnet38, or timm/NAME.
-        stride: input pixels for each cell of the backbone's last stage.
-        weights: imagenet, a tag of torchvision or timm, offline, a file, or none.
-        freeze: keep BatchNorm layers and the earliest layers at their pretrained weights.
+        features: the backbone.
         radius: pairs of cells nearer than this are learned, in cells.
         augment: changes of the training images; without resizing, and a crop of whole cells.
         schedule: how long and how fast.
@@ -45,9 +39,8 @@ def affinity_net(
     grid_stride = int(labels.attributes["setting.stride"])
     if augment.crop_px % grid_stride:
         raise WsssError(f"crop_px is {augment.crop_px}: give a multiple of {grid_stride}, the stride of the labels")
-    shape = {"backbone": backbone, "stride": stride, "grid_stride": grid_stride, "frozen": freeze}
     torch.manual_seed(schedule.seed)
-    network = networks.affinity_net(**shape, weights=weights)
+    network = networks.affinity_net(features, grid_stride=grid_stride)
     fill = network.backbone.mean
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -60,18 +53,6 @@ def affinity_net(
         photographs, target = batch
         return affinity.affinity_loss(affinity.affinities(model(photographs), radius=radius), target, radius=radius)
 
-    settings = {**shape, "weights": weights, "radius": radius, **training.options(schedule, augment)}
-
-    def keep(trained: networks.Network) -> None:
-        networks.save(affinity_net, trained, "affinity_net", shape=shape, classes=labels.classes, settings=settings)
-
-    training.fit(
-        network,
-        loss,
-        training.Items(item, len(rows)),
-        schedule=schedule,
-        record=record,
-        digest=training.digest("affinity_net", settings, [images, affinity_labels]),
-        what="affinity_net",
-        keep=keep,
-    )
+    settings = {"radius": radius, **training.options(features, augment, schedule)}
+    task = training.Task("affinity_net", item, len(rows), loss, settings, [images, affinity_labels, *features.files])
+    training.train(network, task, schedule=schedule, record=record, classes=labels.classes, output=affinity_net)

@@ -28,6 +28,7 @@ def cams(
     def activations(pair: torch.Tensor) -> torch.Tensor:
         return network.maps(pair.to(machine.device())) ** gamma
 
+    of_network = {"network_stride": network.backbone.stride, "fill": network.backbone.mean}
     settings = {"scales": scales, "gamma": gamma, "stride": stride}
     inputs = {"images": images, "classifier": classifier}
     with (
@@ -37,9 +38,8 @@ def cams(
         for row in track(rows, "cams", total=len(rows)):
             image = transforms.to_tensor(pictures.read_photograph(row.image))
             size = image.shape[-2:]
-            grid = tuple(-(-side // stride) for side in size)
             present = torch.tensor([about["classes"].index(name) for name in row.tags])
-            maps = cam.multi_scale(activations, image, scales=scales, grid=grid)[present - 1]
+            maps = cam.multi_scale(activations, image, scales=scales, stride=stride, **of_network)[present - 1]
             target.add(
                 row.id,
                 tuple(size),

@@ -3,7 +3,7 @@ from typing import Annotated
 
 import tyro
 
-from wsss.options import Augment, Record, Schedule
+from wsss.options import Augment, Features, Record, Schedule
 
 
 def classifier(
@@ -11,10 +11,7 @@ def classifier(
     images: Path,
     classes_table: Path,
     classifier: Path,
-    backbone: str,
-    stride: int,
-    weights: str,
-    freeze: bool,
+    features: Annotated[Features, tyro.conf.arg(name="")],
     augment: Annotated[Augment, tyro.conf.arg(name="")],
     schedule: Annotated[Schedule, tyro.conf.arg(name="")],
     record: Annotated[Record, tyro.conf.arg(name="")],
@@ -27,10 +24,7 @@ def classifier(
         images: manifest; the splits train and extra are trained on.
         classes_table: the classes.
         classifier: network to write.
-        backbone: vgg16, resnet38, or timm/NAME.
-        stride: input pixels for each cell of its features.
-        weights: imagenet, a tag of torchvision or timm, offline, a file, or none.
-        freeze: keep BatchNorm layers and the earliest layers at their pretrained weights.
+        features: the backbone.
         augment: changes of the training images.
         schedule: how long and how fast.
         record: where the run is recorded.
@@ -41,9 +35,8 @@ def classifier(
 
     classes = manifest.read_classes(classes_table)
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
-    shape = {"backbone": backbone, "stride": stride, "classes": len(classes.names), "frozen": freeze}
     torch.manual_seed(schedule.seed)
-    network = networks.classifier(**shape, weights=weights)
+    network = networks.classifier(features, classes=len(classes.names))
     fill = network.backbone.mean
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -56,18 +49,6 @@ def classifier(
         photographs, tags = batch
         return torch.nn.functional.multilabel_soft_margin_loss(model(photographs), tags)
 
-    settings = {**shape, "weights": weights, **training.options(schedule, augment)}
-
-    def keep(trained: networks.Network) -> None:
-        networks.save(classifier, trained, "classifier", shape=shape, classes=classes, settings=settings)
-
-    training.fit(
-        network,
-        loss,
-        training.Items(item, len(rows)),
-        schedule=schedule,
-        record=record,
-        digest=training.digest("classifier", settings, [images, classes_table]),
-        what="classifier",
-        keep=keep,
-    )
+    settings = training.options(features, augment, schedule)
+    task = training.Task("classifier", item, len(rows), loss, settings, [images, classes_table, *features.files])
+    training.train(network, task, schedule=schedule, record=record, classes=classes, output=classifier)

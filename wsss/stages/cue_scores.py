@@ -14,8 +14,6 @@ def cue_scores(
         oracle: values of `background` among which the true masks choose the best; told apart, for no method has it.
         json: file to write.
     """
-    import json as writer
-
     from wsss import cues, evaluation, manifest, store
     from wsss.progress import track
 
@@ -26,7 +24,10 @@ def cue_scores(
             counts = evaluation.Counts(maps.classes)
             for row in track(rows, "cue_scores", total=len(rows)):
                 labels = cues.cam_labels(
-                    **maps[row.id], size=maps.size(row.id), backgrounds=tuple({background, *oracle})
+                    **maps[row.id],
+                    size=maps.size(row.id),
+                    stride=maps.stride,
+                    backgrounds=tuple({background, *oracle}),
                 )
                 walked = {f"pseudo_masks {name}": mask for name, mask in masks[row.id].items()}
                 counts.add(row, {**{f"cam {value}": label for value, label in labels.items()}, **walked})
@@ -40,4 +41,4 @@ def cue_scores(
         content["pseudo_masks"] = {
             name.split()[1]: score for name, score in scores.items() if name.startswith("pseudo_masks ")
         }
-    json.write_text(writer.dumps(content, indent=2) + "\n")
+    evaluation.write_json(json, content)

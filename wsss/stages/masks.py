@@ -29,7 +29,14 @@ def masks(*, images: Path, scores: Path, split: str, shard: str, masks: Path, cr
         settings = {"split": split, "scales": source.attributes["setting.scales"], **asdict(crf)}
         classes = np.arange(len(source.classes.names), dtype=np.uint8)
         items = (
-            Scored(row.id, row.image, source.size(row.id), source[row.id]["scores"].astype("float32"), classes)
+            Scored(
+                row.id,
+                row.image,
+                source.size(row.id),
+                source[row.id]["scores"].astype("float32"),
+                source.stride,
+                classes,
+            )
             for row in rows
         )
         inputs = {"images": images, "scores": scores}

@@ -43,10 +43,11 @@ def psa_examples(
         trained = []
         for row in chosen(manifest.read(images, "train"), train_images):
             photograph = read_photograph(row.image)
+            surest = figures.enlarged(labels[row.id]["labels"], labels.size(row.id), stride=labels.stride)
             panels = {
                 "photograph": photograph,
-                "CAM": figures.heat(photograph, maps[row.id]["cam"].astype("float32").max(0)),
-                "affinity labels": figures.coloured(labels[row.id]["labels"], classes, maps.size(row.id)),
+                "CAM": figures.heat(photograph, maps[row.id]["cam"].astype("float32").max(0), stride=maps.stride),
+                "affinity labels": figures.coloured(surest, classes),
                 "pseudo mask": figures.coloured(pseudo[row.id].get("refined", pseudo[row.id]["plain"]), classes),
             }
             if row.mask:

@@ -3,7 +3,7 @@ from typing import Annotated
 
 import tyro
 
-from wsss.options import Augment, Record, Schedule
+from wsss.options import Augment, Features, Record, Schedule
 
 
 def psa_segmenter(
@@ -11,10 +11,7 @@ def psa_segmenter(
     images: Path,
     pseudo_masks: Path,
     psa_segmenter: Path,
-    backbone: str,
-    stride: int,
-    weights: str,
-    freeze: bool,
+    features: Annotated[Features, tyro.conf.arg(name="")],
     dilation: int,
     augment: Annotated[Augment, tyro.conf.arg(name="")],
     schedule: Annotated[Schedule, tyro.conf.arg(name="")],
@@ -28,10 +25,7 @@ def psa_segmenter(
         images: manifest; the splits train and extra are trained on.
         pseudo_masks: store of label maps; the refined ones are learned where there are any.
         psa_segmenter: network to write.
-        backbone: vgg16, resnet38, or timm/NAME.
-        stride: input pixels for each cell of its features.
-        weights: imagenet, a tag of torchvision or timm, offline, a file, or none.
-        freeze: keep BatchNorm layers and the earliest layers at their pretrained weights.
+        features: the backbone.
         dilation: of the atrous layer, in cells.
         augment: changes of the training images.
         schedule: how long and how fast.
@@ -39,15 +33,13 @@ def psa_segmenter(
     """
     import torch
 
-    from wsss import manifest, networks, pictures, store, training, transforms
+    from wsss import grid, manifest, networks, pictures, store, training, transforms
     from wsss.labels import VOID
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     masks = store.Shared(pseudo_masks, "pseudo_masks")
-    classes = len(masks.classes.names)
-    shape = {"backbone": backbone, "stride": stride, "classes": classes, "dilation": dilation, "frozen": freeze}
     torch.manual_seed(schedule.seed)
-    network = networks.segmenter(**shape, weights=weights)
+    network = networks.segmenter(features, classes=len(masks.classes.names), dilation=dilation)
     fill = network.backbone.mean
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -58,22 +50,10 @@ def psa_segmenter(
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
         photographs, target = batch
-        scores = torch.nn.functional.interpolate(model(photographs), target.shape[-2:], mode="bilinear")
+        scores = grid.to_pixels(model(photographs), tuple(target.shape[-2:]), stride=features.stride)
         total = torch.nn.functional.cross_entropy(scores, target, ignore_index=VOID, reduction="sum")
         return total / (target != VOID).sum().clamp(min=1)  # a batch may be void everywhere
 
-    settings = {**shape, "weights": weights, **training.options(schedule, augment)}
-
-    def keep(trained: networks.Network) -> None:
-        networks.save(psa_segmenter, trained, "segmenter", shape=shape, classes=masks.classes, settings=settings)
-
-    training.fit(
-        network,
-        loss,
-        training.Items(item, len(rows)),
-        schedule=schedule,
-        record=record,
-        digest=training.digest("psa_segmenter", settings, [images, pseudo_masks]),
-        what="psa_segmenter",
-        keep=keep,
-    )
+    settings = {"dilation": dilation, **training.options(features, augment, schedule)}
+    task = training.Task("psa_segmenter", item, len(rows), loss, settings, [images, pseudo_masks, *features.files])
+    training.train(network, task, schedule=schedule, record=record, classes=masks.classes, output=psa_segmenter)

@@ -35,7 +35,7 @@ def pseudo_masks(
     import numpy as np
     import torch
 
-    from wsss import affinity, cues, machine, manifest, networks, pictures, random_walk, store, transforms
+    from wsss import affinity, cues, grid, machine, manifest, networks, pictures, random_walk, store, transforms
     from wsss.parallel import mapped
     from wsss.progress import track
     from wsss.refinement import Scored, label_maps
@@ -52,11 +52,13 @@ def pseudo_masks(
             maps = source[row.id]
             image = transforms.to_tensor(pictures.read_photograph(row.image))[None].to(machine.device())
             affinities = affinity.affinities(network(image), radius=radius)[0]
-            cam = cues.resized(torch.from_numpy(maps["cam"]).float(), source.size(row.id))
+            cam = grid.to_pixels(
+                torch.from_numpy(maps["cam"]).float()[None], source.size(row.id), stride=source.stride
+            )[0]
             scores = affinity.pool_scores(cues.with_background(cam, alpha=alpha), stride=network.stride)
             spread = random_walk.walk(scores.to(affinities), affinities, radius=radius, beta=beta, steps=steps)
             classes = np.concatenate([[0], maps["classes"]]).astype(np.uint8)
-            yield Scored(row.id, row.image, source.size(row.id), spread.float().cpu().numpy(), classes)
+            yield Scored(row.id, row.image, source.size(row.id), spread.float().cpu().numpy(), network.stride, classes)
 
     with (
         torch.inference_mode(),

@@ -33,6 +33,7 @@ def scores(*, images: Path, segmenter: Path, split: str, shard: str, scores: Pat
     ):
         for row in track(rows, "scores", total=len(rows)):
             image = transforms.to_tensor(pictures.read_photograph(row.image))
-            grid = tuple(-(-side // stride) for side in image.shape[-2:])
-            maps = cam.multi_scale(probabilities, image, scales=scales, grid=grid)
+            maps = cam.multi_scale(
+                probabilities, image, scales=scales, network_stride=stride, stride=stride, fill=network.backbone.mean
+            )
             target.add(row.id, tuple(image.shape[-2:]), scores=maps.half().cpu().numpy())

@@ -1,0 +1,43 @@
+"""Where the cells of a grid lie. Every map here, a network's or a store's, is on such a grid.
+
+A grid of stride s has ceil(side / s) cells along each side of an image, and its cell (r, c) covers the s x s pixels
+from (r s, c s) on; the last cells may reach beyond the image. So a grid is brought to pixels by its stride, never by
+the image's size, which would shift its cells wherever a side is no multiple of the stride.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+
+def cells(size: tuple[int, int], stride: int) -> tuple[int, int]:
+    """(rows, columns) of the grid of an image of size (height, width)."""
+    return -(-size[0] // stride), -(-size[1] // stride)
+
+
+def padded(
+    images: Float[Tensor, "batch 3 _ _"], multiple: int, *, fill: tuple[float, float, float]
+) -> Float[Tensor, "batch 3 height width"]:
+    """Images whose sides are whole multiples of a number: to the right and below they are filled up with one colour."""
+    height, width = images.shape[-2:]
+    rows, columns = cells((height, width), multiple)
+    if (rows * multiple, columns * multiple) == (height, width):
+        return images
+    whole = torch.tensor(fill).to(images).view(1, 3, 1, 1).repeat(len(images), 1, rows * multiple, columns * multiple)
+    whole[..., :height, :width] = images
+    return whole
+
+
+def cropped(maps: Shaped[Tensor, "*batch _ _"], size: tuple[int, int]) -> Shaped[Tensor, "*batch height width"]:
+    """The first (height, width) cells or pixels of maps."""
+    return maps[..., : size[0], : size[1]]
+
+
+def to_pixels(
+    maps: Float[Tensor, "batch channels _ _"], size: tuple[int, int], *, stride: int
+) -> Float[Tensor, "batch channels height width"]:
+    """Maps of a grid at each pixel of images of `size` (height, width), bilinear."""
+    if stride > 1:
+        maps = F.interpolate(maps, scale_factor=stride, mode="bilinear", align_corners=False)
+    return cropped(maps, size)
