@@ -1,6 +1,7 @@
 import csv
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -26,6 +27,7 @@ SCHEDULE = dict(
     batch=3,
     optimizer="sgd",
     learning_rate=0.05,
+    drops=0,
     new_layers_factor=2,
     power=0.9,
     momentum=0.9,
@@ -233,6 +235,31 @@ def test_poly_schedule_by_hand(tmp_path):
     found = rows(curve)
     assert [row["step"] for row in found] == [0, 1, 2, 3]
     np.testing.assert_allclose([row["learning_rate"] for row in found], 0.1 * np.sqrt([1, 0.75, 0.5, 0.25]))
+
+
+def test_a_rate_that_drops_by_hand(tmp_path):
+    # 8 steps, 3 drops: a drop after each 2 of them, as SEC has it after each 2,000 of 8,000
+    _, curve = train(tmp_path, length=8, batch=2, epochs=2, learning_rate=0.1, drops=3)
+    found = [row["learning_rate"] for row in rows(curve)]
+    np.testing.assert_allclose(found, [0.1, 0.1, 0.01, 0.01, 0.001, 0.001, 0.0001, 0.0001])
+
+
+def test_epochs_need_not_be_whole(tmp_path):
+    _, curve = train(tmp_path, length=10, batch=3, epochs=1.5)  # of 3 steps each
+    assert len(rows(curve)) == 4
+    assert Schedule(**(SCHEDULE | {"epochs": 8000 / 705, "batch": 15})).steps(10_582) == 8000
+
+
+def test_the_parts_of_a_loss_stand_in_curve_and_log(tmp_path, log):
+    def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        value = tag_loss(model, batch)
+        return value, {"half": value / 2, "rest": value - value / 2}
+
+    found = rows(train(tmp_path, loss=loss)[1])
+    assert len(found) == STEPS
+    for row in found:
+        assert row["half"] + row["rest"] == pytest.approx(row["loss"])
+    assert re.search(r"classifier: step 9, loss [\d.]+, half [\d.]+, rest [\d.]+", log.text)
 
 
 def test_the_curve_holds_the_losses(tmp_path):

@@ -45,12 +45,13 @@ class Schedule:
     """How long and how fast to train.
 
     Args:
-        epochs: passes over the images.
+        epochs: passes over the images; need not be whole.
         batch: images a step; an epoch's last, smaller batch is dropped.
         optimizer: sgd, as the papers have it, or adamw, which learns a network from random weights faster.
-        learning_rate: of the backbone. It falls to 0 as (1 - t/T)^power.
+        learning_rate: of the backbone.
+        drops: 0 lets it fall to 0 as (1 - t/T)^power; a number n divides it by 10 n times instead, evenly spaced.
         new_layers_factor: learning rate of the head over the backbone's; 10 in the papers, 1 where both are new.
-        power: exponent of that schedule.
+        power: exponent of the first schedule.
         momentum: of SGD; AdamW's first beta. (PSA's published code passes its weight decay in the place of the
             momentum, so that its learning rate 0.1 belongs to a momentum near 0; a tenth of it belongs to 0.9.)
         weight_decay: L2 penalty of the weights, not of the biases.
@@ -58,16 +59,27 @@ class Schedule:
         seed: of everything that is drawn.
     """
 
-    epochs: int
+    epochs: float
     batch: int
     optimizer: Literal["sgd", "adamw"]
     learning_rate: float
+    drops: int
     new_layers_factor: float
     power: float
     momentum: float
     weight_decay: float
     precision: str
     seed: int
+
+    def steps(self, images: int) -> int:
+        """T, the number of steps for so many images; an epoch's last, smaller batch is dropped."""
+        return max(1, round(self.epochs * (images // min(self.batch, images))))
+
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate of step t of T."""
+        if self.drops:
+            return self.learning_rate / 10 ** (step * (self.drops + 1) // steps)
+        return self.learning_rate * (1 - step / steps) ** self.power
 
 
 @dataclass(frozen=True)

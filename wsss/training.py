@@ -57,7 +57,8 @@ class Task:
         stage: whose name the run bears.
         item: a training image by its position, as tensors; what it draws comes from torch's global generator.
         length: number of training images.
-        loss: a scalar for the network and a batch, as the default collation makes it of the items.
+        loss: for the network and a batch, as the default collation makes it of the items: a scalar; or that and
+            its parts by name, or whatever else the log and the curve are to show of each step.
         settings: all options that decide the result.
         inputs: all files that decide the result.
     """
@@ -65,7 +66,7 @@ class Task:
     stage: str
     item: Callable[[int], object]
     length: int
-    loss: Callable[[Network, list[torch.Tensor]], torch.Tensor]
+    loss: Callable[[Network, list[torch.Tensor]], torch.Tensor | tuple[torch.Tensor, dict[str, torch.Tensor]]]
     settings: dict[str, object]
     inputs: Sequence[Path]
 
@@ -99,7 +100,7 @@ def fit(network: Network, task: Task, *, schedule: Schedule, record: Record, kee
     """
     items, digest, what = Items(task.item, task.length), task.digest(), task.stage
     batch = min(schedule.batch, len(items))
-    steps = schedule.epochs * (len(items) // batch)
+    steps = schedule.steps(len(items))
     fabric = Fabric(accelerator="auto", devices=1, precision=schedule.precision)
     fabric.launch()
     network.train().to(memory_format=torch.channels_last)  # two to three times as fast on CPUs, and good on GPUs
@@ -120,15 +121,15 @@ def fit(network: Network, task: Task, *, schedule: Schedule, record: Record, kee
     for step, data in enumerate(track(loader, what, total=steps, unit="step", start=start), start):
         if isinstance(data, WsssError):
             raise data
-        rate = schedule.learning_rate * (1 - step / steps) ** schedule.power
+        rate = schedule.rate(step, steps)
         for group in optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         torch.manual_seed(schedule.seed * 1_000_003 + step)
-        value = task.loss(model, data)
+        value, terms = _with_terms(task.loss(model, data))
         optimizer.zero_grad()
         fabric.backward(value)
         optimizer.step()
-        curve.append((step, rate, value.detach()))
+        curve.append({"step": step, "learning_rate": rate, "loss": value.detach(), **terms})
         if (step + 1) % record.checkpoint_steps == 0 or step + 1 == steps:
             curve = _spoken(curve, what)
             _write_curve(record.curve, curve)
@@ -196,20 +197,25 @@ def _save(path: Path, network: Network, optimizer, digest: str, step: int, curve
         torch.save({**content, "digest": digest, "step": step, "curve": curve}, partial)
 
 
-def _spoken(curve: Sequence[tuple], what: str) -> list[tuple[int, float, float]]:
+def _with_terms(value: torch.Tensor | tuple) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    total, terms = value if isinstance(value, tuple) else (value, {})
+    return total, {name: term.detach() for name, term in terms.items()}
+
+
+def _spoken(curve: Sequence[dict], what: str) -> list[dict]:
     """The curve as plain numbers (fetched from the device only now), its newest part told to the log."""
-    curve = [(step, rate, float(value)) for step, rate, value in curve]
-    lost = next(((step, value) for step, _, value in curve if not math.isfinite(value)), None)
+    curve = [{name: value if name == "step" else float(value) for name, value in row.items()} for row in curve]
+    lost = next((row for row in curve if not math.isfinite(row["loss"])), None)
     if lost:
-        raise WsssError(f"{what}: the loss is {lost[1]} at step {lost[0]}: lower the learning rate")
-    recent = [value for _, _, value in curve[-50:]]
-    LOG.info("%s: step %d, loss %.4f", what, len(curve), sum(recent) / len(recent))
+        raise WsssError(f"{what}: the loss is {lost['loss']} at step {lost['step']}: lower the learning rate")
+    names = [name for name in curve[-1] if name not in ("step", "learning_rate")]
+    means = {name: sum(row[name] for row in curve[-50:]) / len(curve[-50:]) for name in names}
+    LOG.info("%s: step %d, %s", what, len(curve), ", ".join(f"{name} {mean:.4f}" for name, mean in means.items()))
     return curve
 
 
-def _write_curve(path: Path, curve: Sequence[tuple[int, float, float]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["step", "learning_rate", "loss"])
+def _write_curve(path: Path, curve: Sequence[dict]) -> None:
+    with whole_or_absent(path) as partial, partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, curve[-1])
+        writer.writeheader()
         writer.writerows(curve)
