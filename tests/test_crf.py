@@ -49,6 +49,12 @@ def softmax(energies):
     return torch.from_numpy(-energies).softmax(dim=0).numpy()
 
 
+def exponent_like(seed, pixels, dtype=torch.float64):
+    """Of a Gaussian between points in the unit square."""
+    points = torch.rand(pixels, 2, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+    return -(points[:, None] - points).square().sum(dim=-1) / 2
+
+
 def test_unary_is_minus_log_and_not_normalised():
     scores = np.array([0.5, 0.5, 0.5, 0.0, 2.0]).reshape(5, 1, 1)
     expected = -np.log([0.5, 0.5, 0.5, 1e-5, 1.0])
@@ -74,10 +80,11 @@ def test_exact_equals_the_reference():
 
 
 def test_kernel_is_symmetric_and_keeps_its_diagonal():
-    kernel = exact.normalised_kernel(torch.rand(30, 5, generator=torch.Generator().manual_seed(0)))
+    exponent = exponent_like(0, 30, dtype=torch.float32)
+    kernel = exact.normalised(exponent, weight=2)
     torch.testing.assert_close(kernel, kernel.T)
     assert (kernel.diagonal() > 0).all()
-    np.testing.assert_allclose(torch.linalg.eigvalsh(kernel)[-1], 1, rtol=1e-5)  # D^-1/2 K D^-1/2 is a walk's
+    np.testing.assert_allclose(torch.linalg.eigvalsh(kernel)[-1], 2, rtol=1e-5)  # D^-1/2 K D^-1/2 is a walk's
 
 
 @pytest.mark.parametrize("engine", [*ENGINES, "none"])
@@ -109,9 +116,8 @@ def test_marginals_sum_to_one_and_a_shift_of_all_labels_changes_nothing(engine):
 @given(seed=st.integers(0, 2**16), shift=st.floats(-5, 5))
 @settings(max_examples=20, deadline=None)
 def test_potts_penalty_and_potts_reward_are_the_same(seed, shift):
-    generator = torch.Generator().manual_seed(seed)
-    unary = torch.rand(3, 12, dtype=torch.float64, generator=generator)
-    kernel = exact.normalised_kernel(torch.rand(12, 2, dtype=torch.float64, generator=generator))
+    unary = torch.rand(3, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    kernel = exact.normalised(exponent_like(seed, 12), weight=5)
     penalty = exact.mean_field(unary, kernel, exact.potts(3).double(), steps=5)
     # what all labels pay alike is no matter: 1 - I, -I and any other constant give the same
     reward = exact.mean_field(unary, kernel, shift - torch.eye(3, dtype=torch.float64), steps=5)

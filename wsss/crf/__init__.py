@@ -1,4 +1,5 @@
-"""Dense CRFs behind one interface: `refine` takes energies and a photograph, and returns each pixel's marginals.
+"""Dense CRFs behind one interface, which takes energies and photographs and returns each pixel's marginals: `refine`
+for one image in numpy, `marginals` for a batch in torch, as a loss needs it.
 
 Krähenbühl & Koltun 2011 (arXiv:1210.5644). The energy of a labelling z of all pixels, U the unary energies:
 
@@ -11,8 +12,11 @@ that the engines agree.
 """
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float32, Shaped
+from torch import Tensor
 
+from wsss.crf import exact, lattice
 from wsss.errors import WsssError
 from wsss.options import Crf
 
@@ -29,39 +33,59 @@ def unary_of(
     return -np.log(np.clip(scores, eps, 1)).astype(np.float32)
 
 
-def _softmax(unary: np.ndarray, image: np.ndarray, crf: Crf) -> np.ndarray:
-    likelihood = np.exp(unary.min(axis=0) - unary)
-    return likelihood / likelihood.sum(axis=0)
+def _softmax(unary: Tensor, images: Tensor, parameters: Crf) -> Tensor:
+    return (-unary).softmax(dim=1)
 
 
-def _lattice(unary: np.ndarray, image: np.ndarray, crf: Crf) -> np.ndarray:
-    from wsss.crf import lattice
-
-    return lattice.marginals(unary, image, crf)
-
-
-def _exact(unary: np.ndarray, image: np.ndarray, crf: Crf) -> np.ndarray:
-    from wsss.crf import exact
-
-    return exact.marginals(unary, image, crf)
+ENGINES = {"none": _softmax, "lattice": lattice.marginals, "exact": exact.marginals}
+"""Functions of (unary, images, parameters), which may take for granted what `marginals` has checked: float32 or
+float64, on one device."""
 
 
-ENGINES = {"none": _softmax, "lattice": _lattice, "exact": _exact}
-"""Functions of (unary, image, crf), which may take for granted what `refine` has checked, and contiguous arrays."""
-
-
-def _check(unary: np.ndarray, image: np.ndarray) -> None:
-    if unary.shape[0] == 0:
+def _check(unary: Tensor, images: Tensor) -> None:
+    if unary.shape[1] == 0:
         raise WsssError("the CRF's energies have no class: give the background's and one for each class of the image")
-    if image.dtype != np.uint8 or image.shape[2] != 3:
-        raise WsssError(f"the CRF's image is {image.dtype} {image.shape}: give RGB, uint8, of (height, width, 3)")
-    if unary.shape[1:] != image.shape[:2]:
+    if images.dtype != torch.uint8 or images.shape[3] != 3:
+        found = f"{str(images.dtype).removeprefix('torch.')} {tuple(images.shape[1:])}"
+        raise WsssError(f"the CRF's image is {found}: give RGB, uint8, of (height, width, 3)")
+    if len(unary) != len(images):
+        raise WsssError(f"the CRF has the energies of {len(unary)} images and {len(images)} photographs: give one each")
+    if unary.shape[2:] != images.shape[1:3]:
         raise WsssError(
-            f"the CRF's energies are {unary.shape[1]} x {unary.shape[2]}, its image is {image.shape[0]} x"
-            f" {image.shape[1]} (height x width): resize the scores to the image"
+            f"the CRF's energies are {unary.shape[2]} x {unary.shape[3]}, its image is {images.shape[1]} x"
+            f" {images.shape[2]} (height x width): resize the one to the other"
         )
-    if bad := int((~np.isfinite(unary)).sum()):
-        raise WsssError(f"{bad} of the CRF's {unary.size} energies are NaN or infinite: look at the scores they are of")
+    if bad := int((~unary.isfinite()).sum()):
+        raise WsssError(
+            f"{bad} of the CRF's {unary.numel()} energies are NaN or infinite: look at the scores they are of"
+        )
+
+
+def marginals(
+    unary: Float[Tensor, "batch classes height width"],
+    images: Shaped[Tensor, "images image_height image_width channels"],
+    parameters: Crf,
+) -> Float[Tensor, "batch classes height width"]:
+    """Marginals of the CRFs of a batch of images; over the classes they sum to 1.
+
+    Engine exact works on the energies' device and passes gradients on to them, lattice on the CPU and without; none is
+    the softmax. Half precision is that of the result alone.
+
+    Args:
+        unary: energies -log p, lower is likelier; minus a network's logits will do, since a constant of a pixel's
+            own changes nothing.
+        images: RGB, uint8, of the same height and width: a network's input at the size of its output.
+        parameters: engine and numbers; its lengths are in pixels of these images.
+
+    Raises:
+        WsssError: no classes, NaN or infinite energies, images of another number, size or type, and what the engine
+            refuses.
+    """
+    _check(unary, images)
+    coupled = parameters.steps and (parameters.smoothness_weight or parameters.appearance_weight)
+    engine = parameters.engine if coupled and unary.shape[1] > 1 else "none"
+    energies = unary.to(torch.promote_types(unary.dtype, torch.float32))
+    return ENGINES[engine](energies, images.to(unary.device), parameters).to(unary.dtype)
 
 
 def refine(
@@ -69,17 +93,16 @@ def refine(
     image: Shaped[np.ndarray, "image_height image_width channels"],
     crf: Crf,
 ) -> Float32[np.ndarray, "classes height width"]:
-    """Marginals of the CRF of these energies (`unary_of`) over this photograph; over the classes they sum to 1.
+    """`marginals` of one image, in numpy.
 
     Args:
-        unary: energies -log p of the classes to choose from, lower is likelier.
+        unary: energies -log p (`unary_of`) of the classes to choose from, lower is likelier.
         image: RGB, uint8, of the same height and width.
         crf: engine and numbers.
 
     Raises:
-        WsssError: no classes, NaN or infinite energies, an image of another size or type, and what the engine refuses.
+        WsssError: as `marginals`.
     """
-    _check(unary, image)
-    if len(unary) == 1:
-        return np.ones_like(unary)
-    return ENGINES[crf.engine](np.ascontiguousarray(unary), np.ascontiguousarray(image), crf).astype(np.float32)
+    # copies: torch takes no negative strides, and warns of arrays that cannot be written to
+    energies, images = (torch.from_numpy(np.array(array, order="C"))[None] for array in (unary, image))
+    return marginals(energies, images, crf)[0].numpy()

@@ -1,38 +1,85 @@
-"""Dense CRF over all pairs of pixels: quadratic in their number, and the reference for every other engine."""
+"""Dense CRF over all pairs of pixels, in torch: quadratic in their number, and the reference for every other engine."""
 
-import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from wsss.errors import WsssError
 from wsss.options import Crf
 
 MOST_PIXELS = 20_000
-"""Where the matrices of all pairs take 1.6 GB each."""
+"""Of one image: its matrix of all pairs takes 1.6 GB then, and three of them are held while it is formed."""
+
+LEAST_EXPONENT = -60
+"""Where Gaussians are cut off: exp(-60) beside a diagonal of 1 is lost in every sum. Much smaller ones are subnormal
+numbers, with which a CPU multiplies matrices some 20 times more slowly."""
 
 
-def normalised_kernel(features: Float[Tensor, "pixels channels"]) -> Float[Tensor, "pixels pixels"]:
-    """Gaussian of the distances of the features, in standard deviations, normalised symmetrically.
+def normalised(
+    exponent: Float[Tensor, "*batch pixels pixels"], *, weight: float
+) -> Float[Tensor, "*batch pixels pixels"]:
+    """A Gaussian kernel, normalised symmetrically, times its weight; written over the exponents, to save memory.
 
-        K_ij = n_i exp( -|f_i - f_j|^2 / 2 ) n_j,    n_i = 1 / sqrt( sum_j exp( -|f_i - f_j|^2 / 2 ) + 1e-20 )
+        K_ij = w n_i exp(E_ij) n_j,    n_i = 1 / sqrt( sum_j exp(E_ij) )
 
     The diagonal stays, as in pydensecrf; Krähenbühl & Koltun 2011 leave it out.
+
+    Args:
+        exponent: E, symmetric, 0 on the diagonal and at most 0 elsewhere.
+        weight: w.
     """
-    distance = torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist")
-    kernel = distance.square_().div_(-2).exp_()
-    norm = (kernel.sum(dim=1) + 1e-20).rsqrt()
-    return kernel.mul_(norm[:, None]).mul_(norm)
+    kernel = exponent.clamp_(min=LEAST_EXPONENT).exp_()
+    norm = (weight / kernel.sum(dim=-1)).sqrt()
+    return kernel.mul_(norm[..., :, None]).mul_(norm[..., None, :])
 
 
-def image_kernel(image: UInt8[Tensor, "height width 3"], crf: Crf) -> Float[Tensor, "pixels pixels"]:
-    """Sum of the two normalised kernels, of position and of position and colour, each times its weight."""
-    height, width, _ = image.shape
-    position = torch.cartesian_prod(torch.arange(height), torch.arange(width)).float()
-    colour = image.flatten(0, 1).float()
-    smoothness = normalised_kernel(position / crf.smoothness_px)
-    appearance = normalised_kernel(torch.cat([position / crf.appearance_px, colour / crf.appearance_rgb], dim=1))
-    return smoothness.mul_(crf.smoothness_weight).add_(appearance, alpha=crf.appearance_weight)
+def _apart_px(colour: Float[Tensor, "batch height width 3"]) -> Float[Tensor, "height*width height*width"]:
+    """|x_i - x_j|^2 of the positions, the same for all images of a batch."""
+    _, height, width, _ = colour.shape
+    y, x = (torch.arange(side, dtype=colour.dtype, device=colour.device) for side in (height, width))
+    dy, dx = (y[:, None] - y).square(), (x[:, None] - x).square()
+    return (dy[:, None, :, None] + dx[None, :, None, :]).reshape(height * width, height * width)
+
+
+def _apart_rgb(colour: Float[Tensor, "batch height width 3"]) -> Float[Tensor, "batch height*width height*width"]:
+    """|c_i - c_j|^2 of the colours, in levels.
+
+    By |c_i|^2 + |c_j|^2 - 2 c_i c_j, which is fast and, of levels, exact: whole numbers below 2^24 are float32, and
+    those of a product's factors have 8 bits, which TF32 keeps. Once divided by appearance_rgb they would be neither.
+    """
+    colour = colour.flatten(1, 2)
+    square = colour.square().sum(dim=-1)
+    return (colour @ colour.mT).mul_(-2).add_(square[:, :, None]).add_(square[:, None, :])
+
+
+def kernels(
+    images: UInt8[Tensor, "batch height width 3"], parameters: Crf, *, dtype: torch.dtype = torch.float32
+) -> Float[Tensor, "batch height*width height*width"]:
+    """Sums of the two normalised kernels, of position and of position and colour, each times its weight.
+
+    11 MB an image of 41 x 41 in float32, formed on the images' device; a kernel of weight 0 is not formed.
+
+    Raises:
+        WsssError: more than MOST_PIXELS pixels.
+    """
+    batch, height, width, _ = images.shape
+    if height * width > MOST_PIXELS:
+        raise WsssError(
+            f"the exact CRF holds all pairs of pixels, {height} x {width} are more than its {MOST_PIXELS} pixels:"
+            " take engine lattice, or a smaller image"
+        )
+    colour = images.to(dtype)
+    apart_px = _apart_px(colour)
+    total = torch.zeros_like(apart_px)
+    if parameters.smoothness_weight:
+        exponent = apart_px / (-2 * parameters.smoothness_px**2)
+        total = normalised(exponent, weight=parameters.smoothness_weight)
+    if not parameters.appearance_weight:
+        return total.expand(batch, -1, -1)
+    apart_px /= -2 * parameters.appearance_px**2
+    exponent = _apart_rgb(colour)
+    torch.add(apart_px, exponent, alpha=-1 / (2 * parameters.appearance_rgb**2), out=exponent)
+    return normalised(exponent, weight=parameters.appearance_weight).add_(total)
 
 
 def potts(classes: int) -> Float[Tensor, "{classes} {classes}"]:
@@ -41,17 +88,19 @@ def potts(classes: int) -> Float[Tensor, "{classes} {classes}"]:
 
 
 def mean_field(
-    unary: Float[Tensor, "classes pixels"],
-    kernel: Float[Tensor, "pixels pixels"],
+    unary: Float[Tensor, "*batch classes pixels"],
+    kernel: Float[Tensor, "*batch pixels pixels"],
     compatibility: Float[Tensor, "classes classes"],
     *,
     steps: int,
-) -> Float[Tensor, "classes pixels"]:
-    """Marginals of a fully connected CRF by mean-field inference, all pixels updated at once.
+) -> Float[Tensor, "*batch classes pixels"]:
+    """Marginals of fully connected CRFs by mean-field inference, all pixels updated at once.
 
     Krähenbühl & Koltun 2011 (arXiv:1210.5644), algorithm 1, for label l and pixel i:
 
         Q_li <- softmax_l( -U_li - sum_m C_lm sum_j K_ij Q_mj ),    at first softmax_l( -U_li )
+
+    Differentiable; a step keeps Q for that, and no copy of K.
 
     Args:
         unary: U, the energies -log p.
@@ -59,28 +108,25 @@ def mean_field(
         compatibility: C_lm, the penalty of label l beside m.
         steps: number of updates.
     """
-    q = (-unary).softmax(dim=0)
+    logits = -unary.mT.contiguous()  # pixels before classes: the product with K is twice as fast on a CPU
+    q = logits.softmax(dim=-1)
     for _ in range(steps):
-        messages = torch.einsum("ij,mj->mi", kernel, q)
-        pairwise = torch.einsum("lm,mi->li", compatibility, messages)
-        q = (-unary - pairwise).softmax(dim=0)
-    return q
+        messages = torch.einsum("...ij,...jm->...im", kernel, q)
+        pairwise = torch.einsum("lm,...im->...il", compatibility, messages)
+        q = (logits - pairwise).softmax(dim=-1)
+    return q.mT.contiguous()
 
 
 def marginals(
-    unary: Float32[np.ndarray, "classes height width"], image: UInt8[np.ndarray, "height width 3"], crf: Crf
-) -> Float32[np.ndarray, "classes height width"]:
-    """The engine "exact" of `refine`.
+    unary: Float[Tensor, "batch classes height width"],
+    images: UInt8[Tensor, "batch height width 3"],
+    parameters: Crf,
+) -> Float[Tensor, "batch classes height width"]:
+    """The engine "exact", differentiable with respect to the energies, in their precision.
 
     Raises:
         WsssError: more than MOST_PIXELS pixels.
     """
-    classes, height, width = unary.shape
-    if height * width > MOST_PIXELS:
-        raise WsssError(
-            f"the exact CRF holds all pairs of pixels, {height} x {width} are more than its {MOST_PIXELS} pixels:"
-            " take engine lattice, or a smaller image"
-        )
-    kernel = image_kernel(torch.from_numpy(image), crf)
-    energies = torch.from_numpy(unary).flatten(1)
-    return mean_field(energies, kernel, potts(classes), steps=crf.steps).reshape(unary.shape).numpy()
+    kernel = kernels(images, parameters, dtype=unary.dtype)
+    compatibility = potts(unary.shape[1]).to(unary)
+    return mean_field(unary.flatten(2), kernel, compatibility, steps=parameters.steps).reshape(unary.shape)
