@@ -19,14 +19,15 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/classifier.smk"
 include: "workflow/rules/affinity.smk"
 include: "workflow/rules/segmenter.smk"
+include: "workflow/rules/sec.smk"
 include: "workflow/rules/scores.smk"
 
 
 rule all:
-    """PSA from photographs to the table of its scores, and pictures of its steps."""
+    """The methods of this run from photographs to tables of their scores, and pictures of their steps."""
     default_target: True
     input:
-        "results/psa_val_miou.txt",
+        expand("results/{method}_val_miou.txt", method=config["methods"]),
+        expand("results/{method}_examples.png", method=config["methods"]),
         "results/cue_scores.json",
-        "results/psa_examples.png",
     localrule: True

@@ -16,10 +16,10 @@ LAYERS = [
     {"pictures", "manifest", "store", "parallel", "localization_cues"},
     # the maths: plain functions of arrays
     {"grid", "affinity", "metrics", "crf", "seeds", "sec_losses"},
-    {"random_walk", "cam", "cues"},
+    {"random_walk", "cam", "cues", "saliency"},
     # from files to tensors and back
     {"data", "transforms", "figures", "evaluation", "refinement", "backbones"},
-    {"networks", "confident", "inspection"},
+    {"networks", "confident", "inspection", "examples"},
     {"training"},
     # the commands
     {"stages"},
@@ -33,6 +33,7 @@ MATHS = {
     "cam": {"grid"},
     "cues": {"grid"},
     "seeds": {"labels"},
+    "saliency": set(),
     "sec_losses": {"errors", "files"},
     "affinity": {"errors", "labels"},
     "metrics": {"errors", "labels"},

@@ -23,7 +23,12 @@ from wsss.stages.miou import miou
 from wsss.stages.psa_examples import psa_examples
 from wsss.stages.psa_segmenter import psa_segmenter
 from wsss.stages.pseudo_masks import pseudo_masks
+from wsss.stages.saliency import saliency
 from wsss.stages.scores import scores
+from wsss.stages.sec_ablation import sec_ablation
+from wsss.stages.sec_examples import sec_examples
+from wsss.stages.sec_segmenter import sec_segmenter
+from wsss.stages.seeds import seeds
 
 STAGES: dict[str, Callable[..., None]] = {
     "images": images,
@@ -33,11 +38,16 @@ STAGES: dict[str, Callable[..., None]] = {
     "affinity_net": affinity_net,
     "pseudo_masks": pseudo_masks,
     "psa_segmenter": psa_segmenter,
+    "saliency": saliency,
+    "seeds": seeds,
+    "sec_segmenter": sec_segmenter,
     "scores": scores,
     "masks": masks,
     "miou": miou,
     "cue_scores": cue_scores,
     "psa_examples": psa_examples,
+    "sec_examples": sec_examples,
+    "sec_ablation": sec_ablation,
     "gather": gather,
 }
 

@@ -8,7 +8,7 @@ import numpy as np
 from wsss import metrics
 from wsss.errors import WsssError
 from wsss.files import whole_or_absent
-from wsss.labels import VOID, Classes
+from wsss.labels import BACKGROUND, VOID, Classes
 from wsss.manifest import Row
 from wsss.pictures import read_mask
 
@@ -58,6 +58,32 @@ class Counts:
                 },
             }
             for name, confusion in self.confusion.items()
+        }
+
+
+class Certain:
+    """How often cues that leave most of an image open are right, over a set of images."""
+
+    def __init__(self) -> None:
+        self.pixels = self.foreground = self.background = self.right_foreground = self.right_background = 0
+
+    def add(self, true: np.ndarray, cues: np.ndarray) -> None:
+        """Count one image's cues, VOID where they are open; pixels whose truth is VOID do not count."""
+        known = true != VOID
+        foreground, background = known & (cues != VOID) & (cues != BACKGROUND), known & (cues == BACKGROUND)
+        self.pixels += int(known.sum())
+        self.foreground += int(foreground.sum())
+        self.background += int(background.sum())
+        self.right_foreground += int((cues == true)[foreground].sum())
+        self.right_background += int((cues == true)[background].sum())
+
+    def shares(self) -> dict[str, float | None]:
+        """Shares of the pixels that have a cue, and of the cues that are right; None where there is none."""
+        return {
+            "foreground share": self.foreground / self.pixels,
+            "foreground precision": self.right_foreground / self.foreground if self.foreground else None,
+            "background share": self.background / self.pixels,
+            "background precision": self.right_background / self.background if self.background else None,
         }
 
 

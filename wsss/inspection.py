@@ -43,8 +43,12 @@ def inspect(
         panels = {"photograph": photograph}
         present = arrays.pop("classes", range(len(classes.names)))
         for name, array in arrays.items():
-            if array.ndim == 2:
+            if kind == "seeds":
+                panels[name] = figures.coloured(figures.stretched(array, size), classes)
+            elif array.ndim == 2 and array.dtype == "uint8":
                 panels[name] = figures.coloured(figures.enlarged(array, size, stride=stride), classes)
+            elif array.ndim == 2:
+                panels[name] = figures.heat(photograph, array.astype("float32"), stride=stride)
             else:
                 for rank, values in zip(present, array.astype("float32"), strict=True):
                     panels[f"{name} {classes.names[rank]}"] = figures.heat(photograph, values, stride=stride)
@@ -69,9 +73,9 @@ def summary(results: Annotated[Path, tyro.conf.Positional] = Path("results"), /)
         oracle = scores["cam_oracle"]
         lines.append((f"CAM, background {oracle['background']} (oracle)", count, oracle["miou"]))
         names = {"plain": "random walk", "refined": "random walk and CRF"}
-        lines += [(names[name], count, score["miou"]) for name, score in scores["pseudo_masks"].items()]
+        lines += [(names[name], count, score["miou"]) for name, score in scores.get("pseudo_masks", {}).items()]
     for path in sorted(results.glob("*_miou.json")):
-        method, split, _ = path.stem.split("_")
+        method, split, _ = path.stem.rsplit("_", 2)
         score = json.loads(path.read_text())
         names = {"plain": f"{method} segmenter", "refined": f"{method} segmenter and CRF"}
         count = f"{score['evaluated']['images']} {split} images"

@@ -14,7 +14,8 @@ scattergather:
 
 wildcard_constraints:
     scatteritem=r"\d+-of-\d+",
-    method="psa",
+    method="|".join(["psa", "sec", *config["sec_ablation"]]),
+    sec="|".join(["sec", *config["sec_ablation"]]),
     split="train|val",
 
 
@@ -22,18 +23,28 @@ wildcard_constraints:
 shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
-def flags(section):
-    """One section of config.yaml as options: {scales: [0.5, 1]} -> --scales 0.5 1"""
+def flags(section, **changes):
+    """One section of config.yaml as options, with changes: {scales: [0.5, 1]} -> --scales 0.5 1"""
     words = []
-    for name, value in config[section].items():
+    for name, value in {**config[section], **changes}.items():
         words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
     return shlex.join(words)
+
+
+def sec_flags(wildcards):
+    """The options of SEC's segmenter, with the change of its losses that its name stands for."""
+    return flags("sec_segmenter", **config["sec_ablation"].get(wildcards.sec, {}))
 
 
 def weights(section):
     """The local file of a network's weights as an input of its rule; nothing where the weights go by a name."""
     file = options.weights_file(config[section]["weights"])
     return [str(file)] if file else []
+
+
+def where_used(method, path):
+    """A file as an input where the method is among those of this run."""
+    return [path] if method in config["methods"] else []
 
 
 def code(stage):
@@ -46,4 +57,6 @@ def listing():
     if config["images"]["dataset"] == "shapes" or config["images"]["download"]:
         return "generated"
     annotations = [".xml"] if config["images"]["tags"] == "annotations" else []
-    return provenance.listing(Path(config["images"]["root"]), read=(".txt", ".npy", *annotations))
+    return provenance.listing(
+        Path(config["images"]["root"]), read=(".txt", ".npy", *annotations)
+    )

@@ -27,7 +27,8 @@ rule cue_scores:
     input:
         images=rules.images.output.images,
         cams=rules.cams_gathered.output.store,
-        pseudo_masks=rules.pseudo_masks_gathered.output.store,
+        pseudo_masks=where_used("psa", rules.pseudo_masks_gathered.output.store),
+        seeds=where_used("sec", config["sec_seeds"]),
     output:
         json="results/cue_scores.json",
     log:
@@ -44,7 +45,7 @@ rule cue_scores:
         code=code("cue_scores"),
     shell:
         "wsss cue_scores --images {input.images:q} --cams {input.cams:q} --pseudo_masks {input.pseudo_masks:q}"
-        " --json {output.json:q} --threads {threads} --log {log:q} {params.options}"
+        " --seeds {input.seeds:q} --json {output.json:q} --threads {threads} --log {log:q} {params.options}"
 
 
 rule psa_examples:

@@ -26,7 +26,8 @@ def masks(*, images: Path, scores: Path, split: str, shard: str, masks: Path, cr
 
     rows = manifest.part(manifest.read(images, split), shard)
     with store.read(scores, "scores") as source:
-        settings = {"split": split, "scales": source.attributes["setting.scales"], **asdict(crf)}
+        carried = {name: source.attributes[f"setting.{name}"] for name in ("scales", "warped_px")}
+        settings = {"split": split, **carried, **asdict(crf)}
         classes = np.arange(len(source.classes.names), dtype=np.uint8)
         items = (
             Scored(

@@ -26,6 +26,7 @@ def miou(*, images: Path, masks: Path, split: str, text: Path, json: Path) -> No
         "images": len(rows),
         "image tags": "not used",
         "scales": f"{about['setting.scales']}, each with its mirror image",
+        "image size": f"warped to {side} x {side} px" if (side := int(about["setting.warped_px"])) else "its own",
         "crf": evaluation.crf_in_words(about),
         "threshold": "none: the class of the highest score",
     }

@@ -26,12 +26,7 @@ def psa_examples(
         val_images: number of predicted images to draw, evenly chosen.
         picture: PNG to write.
     """
-    from wsss import figures, manifest, store
-    from wsss.evaluation import truth
-    from wsss.pictures import read_photograph
-
-    def chosen(rows: list[manifest.Row], count: int) -> list[manifest.Row]:
-        return rows[:: max(1, len(rows) // count)][:count]
+    from wsss import examples, figures, manifest, store
 
     with (
         store.read(cams, "cams") as maps,
@@ -39,27 +34,16 @@ def psa_examples(
         store.read(pseudo_masks, "pseudo_masks") as pseudo,
         store.read(masks, "masks") as predicted,
     ):
-        classes = maps.classes
         trained = []
-        for row in chosen(manifest.read(images, "train"), train_images):
-            photograph = read_photograph(row.image)
+        for row in figures.evenly(manifest.read(images, "train"), train_images):
             surest = figures.enlarged(labels[row.id]["labels"], labels.size(row.id), stride=labels.stride)
-            panels = {
-                "photograph": photograph,
-                "CAM": figures.heat(photograph, maps[row.id]["cam"].astype("float32").max(0), stride=maps.stride),
-                "affinity labels": figures.coloured(surest, classes),
-                "pseudo mask": figures.coloured(pseudo[row.id].get("refined", pseudo[row.id]["plain"]), classes),
+            walked = pseudo[row.id].get("refined", pseudo[row.id]["plain"])
+            steps = {
+                "affinity labels": figures.coloured(surest, maps.classes),
+                "pseudo mask": figures.coloured(walked, maps.classes),
             }
-            if row.mask:
-                panels["truth"] = figures.coloured(truth(row, classes), classes)
-            trained.append((" ".join(row.tags), panels))
-        tested = []
-        for row in chosen(manifest.read(images, split), val_images):
-            panels = {"photograph": read_photograph(row.image)}
-            panels["prediction"] = figures.coloured(predicted[row.id]["plain"], classes)
-            if "refined" in predicted[row.id]:
-                panels["refined"] = figures.coloured(predicted[row.id]["refined"], classes)
-            if row.mask:
-                panels["truth"] = figures.coloured(truth(row, classes), classes)
-            tested.append((" ".join(row.tags), panels))
-    figures.write(picture, {"training images": trained, f"{split} images": tested}, classes)
+            trained.append(examples.cues(row, maps, steps))
+        tested = [
+            examples.predictions(row, predicted) for row in figures.evenly(manifest.read(images, split), val_images)
+        ]
+        figures.write(picture, {"training images": trained, f"{split} images": tested}, maps.classes)
