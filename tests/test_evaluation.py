@@ -141,3 +141,32 @@ def test_the_crf_in_words():
     assert evaluation.crf_in_words(attributes | {"setting.engine": "none"}) == "none"
     told = evaluation.crf_in_words(attributes | {"setting.engine": "lattice"})
     assert told == "lattice, 10 steps, smoothness 3 (4 px), appearance 5 (80 px, 13 RGB)"
+
+
+def test_certain_by_hand():
+    # eight pixels, one of them void: of three with a foreground cue two are right, of two background cues one
+    true = np.array([[1, 1, 2, 0], [0, 1, 255, 2]], np.uint8)
+    cues = np.array([[1, 255, 2, 1], [0, 0, 1, 255]], np.uint8)
+    certain = evaluation.Certain()
+    certain.add(true, cues)
+    expected = {
+        "foreground share": 3 / 7,
+        "foreground precision": 2 / 3,
+        "background share": 2 / 7,
+        "background precision": 1 / 2,
+    }
+    assert certain.shares() == pytest.approx(expected)
+    certain.add(true, np.full((2, 4), 255, np.uint8))
+    assert certain.shares()["foreground share"] == pytest.approx(3 / 14)
+    assert certain.shares()["foreground precision"] == pytest.approx(2 / 3)
+
+
+def test_certain_without_any_cue():
+    certain = evaluation.Certain()
+    certain.add(np.zeros((2, 2), np.uint8), np.full((2, 2), 255, np.uint8))
+    assert certain.shares() == {
+        "foreground share": 0,
+        "foreground precision": None,
+        "background share": 0,
+        "background precision": None,
+    }

@@ -19,7 +19,7 @@ LAYERS = [
     {"random_walk", "cam", "cues", "saliency"},
     # from files to tensors and back
     {"data", "transforms", "figures", "evaluation", "refinement", "backbones"},
-    {"networks", "confident", "inspection", "examples"},
+    {"networks", "confident", "inspection", "examples", "exchange"},
     {"training"},
     # the commands
     {"stages"},

@@ -14,9 +14,9 @@ import pytest
 from wsss import store
 
 ROOT = Path(__file__).parent.parent
-AFTER_MASKS = {"masks", "masks_gathered", "miou", "psa_examples"}
-AFTER_SEGMENTER = AFTER_MASKS | {"psa_segmenter", "scores", "scores_gathered"}
-AFTER_WALK = AFTER_SEGMENTER | {"pseudo_masks", "pseudo_masks_gathered", "cue_scores"}
+SCORED = {"scores", "scores_gathered", "masks", "masks_gathered", "miou"}
+AFTER_WALK = SCORED | {"pseudo_masks", "pseudo_masks_gathered", "cue_scores", "psa_segmenter", "psa_examples"}
+AFTER_SEC = SCORED | {"sec_segmenter", "sec_examples"}
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +34,10 @@ def project(tmp_path_factory):
     return copy
 
 
-def snakemake(project, *words, overlays=()):
+def snakemake(project, *words, overlays=(), targets=()):
     """Run the copy's workflow with the copy's package."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *words]
-    command += ["--configfile", "tiny.yaml", *overlays, "--"]
+    command += ["--configfile", "tiny.yaml", *overlays, "--", *targets]
     environment = {**os.environ, "PYTHONPATH": str(project), "PYTHONWARNINGS": "ignore"}
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
 
@@ -76,12 +76,16 @@ def test_scores_and_pictures_are_there(project):
     assert set(scores["masks"]) == {"plain", "refined"} and scores["evaluated"]["images"] == 4
     cues = json.loads((results / "cue_scores.json").read_text())
     assert set(cues) >= {"cam", "cam_oracle", "pseudo_masks"} and cues["images"] == 12
-    assert (results / "psa_examples.png").stat().st_size > 10_000
+    assert set(cues["seeds"]) >= {"foreground precision", "background precision"}
+    for method in ("psa", "sec"):
+        assert (results / f"{method}_examples.png").stat().st_size > 10_000
+    assert "image size: warped to 64 x 64 px" in (results / "sec_val_miou.txt").read_text()
+    assert "image size: its own" in (results / "psa_val_miou.txt").read_text()
 
 
 def test_each_stage_leaves_a_log_that_begins_with_its_command_and_a_benchmark(project):
     logs = sorted(path.relative_to(project / "results/logs") for path in (project / "results/logs").rglob("*.log"))
-    assert len(logs) == 17
+    assert len(logs) == 28
     for log in logs:
         assert "$ wsss " in (project / "results/logs" / log).read_text().splitlines()[0]
         assert (project / "results/benchmarks" / log.with_suffix(".tsv")).exists()
@@ -92,12 +96,36 @@ def test_nothing_to_do_after_a_run(project):
 
 
 def test_a_number_of_the_masks_reruns_masks_and_what_follows(project):
-    assert would_run(project, overlay="masks: {crf.steps: 3}") == AFTER_MASKS
+    assert would_run(project, overlay="masks: {crf.steps: 3}") == SCORED - {"scores", "scores_gathered"} | {
+        "psa_examples",
+        "sec_examples",
+    }
 
 
 def test_a_number_of_the_affinities_reruns_no_cams(project):
     changed = would_run(project, overlay="affinity_net: {radius: 4}")
     assert changed == AFTER_WALK | {"affinity_net"}
+
+
+def test_a_number_of_the_seeds_reruns_sec_alone(project):
+    changed = would_run(project, overlay="seeds: {threshold: 0.3}")
+    assert changed == AFTER_SEC | {"seeds", "seeds_gathered", "cue_scores"}
+
+
+def test_the_ablation_trains_sec_once_for_each_change(project):
+    dry = snakemake(project, "--dry-run", targets=["results/sec_ablation.csv"])
+    names = re.findall(
+        r"^rule sec_segmenter:.*?output: results/(\w+)_segmenter\.pt", dry.stdout + dry.stderr, re.M | re.S
+    )
+    changes = ["without_seed", "without_expand", "without_constrain", "max_pooling", "mean_pooling"]
+    assert sorted(names) == sorted(f"sec_{change}" for change in changes)
+    assert len(re.findall(r"--expand_weight 0 ", dry.stdout + dry.stderr)) == 1
+
+
+def test_other_seeds_can_be_learned(project):
+    shutil.copy(project / "results/seeds/1-of-1.h5", project / "imported.h5")
+    changed = would_run(project, overlay="sec_seeds: imported.h5")
+    assert changed == AFTER_SEC | {"cue_scores"}
 
 
 def test_how_often_checkpoints_are_kept_reruns_nothing(project):
@@ -107,6 +135,11 @@ def test_how_often_checkpoints_are_kept_reruns_nothing(project):
 def test_an_edit_of_the_walk_reruns_pseudo_masks_and_what_follows(project, edited):
     edited("random_walk.py", "def walk(", "MORE = 1\n\n\ndef walk(")
     assert would_run(project) == AFTER_WALK
+
+
+def test_an_edit_of_a_loss_reruns_its_method_alone(project, edited):
+    edited("sec_losses.py", "def seeding_loss(", "MORE = 1\n\n\ndef seeding_loss(")
+    assert would_run(project) == AFTER_SEC
 
 
 def test_an_edited_comment_reruns_nothing(project, edited):

@@ -10,6 +10,7 @@ import tyro
 
 from wsss import machine, progress
 from wsss.errors import WsssError
+from wsss.exchange import seeds_export, seeds_import
 from wsss.inspection import inspect, summary
 from wsss.stages.affinity_labels import affinity_labels
 from wsss.stages.affinity_net import affinity_net
@@ -51,7 +52,12 @@ STAGES: dict[str, Callable[..., None]] = {
     "gather": gather,
 }
 
-FOR_PEOPLE: dict[str, Callable[..., None]] = {"inspect": inspect, "summary": summary}
+FOR_PEOPLE: dict[str, Callable[..., None]] = {
+    "inspect": inspect,
+    "summary": summary,
+    "seeds_import": seeds_import,
+    "seeds_export": seeds_export,
+}
 
 ABOUT = """Weakly supervised semantic segmentation, a command a stage.
 

@@ -1,0 +1,177 @@
+"""The stages of SEC on a few pictures: seeds, segmenter, and the scores of a network that was trained on squares."""
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_training import on_the_cpu  # noqa: F401 (a fixture)
+
+from wsss import manifest, networks, store
+from wsss.errors import WsssError
+from wsss.labels import VOID, Classes
+from wsss.options import Crf, Features, Record, Schedule
+from wsss.stages.scores import scores
+from wsss.stages.sec_ablation import sec_ablation
+from wsss.stages.sec_segmenter import Losses, sec_segmenter
+from wsss.stages.seeds import seeds
+
+CLASSES = Classes.of({"cat": 8, "dog": 12})
+FEATURES = Features("timm/test_efficientnet", stride=8, weights="none", freeze=False)
+LOSSES = Losses(
+    floor=1e-4,
+    seed_weight=1,
+    expand_weight=1,
+    constrain_weight=1,
+    constrain_gradient=False,
+    pool_by="share",
+    pool_present=0.1,
+    pool_absent=0,
+    pool_background=0.3,
+)
+CRF = Crf(
+    "exact", steps=2, smoothness_weight=3, smoothness_px=0.25, appearance_weight=10, appearance_px=2, appearance_rgb=13
+)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Four pictures, cats red and dogs blue in their left half, and a manifest; seeds of 4 x 4 cells."""
+    rows = []
+    with store.create(tmp_path / "seeds.h5", "seeds", classes=CLASSES, settings={"cells": 4}, inputs={}) as target:
+        for number in range(4):
+            picture = np.full((24, 40, 3), 128, np.uint8)
+            picture[:, :20, 2 * (number % 2)] = 255
+            file = tmp_path / f"{number}.png"
+            Image.fromarray(picture).save(file)
+            rows.append(manifest.Row(str(number), "train", file, None, (("cat", "dog")[number % 2],), "test"))
+            labels = np.full((4, 4), VOID, np.uint8)
+            labels[:, 0], labels[:, 3] = 1 + number % 2, 0
+            target.add(str(number), (24, 40), labels=labels)
+    manifest.write(tmp_path / "images.csv", rows)
+    return tmp_path
+
+
+def trained(run, *, losses=LOSSES, input_px=32, epochs=2, **changes):
+    """The curve of a training, and the network's file."""
+    schedule = Schedule(
+        epochs=epochs,
+        batch=4,
+        optimizer="adamw",
+        learning_rate=0.003,
+        drops=0,
+        new_layers_factor=1,
+        power=0.9,
+        momentum=0.9,
+        weight_decay=0.01,
+        precision="32-true",
+        seed=0,
+    )
+    sec_segmenter(
+        images=run / "images.csv",
+        seeds=run / "seeds.h5",
+        sec_segmenter=run / "sec_segmenter.pt",
+        features=FEATURES,
+        dilation=1,
+        input_px=input_px,
+        flip=False,
+        jitter=0,
+        losses=losses,
+        crf=replace(CRF, **changes),
+        schedule=schedule,
+        record=Record(run / "checkpoint.pt", 100, run / "curve.csv"),
+    )
+    with (run / "curve.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def test_the_segmenter_learns_from_seeds_and_tags(run):
+    curve = trained(run, epochs=60)
+    assert list(curve[0]) == ["step", "learning_rate", "loss", "seed", "expand", "constrain"]
+    for row in curve:
+        assert row["seed"] + row["expand"] + row["constrain"] == pytest.approx(row["loss"], rel=1e-5)
+    for name in ("seed", "expand"):
+        assert curve[-1][name] < 0.5 * curve[0][name]
+    network, about = networks.load(run / "sec_segmenter.pt", "segmenter")
+    assert about["settings"]["input_px"] == "32"
+    options = {"split": "train", "shard": "1-of-1", "scales": (1.0,)}
+    scores(images=run / "images.csv", segmenter=run / "sec_segmenter.pt", scores=run / "scores.h5", **options)
+    with store.read(run / "scores.h5", "scores") as found:
+        assert found.attributes["setting.warped_px"] == "32"
+        for number in range(4):
+            maps = found[str(number)]["scores"].astype(float)
+            assert maps.shape == (3, 3, 5)  # cells of 8 px of the picture itself, not of its square
+            np.testing.assert_allclose(maps.sum(0), 1, atol=2e-3)
+            assert (maps[1 + number % 2, :, 0] > 0.5).all()
+            assert (maps[0, :, -1] > 0.5).all()
+
+
+@pytest.mark.parametrize("name", ["seed", "expand", "constrain"])
+def test_a_loss_of_weight_0_is_left_out(run, name):
+    (first, _) = trained(run, losses=replace(LOSSES, **{f"{name}_weight": 0}))
+    assert set(first) == {"step", "learning_rate", "loss", "seed", "expand", "constrain"} - {name}
+    (whole, _) = trained(run)
+    rest = sum(whole[other] for other in ("seed", "expand", "constrain") if other != name)
+    assert first["loss"] == pytest.approx(rest, rel=1e-5)
+
+
+def test_weights_scale_their_losses(run):
+    (one, _), (three, _) = trained(run), trained(run, losses=replace(LOSSES, expand_weight=3))
+    assert three["expand"] == pytest.approx(3 * one["expand"], rel=1e-5)
+    assert three["seed"] == pytest.approx(one["seed"], rel=1e-5)
+
+
+def test_the_gradient_through_the_crf_changes_what_is_learned(run):
+    without, through = trained(run), trained(run, losses=replace(LOSSES, constrain_gradient=True))
+    assert through[0]["loss"] == without[0]["loss"]
+    assert through[1]["loss"] != without[1]["loss"]
+
+
+def test_decays_and_shares_say_the_same(run):
+    # shares 0 and 0.5 are decays 0 and 1: the maximum and the mean
+    shares = replace(LOSSES, pool_present=0.5, pool_absent=0, pool_background=0.5)
+    decays = replace(LOSSES, pool_by="decay", pool_present=1, pool_absent=0, pool_background=1)
+    assert trained(run, losses=shares) == trained(run, losses=decays)
+    assert trained(run, losses=shares) != trained(run, losses=replace(decays, pool_present=0.9))
+
+
+def test_a_grid_that_is_not_that_of_the_seeds_is_refused(run):
+    with pytest.raises(
+        WsssError, match="input_px is 40 and the stride 8, the seeds lie on 4 x 4 cells: set input_px to 32"
+    ):
+        trained(run, input_px=40)
+
+
+def test_the_stage_seeds_by_hand(tmp_path):
+    """A picture of 16 x 8 pixels, maps at stride 4, seeds on 4 x 4 cells: those are 4 pixels high and 2 wide."""
+    Image.new("RGB", (8, 16)).save(tmp_path / "a.png")
+    manifest.write(tmp_path / "images.csv", [manifest.Row("a", "train", tmp_path / "a.png", None, ("dog",), "test")])
+    about = {"classes": CLASSES, "settings": {"stride": 4}, "inputs": {}}
+    with store.create(tmp_path / "cams.h5", "cams", **about) as target:
+        cam = np.zeros((1, 4, 2), np.float16)
+        cam[0, 0] = 1
+        target.add("a", (16, 8), cam=cam, classes=np.array([2], np.uint8))
+    with store.create(tmp_path / "saliency.h5", "saliency", **about) as target:
+        target.add("a", (16, 8), saliency=np.array([[1, 1], [0.9, 0.9], [0.5, 0.5], [0, 0]], np.float16))
+    files = {name: tmp_path / f"{name}.h5" for name in ("cams", "saliency", "seeds")}
+    options = {"shard": "1-of-1", "threshold": 0.5, "background_share": 0.25, "cells": 4}
+    seeds(images=tmp_path / "images.csv", **files, **options)
+    with store.read(tmp_path / "seeds.h5", "seeds") as found:
+        assert found["a"]["labels"].tolist() == [[2] * 4, [VOID] * 4, [VOID] * 4, [0] * 4]
+        assert found.size("a") == (16, 8)
+        assert found.attributes["setting.threshold"] == "0.5"
+
+
+def test_the_table_of_the_ablation(tmp_path):
+    for name, value in {"sec": 0.5, "sec_max_pooling": 0.25}.items():
+        masks = {kind: {"miou": value, "iou": {"background": value, "cat": None}} for kind in ("plain", "refined")}
+        (tmp_path / f"{name}_val_miou.json").write_text(json.dumps({"masks": masks}))
+    files = (tmp_path / "sec_val_miou.json", tmp_path / "sec_max_pooling_val_miou.json")
+    sec_ablation(scores=files, table=tmp_path / "table.csv")
+    lines = (tmp_path / "table.csv").read_text().splitlines()
+    assert lines[0] == "method,split,masks,miou,background,cat"
+    assert lines[1:3] == ["sec,val,plain,0.5,0.5,", "sec,val,refined,0.5,0.5,"]
+    assert lines[3] == "sec_max_pooling,val,plain,0.25,0.25,"
+    assert len(lines) == 5
