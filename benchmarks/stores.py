@@ -67,9 +67,22 @@ def both_labels(rng: np.random.Generator, size: tuple[int, int], *, noise: float
     return {"plain": labels(rng, size, noise=noise), "refined": labels(rng, size, noise=noise)}
 
 
+def saliency(rng: np.random.Generator, size: tuple[int, int], *, noise: float) -> dict[str, np.ndarray]:
+    """A saliency map on a grid of stride 4."""
+    maps = smooth(rng, -(-size[0] // 4), -(-size[1] // 4), sigma=4) ** 4
+    return {"saliency": (maps + noise * rng.random(maps.shape)).astype(np.float16)}
+
+
+def seeds(rng: np.random.Generator, size: tuple[int, int], *, noise: float) -> dict[str, np.ndarray]:
+    """Seeds on 41 x 41 cells."""
+    return affinity_labels(rng, (164, 164), noise=noise)
+
+
 MAKERS = {
     "cams": cam,
     "affinity_labels": affinity_labels,
+    "saliency": saliency,
+    "seeds": seeds,
     "scores": scores,
     "pseudo_masks": both_labels,
     "masks": both_labels,

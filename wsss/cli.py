@@ -11,7 +11,7 @@ import tyro
 from wsss import machine, progress
 from wsss.errors import WsssError
 from wsss.exchange import seeds_export, seeds_import
-from wsss.inspection import inspect, summary
+from wsss.inspection import export, inspect, summary
 from wsss.stages.affinity_labels import affinity_labels
 from wsss.stages.affinity_net import affinity_net
 from wsss.stages.cams import cams
@@ -55,6 +55,7 @@ STAGES: dict[str, Callable[..., None]] = {
 FOR_PEOPLE: dict[str, Callable[..., None]] = {
     "inspect": inspect,
     "summary": summary,
+    "export": export,
     "seeds_import": seeds_import,
     "seeds_export": seeds_export,
 }

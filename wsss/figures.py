@@ -24,7 +24,7 @@ def coloured(labels: UInt8[np.ndarray, "height width"], classes: Classes) -> UIn
 
 def enlarged(labels: UInt8[np.ndarray, "rows columns"], size: tuple[int, int], *, stride: int) -> np.ndarray:
     """A label map on a grid at each pixel of an image of `size` (height, width)."""
-    return grid.cropped(labels.repeat(stride, 0).repeat(stride, 1), size)
+    return labels.repeat(stride, 0).repeat(stride, 1)[: size[0], : size[1]]
 
 
 def stretched(labels: UInt8[np.ndarray, "_ _"], size: tuple[int, int]) -> np.ndarray:

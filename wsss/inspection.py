@@ -1,7 +1,7 @@
 """Commands for people: look into a store, and sum up a run."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -55,6 +55,40 @@ def inspect(
         figures.write(picture, {str(store): [(image, panels)]}, classes)
         shapes = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in arrays.items())
         _say(f"{image}: size {size}, {shapes}; drawn in {picture}")
+
+
+def export(
+    store: Annotated[Path, tyro.conf.Positional],
+    folder: Annotated[Path, tyro.conf.Positional] = Path("masks"),
+    /,
+    *,
+    maps: Literal["refined", "plain"] = "refined",
+) -> None:
+    """Write the label maps of a store as PNG files, as VOC has its masks: ID.png, with the classes' own values.
+
+    Args:
+        store: predicted masks or pseudo masks, such as results/psa_val_masks.h5.
+        folder: where to write them.
+        maps: those after the CRF (plain ones where there was none), or those before it.
+    """
+    import numpy as np
+
+    from wsss.labels import VOID
+    from wsss.pictures import write_mask
+    from wsss.progress import track
+    from wsss.store import kind_of, read
+
+    kind = kind_of(store)
+    if kind not in ("masks", "pseudo_masks"):
+        raise WsssError(f"{store} holds {kind!r}: only masks and pseudo_masks are label maps at the images' size")
+    folder.mkdir(parents=True, exist_ok=True)
+    with read(store, kind) as source:
+        values = np.full(256, VOID, np.uint8)
+        values[: len(source.classes.mask_values)] = source.classes.mask_values
+        for image_id in track(source, "export", total=len(source)):
+            arrays = source[image_id]
+            write_mask(folder / f"{image_id}.png", values[arrays.get(maps, arrays["plain"])])
+    _say(f"{folder}: {len(list(folder.glob('*.png')))} masks; their values are those of classes.csv")
 
 
 def summary(results: Annotated[Path, tyro.conf.Positional] = Path("results"), /) -> None:
