@@ -20,6 +20,7 @@ include: "workflow/rules/classifier.smk"
 include: "workflow/rules/affinity.smk"
 include: "workflow/rules/segmenter.smk"
 include: "workflow/rules/sec.smk"
+include: "workflow/rules/lcrf.smk"
 include: "workflow/rules/scores.smk"
 
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsss import affinity
+from wsss import affinity, grid
 from wsss.errors import WsssError
 
 
@@ -68,14 +68,14 @@ def test_merge_labels_by_hand():
 
 def test_pool_scores_by_hand():
     scores = torch.arange(1.0, 7).reshape(1, 2, 3)  # 1 2 3 / 4 5 6: the second cell has two pixels only
-    torch.testing.assert_close(affinity.pool_scores(scores, stride=2), torch.tensor([[[3.0, 4.5]]]))
+    torch.testing.assert_close(grid.pooled(scores, stride=2), torch.tensor([[[3.0, 4.5]]]))
 
 
 @given(height=st.integers(1, 20), width=st.integers(1, 20), stride=st.integers(1, 9))
 @settings(max_examples=30, deadline=None)
 def test_pool_scores_are_means_of_pixels_that_exist(height, width, stride):
     scores = features_like(height + 21 * width, 2, height, width)
-    pooled = affinity.pool_scores(scores, stride=stride)
+    pooled = grid.pooled(scores, stride=stride)
     assert pooled.shape == (2, math.ceil(height / stride), math.ceil(width / stride))
     last = scores[:, (pooled.shape[1] - 1) * stride :, (pooled.shape[2] - 1) * stride :]
     torch.testing.assert_close(pooled[:, -1, -1], last.mean(dim=(1, 2)))

@@ -91,10 +91,12 @@ def test_another_grid_is_refused(run):
     assert "cues.pickle" in found
 
 
-def test_other_tags_are_told(run, caplog):
+def test_seeds_of_classes_without_tag_are_left_out(run, caplog):
     caplog.set_level("INFO", logger="wsss")
-    content = {image_id: cues(8, labels=[[8]]) for image_id in IDS}
+    content = {image_id: cues(8, 12, labels=[[8, 0], [12, VOID]]) for image_id in IDS}
     localization_cues.write(run / "cues.pickle", content, run / "list.txt")
-    seeds_import(run / "cues.pickle", run / "list.txt", cells=1)
-    assert (run / "results/imported_seeds.h5").exists()
-    assert "1 images have other tags" in caplog.text
+    seeds_import(run / "cues.pickle", run / "list.txt", cells=2)
+    with store.read(run / "results/imported_seeds.h5", "seeds") as found:
+        assert found["b"]["labels"].tolist() == [[1, 0], [2, VOID]]  # a cat and a dog
+        assert found["c"]["labels"].tolist() == [[1, 0], [VOID, VOID]]  # a cat alone
+    assert "of 2 images seeds were left out" in caplog.text

@@ -15,11 +15,13 @@ LAYERS = [
     {"labels", "machine", "progress", "options", "provenance", "safe_pickle"},
     {"pictures", "manifest", "store", "parallel", "localization_cues"},
     # the maths: plain functions of arrays
-    {"grid", "affinity", "metrics", "crf", "seeds", "sec_losses"},
-    {"random_walk", "cam", "cues", "saliency"},
+    {"grid", "affinity", "metrics", "crf", "seeds"},
+    {"random_walk", "cam", "cues", "saliency", "sec_losses"},
+    {"lcrf_losses"},
     # from files to tensors and back
     {"data", "transforms", "figures", "evaluation", "refinement", "backbones"},
-    {"networks", "confident", "inspection", "examples", "exchange"},
+    {"networks", "confident", "panels"},
+    {"inspection", "exchange", "likelihoods"},
     {"training"},
     # the commands
     {"stages"},
@@ -34,7 +36,8 @@ MATHS = {
     "cues": {"grid"},
     "seeds": {"labels"},
     "saliency": set(),
-    "sec_losses": {"errors", "files"},
+    "sec_losses": {"errors", "labels", "options", "crf"},
+    "lcrf_losses": {"options", "sec_losses", "errors"},
     "affinity": {"errors", "labels"},
     "metrics": {"errors", "labels"},
     "crf": {"errors", "labels", "options", "crf"},

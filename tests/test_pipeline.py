@@ -15,8 +15,8 @@ from wsss import store
 
 ROOT = Path(__file__).parent.parent
 SCORED = {"scores", "scores_gathered", "masks", "masks_gathered", "miou"}
-AFTER_WALK = SCORED | {"pseudo_masks", "pseudo_masks_gathered", "cue_scores", "psa_segmenter", "psa_examples"}
-AFTER_SEC = SCORED | {"sec_segmenter", "sec_examples"}
+AFTER_WALK = SCORED | {"pseudo_masks", "pseudo_masks_gathered", "cue_scores", "psa_segmenter", "examples"}
+AFTER_SEC = SCORED | {"sec_segmenter", "examples"}
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_scores_and_pictures_are_there(project):
     cues = json.loads((results / "cue_scores.json").read_text())
     assert set(cues) >= {"cam", "cam_oracle", "pseudo_masks"} and cues["images"] == 12
     assert set(cues["seeds"]) >= {"foreground precision", "background precision"}
-    for method in ("psa", "sec"):
+    for method in ("psa", "sec", "lcrf"):
         assert (results / f"{method}_examples.png").stat().st_size > 10_000
     assert "image size: warped to 64 x 64 px" in (results / "sec_val_miou.txt").read_text()
     assert "image size: its own" in (results / "psa_val_miou.txt").read_text()
@@ -85,7 +85,7 @@ def test_scores_and_pictures_are_there(project):
 
 def test_each_stage_leaves_a_log_that_begins_with_its_command_and_a_benchmark(project):
     logs = sorted(path.relative_to(project / "results/logs") for path in (project / "results/logs").rglob("*.log"))
-    assert len(logs) == 28
+    assert len(logs) == 35
     for log in logs:
         assert "$ wsss " in (project / "results/logs" / log).read_text().splitlines()[0]
         assert (project / "results/benchmarks" / log.with_suffix(".tsv")).exists()
@@ -96,10 +96,7 @@ def test_nothing_to_do_after_a_run(project):
 
 
 def test_a_number_of_the_masks_reruns_masks_and_what_follows(project):
-    assert would_run(project, overlay="masks: {crf.steps: 3}") == SCORED - {"scores", "scores_gathered"} | {
-        "psa_examples",
-        "sec_examples",
-    }
+    assert would_run(project, overlay="masks: {crf.steps: 3}") == {"masks", "masks_gathered", "miou", "examples"}
 
 
 def test_a_number_of_the_affinities_reruns_no_cams(project):
@@ -139,7 +136,27 @@ def test_an_edit_of_the_walk_reruns_pseudo_masks_and_what_follows(project, edite
 
 def test_an_edit_of_a_loss_reruns_its_method_alone(project, edited):
     edited("sec_losses.py", "def seeding_loss(", "MORE = 1\n\n\ndef seeding_loss(")
-    assert would_run(project) == AFTER_SEC
+    assert would_run(project) == AFTER_SEC | {"lcrf_segmenter"}  # whose warm start takes it
+
+
+def test_an_edit_of_the_latent_crf_reruns_it_alone(project, edited):
+    edited("lcrf_losses.py", "def messages(", "MORE = 1\n\n\ndef messages(")
+    assert would_run(project) == SCORED | {"lcrf_segmenter", "examples"}
+
+
+def test_methods_that_are_not_asked_for_are_not_made(project):
+    assert would_run(project, overlay="methods: [lcrf]") == {"cue_scores"}
+    fresh = project.parent / "elsewhere"
+    made = snakemake(project, "--dry-run", "--directory", fresh, overlays=["overlay.yaml"])
+    names = set(re.findall(r"^(?:localrule|rule) (\w+):", made.stdout + made.stderr, re.M))
+    assert "lcrf_segmenter" in names
+    assert not names & {"affinity_net", "pseudo_masks", "seeds", "saliency", "psa_segmenter", "sec_segmenter"}
+
+
+def test_a_grid_that_does_not_fit_is_told_before_anything_runs(project):
+    (project / "overlay.yaml").write_text("sec_segmenter: {input_px: 72}")
+    run = snakemake(project, "--dry-run", overlays=["overlay.yaml"])
+    assert run.returncode != 0 and "input_px is not seeds: cells times its stride" in run.stdout + run.stderr
 
 
 def test_an_edited_comment_reruns_nothing(project, edited):

@@ -117,10 +117,18 @@ def test_every_stage_has_a_digest_of_its_own():
     [
         ("random_walk", {"pseudo_masks"}),
         ("confident", {"affinity_labels"}),
-        ("crf/lattice", {"affinity_labels", "pseudo_masks", "masks"}),
-        ("crf/exact", {"affinity_labels", "pseudo_masks", "masks"}),
+        ("crf/lattice", {"affinity_labels", "pseudo_masks", "masks", "sec_segmenter", "lcrf_segmenter"}),
+        ("crf/exact", {"affinity_labels", "pseudo_masks", "masks", "sec_segmenter", "lcrf_segmenter"}),
+        ("saliency", {"saliency"}),
+        ("seeds", {"seeds"}),
+        ("sec_losses", {"sec_segmenter", "lcrf_segmenter"}),
+        ("lcrf_losses", {"lcrf_segmenter"}),
+        ("likelihoods", {"lcrf_segmenter"}),
+        ("panels", {"examples"}),
+        ("figures", {"examples"}),
+        ("affinity", {"affinity_labels", "affinity_net", "pseudo_masks"}),
         ("stages/cams", {"cams"}),
-        ("metrics", {"miou", "cue_scores", "psa_examples"}),
+        ("metrics", {"miou", "cue_scores", "examples"}),
         ("data/shapes", {"images"}),
         ("errors", set()),
         ("progress", set()),
@@ -139,7 +147,7 @@ def test_which_stages_an_edit_reruns(package, name, stages):
 
 @pytest.mark.parametrize("name", ["networks", "training", "transforms", "backbones/vgg", "backbones/timm", "options"])
 def test_an_edit_of_what_trains_reruns_all_that_train(package, name):
-    training = ["classifier", "affinity_net", "psa_segmenter"]
+    training = ["classifier", "affinity_net", "psa_segmenter", "sec_segmenter", "lcrf_segmenter"]
     before = [provenance.code(stage) for stage in training]
     path = package / f"{name}.py"
     path.write_text(path.read_text() + "\n\nADDED = 1\n")

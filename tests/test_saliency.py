@@ -26,12 +26,18 @@ class Toy(nn.Module):
 
 
 def test_by_hand():
-    # two classes with weights (1, 0, -3) and (1, 2, 0): the sum of the scores is the mean of 2 x^2 + 2 y^2 - 3 z^2
-    # over two cells, its gradient at a cell (2 x, 2 y, -3 z)
+    # two classes with weights (1, 0, -3) and (1, 2, 0): the sum of the scores of a cell is 2 x^2 + 2 y^2 - 3 z^2,
+    # its gradient (4 x, 4 y, -6 z)
     network = Toy([[1.0, 0.0, -3.0], [1.0, 2.0, 0.0]])
     image = torch.tensor([[1.0, 0.5], [0.5, 2.0], [0.25, 1.0]]).reshape(1, 3, 1, 2).requires_grad_()
     found = saliency(network, image)
-    torch.testing.assert_close(found, torch.tensor([2.0, 4.0]).reshape(1, 1, 1, 2))
+    torch.testing.assert_close(found, torch.tensor([4.0, 8.0]).reshape(1, 1, 1, 2))
+
+
+def test_it_does_not_hang_on_the_size_of_the_image():
+    network = Toy([[1.0, 2.0, 3.0]])
+    small, large = (torch.full((1, 3, side, side), 0.5, requires_grad=True) for side in (4, 12))
+    torch.testing.assert_close(saliency(network, large)[..., :4, :4], saliency(network, small))
 
 
 def test_images_do_not_touch_one_another():

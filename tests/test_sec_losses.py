@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from wsss import sec_losses
 from wsss.errors import WsssError
+from wsss.labels import VOID
 
 SEC = dict(decay_present=0.996, decay_absent=0.0, decay_background=0.999)
 
@@ -271,3 +272,21 @@ def test_refusals(refused, values, words):
     for value in values:
         with pytest.raises(WsssError, match=f"is {value}: give .*{words}"):
             refused(value)
+
+
+def test_one_hot_by_hand():
+    labels = torch.tensor([[0, 2], [VOID, 1]], dtype=torch.uint8)
+    expected = [[[1, 0], [0, 0]], [[0, 0], [0, 1]], [[0, 1], [0, 0]], [[0, 0], [0, 0]]]
+    assert sec_losses.one_hot(labels, classes=4).int().tolist() == expected
+
+
+@given(seed=st.integers(0, 2**16))
+@settings(deadline=None)
+def test_one_hot_tells_the_labels_again(seed):
+    values = torch.tensor([0, 1, 7, 20, VOID], dtype=torch.uint8)
+    labels = values[torch.randint(5, (2, 3, 4), generator=torch.Generator().manual_seed(seed))]
+    masks = sec_losses.one_hot(labels, classes=21)
+    assert masks.shape == (2, 21, 3, 4)
+    assert masks.sum(dim=1).equal((labels != VOID).long())
+    assert masks.int().argmax(1)[labels != VOID].equal(labels[labels != VOID].long())
+    assert masks[1].equal(sec_losses.one_hot(labels[1], classes=21))

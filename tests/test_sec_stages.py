@@ -6,21 +6,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from test_training import on_the_cpu  # noqa: F401 (a fixture)
 
 from wsss import manifest, networks, store
 from wsss.errors import WsssError
 from wsss.labels import VOID, Classes
-from wsss.options import Crf, Features, Record, Schedule
+from wsss.options import Crf, Features, Record, Schedule, SecLosses
+from wsss.sec_losses import objective
+from wsss.stages.ablation import ablation
 from wsss.stages.scores import scores
-from wsss.stages.sec_ablation import sec_ablation
-from wsss.stages.sec_segmenter import Losses, sec_segmenter
+from wsss.stages.sec_segmenter import sec_segmenter
 from wsss.stages.seeds import seeds
 
 CLASSES = Classes.of({"cat": 8, "dog": 12})
 FEATURES = Features("timm/test_efficientnet", stride=8, weights="none", freeze=False)
-LOSSES = Losses(
+LOSSES = SecLosses(
     floor=1e-4,
     seed_weight=1,
     expand_weight=1,
@@ -54,13 +56,13 @@ def run(tmp_path):
     return tmp_path
 
 
-def trained(run, *, losses=LOSSES, input_px=32, epochs=2, **changes):
+def trained(run, *, losses=LOSSES, input_px=32, epochs=2, learning_rate=0.003, **changes):
     """The curve of a training, and the network's file."""
     schedule = Schedule(
         epochs=epochs,
         batch=4,
         optimizer="adamw",
-        learning_rate=0.003,
+        learning_rate=learning_rate,
         drops=0,
         new_layers_factor=1,
         power=0.9,
@@ -99,10 +101,10 @@ def test_the_segmenter_learns_from_seeds_and_tags(run):
     options = {"split": "train", "shard": "1-of-1", "scales": (1.0,)}
     scores(images=run / "images.csv", segmenter=run / "sec_segmenter.pt", scores=run / "scores.h5", **options)
     with store.read(run / "scores.h5", "scores") as found:
-        assert found.attributes["setting.warped_px"] == "32"
+        assert found.warped_px == 32
         for number in range(4):
             maps = found[str(number)]["scores"].astype(float)
-            assert maps.shape == (3, 3, 5)  # cells of 8 px of the picture itself, not of its square
+            assert maps.shape == (3, 4, 4)  # cells of 8 px of the square
             np.testing.assert_allclose(maps.sum(0), 1, atol=2e-3)
             assert (maps[1 + number % 2, :, 0] > 0.5).all()
             assert (maps[0, :, -1] > 0.5).all()
@@ -137,6 +139,33 @@ def test_decays_and_shares_say_the_same(run):
     assert trained(run, losses=shares) != trained(run, losses=replace(decays, pool_present=0.9))
 
 
+def test_without_any_loss_there_is_nothing_to_learn():
+    with pytest.raises(WsssError, match="seed_weight, expand_weight and constrain_weight are all 0"):
+        replace(LOSSES, seed_weight=0, expand_weight=0, constrain_weight=0)
+
+
+def test_divergence_is_told(run):
+    with pytest.raises(WsssError, match="scores are no numbers any more: lower the learning rate"):
+        trained(run, epochs=20, learning_rate=1e30)
+
+
+def test_the_gradient_through_the_crf():
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(1, 3, 3, 2, dtype=torch.float64, generator=generator).requires_grad_()
+    labels = torch.tensor([[[0, 1], [VOID, 2], [VOID, VOID]]])
+    small = torch.randint(256, (1, 3, 2, 3), generator=generator).to(torch.uint8)
+    tags = torch.tensor([[True, False]])
+
+    def loss(scores: torch.Tensor, through: bool) -> torch.Tensor:
+        losses = replace(LOSSES, constrain_gradient=through)
+        weak = replace(CRF, smoothness_weight=0.5, appearance_weight=0.5, appearance_rgb=100)
+        return objective(scores, labels, tags, small, losses=losses, crf=weak)[0]
+
+    assert torch.autograd.gradcheck(lambda scores: loss(scores, True), scores)
+    (through,), (without,) = (torch.autograd.grad(loss(scores, on), scores) for on in (True, False))
+    assert not torch.allclose(through, without, atol=1e-4)
+
+
 def test_a_grid_that_is_not_that_of_the_seeds_is_refused(run):
     with pytest.raises(
         WsssError, match="input_px is 40 and the stride 8, the seeds lie on 4 x 4 cells: set input_px to 32"
@@ -169,7 +198,7 @@ def test_the_table_of_the_ablation(tmp_path):
         masks = {kind: {"miou": value, "iou": {"background": value, "cat": None}} for kind in ("plain", "refined")}
         (tmp_path / f"{name}_val_miou.json").write_text(json.dumps({"masks": masks}))
     files = (tmp_path / "sec_val_miou.json", tmp_path / "sec_max_pooling_val_miou.json")
-    sec_ablation(scores=files, table=tmp_path / "table.csv")
+    ablation(scores=files, table=tmp_path / "table.csv")
     lines = (tmp_path / "table.csv").read_text().splitlines()
     assert lines[0] == "method,split,masks,miou,background,cat"
     assert lines[1:3] == ["sec,val,plain,0.5,0.5,", "sec,val,refined,0.5,0.5,"]

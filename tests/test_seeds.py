@@ -225,21 +225,3 @@ def test_nothing_to_settle():
     assert seeds.settle(nothing[None], nothing, torch.tensor([5], dtype=torch.uint8)).tolist() == [[VOID]]
     assert seeds.settle(nothing[None], ~nothing, torch.tensor([5], dtype=torch.uint8)).tolist() == [[0]]
     assert seeds.settle(~nothing[None], ~nothing, torch.tensor([5], dtype=torch.uint8)).tolist() == [[5]]
-
-
-def test_one_hot_by_hand():
-    labels = torch.tensor([[0, 2], [VOID, 1]], dtype=torch.uint8)
-    expected = [[[1, 0], [0, 0]], [[0, 0], [0, 1]], [[0, 1], [0, 0]], [[0, 0], [0, 0]]]
-    assert seeds.one_hot(labels, classes=4).int().tolist() == expected
-
-
-@given(seed=st.integers(0, 2**16))
-@settings(deadline=None)
-def test_one_hot_tells_the_labels_again(seed):
-    values = torch.tensor([0, 1, 7, 20, VOID], dtype=torch.uint8)
-    labels = values[torch.randint(5, (2, 3, 4), generator=torch.Generator().manual_seed(seed))]
-    masks = seeds.one_hot(labels, classes=21)
-    assert masks.shape == (2, 21, 3, 4)
-    assert masks.sum(dim=1).equal((labels != VOID).long())
-    assert masks.int().argmax(1)[labels != VOID].equal(labels[labels != VOID].long())
-    assert masks[1].equal(seeds.one_hot(labels[1], classes=21))

@@ -141,7 +141,7 @@ BAD = {
     "is no readable HDF5 file (": torn,
     "is no readable HDF5 file (Unable": lambda path: path.write_text("id,split\n"),
     "is no readable HDF5 file (U": lambda path: path.touch(),
-    "has schema 99, this version reads 1: rerun": lambda path: changed(write(path), schema=99),
+    "has schema 99, this version reads 2: rerun": lambda path: changed(write(path), schema=99),
     "holds 'scores', expected 'cams': is the rule's input right?": lambda path: write(path, kind="scores"),
 }
 

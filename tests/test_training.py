@@ -57,7 +57,7 @@ def item(position: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.rand(3, 32, 32, generator=own) + 0.1 * torch.rand(3, 32, 32), tags
 
 
-def tag_loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
+def tag_loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float = 0) -> torch.Tensor:
     pictures, tags = batch
     return torch.nn.functional.multilabel_soft_margin_loss(model(pictures), tags)
 
@@ -66,10 +66,10 @@ def before(step: int, action: Callable[[], None]) -> Callable:
     """The loss, which acts before the given call instead."""
     calls = iter(range(1_000_000))
 
-    def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
+    def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float = 0) -> torch.Tensor:
         if next(calls) == step:
             action()
-        return tag_loss(model, batch)
+        return tag_loss(model, batch, done)
 
     return loss
 
@@ -248,8 +248,10 @@ def test_epochs_need_not_be_whole(tmp_path):
 
 
 def test_the_parts_of_a_loss_stand_in_curve_and_log(tmp_path, log):
-    def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        value = tag_loss(model, batch)
+    def loss(
+        model: torch.nn.Module, batch: list[torch.Tensor], done: float = 0
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        value = tag_loss(model, batch, done)
         return value, {"half": value / 2, "rest": value - value / 2}
 
     found = rows(train(tmp_path, loss=loss)[1])
@@ -262,8 +264,8 @@ def test_the_parts_of_a_loss_stand_in_curve_and_log(tmp_path, log):
 def test_the_curve_holds_the_losses(tmp_path):
     told = []
 
-    def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
-        value = tag_loss(model, batch)
+    def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float = 0) -> torch.Tensor:
+        value = tag_loss(model, batch, done)
         told.append(value.item())
         return value
 
@@ -277,9 +279,9 @@ def changes_of(folder: Path, **options) -> dict[str, torch.Tensor]:
     one = dict(length=3, epochs=1, momentum=0, weight_decay=0) | options
     seen = {}
 
-    def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
+    def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float = 0) -> torch.Tensor:
         seen.update({name.removeprefix("_forward_module."): p.detach().clone() for name, p in model.named_parameters()})
-        return tag_loss(model, batch)
+        return tag_loss(model, batch, done)
 
     weights, _ = train(folder, loss=loss, **one)
     found = {name: weights[name] - seen[name.removeprefix("module.")] for name in weights if name in seen}
@@ -329,8 +331,8 @@ def test_mixed_precision(tmp_path, undisturbed):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number(tmp_path, value):
-    def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
-        return tag_loss(model, batch) * value
+    def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float = 0) -> torch.Tensor:
+        return tag_loss(model, batch, done) * value
 
     with pytest.raises(WsssError, match=r"classifier: the loss is (nan|inf) at step 0: lower the learning rate"):
         train(tmp_path, loss=loss)
@@ -340,9 +342,9 @@ def test_a_loss_that_is_no_number(tmp_path, value):
 def test_a_batch_larger_than_the_data_set(tmp_path):
     sizes = []
 
-    def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
+    def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float = 0) -> torch.Tensor:
         sizes.append(len(batch[0]))
-        return tag_loss(model, batch)
+        return tag_loss(model, batch, done)
 
     _, curve = train(tmp_path, loss=loss, length=4, batch=100)
     assert sizes == [4, 4, 4]

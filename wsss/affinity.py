@@ -70,17 +70,6 @@ def merge_labels(
     return sure_foreground.masked_fill(confident_background == BACKGROUND, BACKGROUND).to(torch.uint8)
 
 
-def pool_scores(
-    scores: Float[Tensor, "classes height width"], *, stride: int
-) -> Float[Tensor, "classes grid_height grid_width"]:
-    """Score maps on a grid of ceil(height / stride) x ceil(width / stride) cells: means over stride x stride pixels.
-
-    A cell that reaches beyond the right or lower border is the mean over those of its pixels that exist. (PSA pads with
-    zeros, which count: its border cells are darker, background included.)
-    """
-    return F.avg_pool2d(scores, stride, ceil_mode=True, count_include_pad=False)
-
-
 class _PairAffinities(torch.autograd.Function):
     """exp(-mean|f_i - f_j|) of each offset's pairs; the differences are formed anew for the gradient, never stored."""
 

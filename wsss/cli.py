@@ -12,22 +12,22 @@ from wsss import machine, progress
 from wsss.errors import WsssError
 from wsss.exchange import seeds_export, seeds_import
 from wsss.inspection import export, inspect, summary
+from wsss.stages.ablation import ablation
 from wsss.stages.affinity_labels import affinity_labels
 from wsss.stages.affinity_net import affinity_net
 from wsss.stages.cams import cams
 from wsss.stages.classifier import classifier
 from wsss.stages.cue_scores import cue_scores
+from wsss.stages.examples import examples
 from wsss.stages.gather import gather
 from wsss.stages.images import images
+from wsss.stages.lcrf_segmenter import lcrf_segmenter
 from wsss.stages.masks import masks
 from wsss.stages.miou import miou
-from wsss.stages.psa_examples import psa_examples
 from wsss.stages.psa_segmenter import psa_segmenter
 from wsss.stages.pseudo_masks import pseudo_masks
 from wsss.stages.saliency import saliency
 from wsss.stages.scores import scores
-from wsss.stages.sec_ablation import sec_ablation
-from wsss.stages.sec_examples import sec_examples
 from wsss.stages.sec_segmenter import sec_segmenter
 from wsss.stages.seeds import seeds
 
@@ -42,13 +42,13 @@ STAGES: dict[str, Callable[..., None]] = {
     "saliency": saliency,
     "seeds": seeds,
     "sec_segmenter": sec_segmenter,
+    "lcrf_segmenter": lcrf_segmenter,
     "scores": scores,
     "masks": masks,
     "miou": miou,
     "cue_scores": cue_scores,
-    "psa_examples": psa_examples,
-    "sec_examples": sec_examples,
-    "sec_ablation": sec_ablation,
+    "ablation": ablation,
+    "examples": examples,
     "gather": gather,
 }
 

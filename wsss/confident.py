@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from wsss import affinity, cues
+from wsss import affinity, cues, grid
 from wsss.options import Crf
 from wsss.pictures import read_photograph
 from wsss.refinement import Scored, refined_scores
@@ -34,5 +34,5 @@ def confident_labels(
     for alpha in alphas:
         scores = cues.with_background(cam, alpha=alpha).numpy()
         refined = torch.from_numpy(refined_scores(scores, photograph, parameters))
-        decided.append(cues.label_map(affinity.pool_scores(refined, stride=stride), classes))
+        decided.append(cues.label_map(grid.pooled(refined, stride=stride), classes))
     return image, affinity.merge_labels(*decided).numpy()

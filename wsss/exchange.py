@@ -28,7 +28,8 @@ def seeds_import(
         pickle: the cues.
         list_file: its list of images, with a line "name.jpg number" for each.
         seeds: store to write.
-        images: manifest; each image of the splits train and extra needs cues.
+        images: manifest; each image of the splits train and extra needs cues. Those of classes that its tags lack are
+            left out, since the other losses drive these classes out.
         classes_table: the classes.
         cells: side of the cues' grid.
     """
@@ -36,7 +37,7 @@ def seeds_import(
 
     from wsss import localization_cues, manifest, store
     from wsss.labels import VOID
-    from wsss.pictures import read_photograph
+    from wsss.pictures import photograph_size
     from wsss.progress import LOG, track
 
     classes = manifest.read_classes(classes_table)
@@ -46,7 +47,7 @@ def seeds_import(
         raise WsssError(f"{pickle} has no cues for {len(missing)} of {len(rows)} images, e.g. {missing[0]}")
     ranks = np.full(256, VOID, np.uint8)
     ranks[list(classes.mask_values)] = np.arange(len(classes.mask_values))
-    others = 0
+    dropped = 0
     with store.create(
         seeds, "seeds", classes=classes, settings={"cells": cells}, inputs={"images": images, "pickle": pickle}
     ) as target:
@@ -55,11 +56,12 @@ def seeds_import(
             unknown = np.setdiff1d(labels, [*classes.mask_values, VOID])
             if len(unknown):
                 raise WsssError(f"{pickle}: {row.id} has cues of class {unknown[0]}, which {classes_table} lacks")
-            named = {classes.names[rank] for rank in ranks[found[row.id].tags] if rank != VOID}
-            others += named != set(row.tags)
-            target.add(row.id, read_photograph(row.image).shape[:2], labels=ranks[labels])
-    if others:
-        LOG.info("seeds_import: %d images have other tags in %s; those of %s are used", others, pickle, images)
+            tagged = [0, *(classes.names.index(name) for name in row.tags), VOID]
+            kept = np.isin(ranks[labels], tagged)
+            dropped += not kept.all()
+            target.add(row.id, photograph_size(row.image), labels=np.where(kept, ranks[labels], VOID).astype(np.uint8))
+    if dropped:
+        LOG.info("seeds_import: of %d images seeds were left out, of classes that their tags lack", dropped)
 
 
 def seeds_export(seeds: File, pickle: File, list_file: File, /, *, images: Path = Path("results/images.csv")) -> None:

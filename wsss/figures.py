@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image
 
 from wsss import grid
 from wsss.labels import VOID, Classes
@@ -25,11 +24,6 @@ def coloured(labels: UInt8[np.ndarray, "height width"], classes: Classes) -> UIn
 def enlarged(labels: UInt8[np.ndarray, "rows columns"], size: tuple[int, int], *, stride: int) -> np.ndarray:
     """A label map on a grid at each pixel of an image of `size` (height, width)."""
     return labels.repeat(stride, 0).repeat(stride, 1)[: size[0], : size[1]]
-
-
-def stretched(labels: UInt8[np.ndarray, "_ _"], size: tuple[int, int]) -> np.ndarray:
-    """A label map of a warped image at the size (height, width) that the image had."""
-    return np.array(Image.fromarray(labels).resize(size[::-1], Image.Resampling.NEAREST))
 
 
 def evenly(rows: list, count: int) -> list:

@@ -1,8 +1,12 @@
-"""Where the cells of a grid lie. Every map here, a network's or a store's, is on such a grid.
+"""Where the cells of a grid lie: those of a network's maps and of most stores.
 
 A grid of stride s has ceil(side / s) cells along each side of an image, and its cell (r, c) covers the s x s pixels
 from (r s, c s) on; the last cells may reach beyond the image. So a grid is brought to pixels by its stride, never by
 the image's size, which would shift its cells wherever a side is no multiple of the stride.
+
+What a network sees best at a cell need not be the middle of those pixels: with padded convolutions of stride 2 it is
+their upper left corner, s / 2 away. A segmenter learns to make up for that; activation maps have it (as PSA's have).
+A warped image, a square whatever its shape was, has cells of the square (SEC's seeds, and scores of its segmenter).
 """
 
 import torch
@@ -41,3 +45,21 @@ def to_pixels(
     if stride > 1:
         maps = F.interpolate(maps, scale_factor=stride, mode="bilinear", align_corners=False)
     return cropped(maps, size)
+
+
+def unwarped(
+    maps: Float[Tensor, "batch channels _ _"], size: tuple[int, int], *, side: int, stride: int
+) -> Float[Tensor, "batch channels height width"]:
+    """Maps of images of `size` (height, width) that were warped to a square of `side` pixels, at each pixel."""
+    return F.interpolate(to_pixels(maps, (side, side), stride=stride), size, mode="bilinear", align_corners=False)
+
+
+def pooled(
+    scores: Float[Tensor, "classes height width"], *, stride: int
+) -> Float[Tensor, "classes grid_height grid_width"]:
+    """Score maps on a grid of ceil(height / stride) x ceil(width / stride) cells: means over stride x stride pixels.
+
+    A cell that reaches beyond the right or lower border is the mean over those of its pixels that exist. (PSA pads with
+    zeros, which count: its border cells are darker, background included.)
+    """
+    return F.avg_pool2d(scores, stride, ceil_mode=True, count_include_pad=False)

@@ -25,6 +25,7 @@ def inspect(
         picture: PNG to write.
     """
     from wsss import figures, manifest
+    from wsss.panels import drawn
     from wsss.pictures import read_photograph
     from wsss.store import kind_of, read
 
@@ -35,7 +36,7 @@ def inspect(
             _say("\n".join([f"{store}: {len(source)} images of kind {kind}", *lines]))
             _say("ids: " + " ".join(list(source)[:5]) + (" …" if len(source) > 5 else ""))
             return
-        arrays, size, classes, stride = source[image], source.size(image), source.classes, source.stride
+        arrays, size, classes = source[image], source.size(image), source.classes
         row = next((row for row in manifest.read(images) if row.id == image), None)
         if row is None:
             raise WsssError(f"{images} lists no image {image!r}: give the manifest of this run by --images")
@@ -43,15 +44,11 @@ def inspect(
         panels = {"photograph": photograph}
         present = arrays.pop("classes", range(len(classes.names)))
         for name, array in arrays.items():
-            if kind == "seeds":
-                panels[name] = figures.coloured(figures.stretched(array, size), classes)
-            elif array.ndim == 2 and array.dtype == "uint8":
-                panels[name] = figures.coloured(figures.enlarged(array, size, stride=stride), classes)
-            elif array.ndim == 2:
-                panels[name] = figures.heat(photograph, array.astype("float32"), stride=stride)
+            if array.ndim == 2:
+                panels[name] = drawn(array, photograph, source)
             else:
-                for rank, values in zip(present, array.astype("float32"), strict=True):
-                    panels[f"{name} {classes.names[rank]}"] = figures.heat(photograph, values, stride=stride)
+                for rank, values in zip(present, array, strict=True):
+                    panels[f"{name} {classes.names[rank]}"] = drawn(values, photograph, source)
         figures.write(picture, {str(store): [(image, panels)]}, classes)
         shapes = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in arrays.items())
         _say(f"{image}: size {size}, {shapes}; drawn in {picture}")

@@ -236,6 +236,8 @@ def load(path: Path, kind: str) -> tuple[Network, dict]:
         raise WsssError(
             f"{path} holds a network of kind {content.get('kind')!r}, expected {kind!r}: is it the right file?"
         )
+    if "features" not in content:
+        raise WsssError(f"{path} was written by another version of wsss: train it again")
     network = Plan(kind, Features(**content["features"]), content["shape"]).build()
     try:
         backbone_state = {f"backbone.{name}": value for name, value in content["backbone_state"].items()}

@@ -8,6 +8,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from wsss.errors import WsssError
 from wsss.labels import palette
 
+ORIENTATION = 0x0112
+"""EXIF's tag; its values above 4 are quarter turns."""
+
 
 def read_photograph(path: Path) -> np.ndarray:
     """A photograph as uint8 RGB (height, width, 3), turned upright as its EXIF data say."""
@@ -17,12 +20,28 @@ def read_photograph(path: Path) -> np.ndarray:
     return np.array(picture.convert("RGB"))
 
 
+def photograph_size(path: Path) -> tuple[int, int]:
+    """(height, width) of a photograph, turned upright, without decoding it."""
+    try:
+        with Image.open(path) as picture:
+            width, height = picture.size
+            turned = picture.getexif().get(ORIENTATION, 1) > 4
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise WsssError(f"{path} cannot be read as a picture ({error})") from error
+    return (width, height) if turned else (height, width)
+
+
 def read_mask(path: Path) -> np.ndarray:
     """A mask's values as uint8 (height, width): palette indices or grey levels, as VOC's masks have them."""
     picture = _opened(path)
     if picture.mode not in ("P", "L"):
         raise WsssError(f"{path} is a picture of mode {picture.mode}: a mask has one channel of class values (P or L)")
     return np.array(picture)
+
+
+def stretched(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A label map of a warped image at the size (height, width) that the image had."""
+    return np.array(Image.fromarray(labels).resize(size[::-1], Image.Resampling.NEAREST))
 
 
 def write_mask(path: Path, mask: np.ndarray) -> None:

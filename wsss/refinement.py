@@ -23,6 +23,7 @@ class Scored:
         scores: (ranks, rows, columns) in [0, 1], on a grid; float32.
         stride: of that grid, in pixels.
         classes: the class of each score map, (ranks); uint8.
+        warped_px: side of the square whose grid it is, where the image was warped to one; 0 where it was not.
     """
 
     id: str
@@ -31,10 +32,14 @@ class Scored:
     scores: np.ndarray
     stride: int
     classes: np.ndarray
+    warped_px: int = 0
 
     def at_pixels(self) -> torch.Tensor:
         """The score maps (ranks, height, width) at the image's size."""
-        return grid.to_pixels(torch.from_numpy(self.scores)[None], self.size, stride=self.stride)[0]
+        scores = torch.from_numpy(self.scores)[None]
+        if not self.warped_px:
+            return grid.to_pixels(scores, self.size, stride=self.stride)[0]
+        return grid.unwarped(scores, self.size, side=self.warped_px, stride=self.stride)[0]
 
 
 def refined_scores(

@@ -11,7 +11,7 @@ def saliency(
     """How much the class scores change with each cell of an intermediate feature map.
 
     Simonyan et al. 2014 (arXiv:1312.6034) as SEC uses it (Kolesnikov & Lampert 2016, arXiv:1603.06098): with S_c the
-    scores of all classes, whatever the tags, and f_ku channel k of the feature map at cell u,
+    scores of all classes, whatever the tags, summed over the cells, and f_ku channel k of the feature map at cell u,
 
         s_u = max_k | d (sum_c S_c) / d f_ku |
 
@@ -23,6 +23,6 @@ def saliency(
     """
     with torch.enable_grad():
         taps = network.backbone(images)
-        scores = network.head(taps[-1]).mean((-2, -1))
-        (gradient,) = torch.autograd.grad(scores.sum(), taps[0])
+        # the sum over the cells, not their mean: so its gradient does not hang on the size of the image
+        (gradient,) = torch.autograd.grad(network.head(taps[-1]).sum(), taps[0])
     return gradient.abs().amax(dim=1, keepdim=True)

@@ -5,8 +5,8 @@ the probability of class c in cell u of the network's grid, from `probabilities`
 there; T are the tags.
 
 Each loss is the mean over the images of a batch of what it is for an image by itself. So the losses of equal parts of a
-batch have the loss of the whole as their mean, and training on several GPUs relies on it; parts of unequal size weigh
-as many as their images are.
+batch have the loss of the whole as their mean, as training on several GPUs needs it; parts of unequal size weigh as
+many as their images are.
 
 Where the paper and the authors' code disagree the code is followed, and the function says so.
 """
@@ -14,10 +14,12 @@ Where the paper and the authors' code disagree the code is followed, and the fun
 import math
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
+from wsss.crf import marginals
 from wsss.errors import WsssError
+from wsss.options import Crf, SecLosses
 
 
 def probabilities(
@@ -56,6 +58,18 @@ def floored(
 def _check_floor(floor: float) -> None:
     if not 0 < floor < 1:
         raise WsssError(f"the floor of the probabilities is {floor}: give a small one above 0, such as SEC's 0.0001")
+
+
+def one_hot(
+    labels: UInt8[Tensor, "*batch height width"], *, classes: int
+) -> Bool[Tensor, "*batch {classes} height width"]:
+    """Label maps as a mask for each class, background first; a VOID cell is in none.
+
+    Args:
+        labels: classes below `classes`, or VOID.
+        classes: how many there are, background included; 255 at most.
+    """
+    return labels.unsqueeze(-3) == torch.arange(classes, device=labels.device)[:, None, None]
 
 
 def _mean_log(values: Float[Tensor, "batch values"], chosen: Bool[Tensor, "batch values"]) -> Float[Tensor, " batch"]:
@@ -191,3 +205,50 @@ def constrain_loss(
     """
     p, q = probabilities, crf_probabilities
     return (q * (q / p).log()).sum(dim=1).mean()
+
+
+def decays_of(losses: SecLosses, *, cells: int) -> dict[str, float]:
+    """The decays of the three poolings on so many cells, as `expansion_loss` takes them."""
+    pools = {name: getattr(losses, f"pool_{name}") for name in ("present", "absent", "background")}
+    by_share = losses.pool_by == "share"
+    return {f"decay_{name}": decay_of_share(pool, cells=cells) if by_share else pool for name, pool in pools.items()}
+
+
+def objective(
+    scores: Float[Tensor, "batch classes height width"],
+    seeded: Int64[Tensor, "batch height width"],
+    tags: Bool[Tensor, "batch classes-1"],
+    small: UInt8[Tensor, "batch height width 3"],
+    *,
+    losses: SecLosses,
+    crf: Crf,
+) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+    """The sum of SEC's losses, and each of them.
+
+    Args:
+        scores: of the network.
+        seeded: label maps, VOID where there is no seed.
+        tags: whether the image shows foreground class c, at c - 1.
+        small: the photographs on the same grid.
+        losses: weights and poolings; a loss of weight 0 is not computed.
+        crf: of the loss constrain.
+
+    Raises:
+        WsssError: the scores are no numbers any more.
+    """
+    if not scores.isfinite().all():
+        raise WsssError("SEC: the network's scores are no numbers any more: lower the learning rate")
+    p = probabilities(scores, floor=losses.floor)
+    terms = {}
+    if losses.seed_weight:
+        seeds = one_hot(seeded.to(torch.uint8), classes=scores.shape[1])
+        terms["seed"] = losses.seed_weight * seeding_loss(p, seeds)
+    if losses.expand_weight:
+        decays = decays_of(losses, cells=scores[0, 0].numel())
+        terms["expand"] = losses.expand_weight * expansion_loss(p, tags, **decays)
+    if losses.constrain_weight:
+        unary = -scores.log_softmax(1)
+        q = marginals(unary if losses.constrain_gradient else unary.detach(), small, crf)
+        target = floored(q, floor=losses.floor)
+        terms["constrain"] = losses.constrain_weight * constrain_loss(p, target)
+    return sum(terms.values()), terms

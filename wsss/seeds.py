@@ -80,15 +80,3 @@ def settle(
     for _, rank, seeds in sorted(regions, key=lambda region: region[:2], reverse=True):
         labels = labels.masked_fill(seeds, rank)  # the later one, which is smaller, stays
     return labels
-
-
-def one_hot(
-    labels: UInt8[Tensor, "*batch height width"], *, classes: int
-) -> Bool[Tensor, "*batch {classes} height width"]:
-    """Label maps as a mask for each class, background first; a VOID cell is in none.
-
-    Args:
-        labels: classes below `classes`, or VOID.
-        classes: how many there are, background included; 255 at most.
-    """
-    return labels.unsqueeze(-3) == torch.arange(classes, device=labels.device)[:, None, None]

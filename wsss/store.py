@@ -23,15 +23,15 @@ from wsss.errors import WsssError
 from wsss.files import whole_or_absent
 from wsss.labels import Classes
 
-SCHEMA = 1
+SCHEMA = 2
 
 KINDS = {
     "cams": "cam: float16 (foreground, height, width) in [0, 1], the image's own classes only, on a grid; "
     "classes: uint8, the class of each map",
     "affinity_labels": "labels: uint8 (height, width) on a grid, 0 background, 255 void",
     "pseudo_masks": "plain, refined: uint8 (height, width) at the image's size, before and after the CRF",
-    "saliency": "saliency: float16 (height, width) on a grid, over its largest value: do the classes hang on a cell",
-    "seeds": "labels: uint8 (height, width) on a grid, 0 background, 255 where nothing is sure",
+    "saliency": "saliency: float16 (height, width) on a grid: how much the scores depend on a cell, over the largest",
+    "seeds": "labels: uint8 (cells, cells), the image warped to a square; 0 background, 255 where nothing is sure",
     "scores": "scores: float16 (classes, height, width), probabilities of all classes on the network's grid",
     "masks": "plain, refined: uint8 (height, width) at the image's size, before and after the CRF",
 }
@@ -120,6 +120,11 @@ class Reader:
     def stride(self) -> int:
         """Pixels for each cell of the grid of its arrays, 1 where they are at the images' size."""
         return int(self.attributes.get("setting.stride", 1))
+
+    @property
+    def warped_px(self) -> int:
+        """Side of the square to which the images were warped whose grid it is; 0 where they were not."""
+        return int(self.attributes.get("setting.warped_px", 0))
 
     def __getitem__(self, image_id: str) -> dict[str, np.ndarray]:
         return {name: dataset[()] for name, dataset in self._group(image_id).items()}

@@ -22,6 +22,9 @@ from wsss.networks import Network
 from wsss.options import Record, Schedule
 from wsss.progress import LOG, track
 
+Loss = torch.Tensor | tuple[torch.Tensor, dict[str, torch.Tensor]]
+"""A scalar; or that and its parts by name, or whatever else log and curve are to show of a step."""
+
 
 class Items(Dataset):
     """A function of (position, torch's seeded global generator), as a data set of (position, seed)."""
@@ -57,8 +60,8 @@ class Task:
         stage: whose name the run bears.
         item: a training image by its position, as tensors; what it draws comes from torch's global generator.
         length: number of training images.
-        loss: for the network and a batch, as the default collation makes it of the items: a scalar; or that and
-            its parts by name, or whatever else the log and the curve are to show of each step.
+        loss: for the network, a batch, as the default collation makes it of the items, and the share of all steps
+            that is done.
         settings: all options that decide the result.
         inputs: all files that decide the result.
     """
@@ -66,7 +69,7 @@ class Task:
     stage: str
     item: Callable[[int], object]
     length: int
-    loss: Callable[[Network, list[torch.Tensor]], torch.Tensor | tuple[torch.Tensor, dict[str, torch.Tensor]]]
+    loss: Callable[[Network, list[torch.Tensor], float], Loss]
     settings: dict[str, object]
     inputs: Sequence[Path]
 
@@ -125,7 +128,7 @@ def fit(network: Network, task: Task, *, schedule: Schedule, record: Record, kee
         for group in optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         torch.manual_seed(schedule.seed * 1_000_003 + step)
-        value, terms = _with_terms(task.loss(model, data))
+        value, terms = _with_terms(task.loss(model, data, step / steps))
         optimizer.zero_grad()
         fabric.backward(value)
         optimizer.step()
@@ -197,7 +200,7 @@ def _save(path: Path, network: Network, optimizer, digest: str, step: int, curve
         torch.save({**content, "digest": digest, "step": step, "curve": curve}, partial)
 
 
-def _with_terms(value: torch.Tensor | tuple) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+def _with_terms(value: Loss) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     total, terms = value if isinstance(value, tuple) else (value, {})
     return total, {name: term.detach() for name, term in terms.items()}
 

@@ -23,6 +23,15 @@ def warped(photograph: UInt8[np.ndarray, "_ _ 3"], side: int) -> UInt8[np.ndarra
     return np.array(Image.fromarray(photograph).resize((side, side), Image.Resampling.BILINEAR))
 
 
+def small(
+    photographs: Float[torch.Tensor, "batch 3 height width"], cells: int
+) -> UInt8[torch.Tensor, "batch {cells} {cells} 3"]:
+    """Photographs in [0, 1] as square pictures whose pixels are the cells of a grid: what its CRF looks at."""
+    size = (cells, cells)
+    means = torch.nn.functional.interpolate(photographs, size, mode="bilinear", antialias=True)
+    return (255 * means).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+
+
 def augmented(
     photograph: UInt8[np.ndarray, "height width 3"],
     labels: UInt8[np.ndarray, "grid_height grid_width"],

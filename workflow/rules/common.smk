@@ -6,16 +6,30 @@ from pathlib import Path
 from wsss import options, provenance
 
 validate(config, "../config.schema.yaml")
+if config["sec_seeds"] == "results/seeds.h5":
+    cells, of_segmenter = config["seeds"]["cells"], config["sec_segmenter"]
+    if of_segmenter["input_px"] != cells * of_segmenter["stride"]:
+        raise WorkflowError(
+            "config: sec_segmenter: input_px is not seeds: cells times its stride: change one of them"
+        )
 
 
 scattergather:
     shards=1,
 
 
+ABLATIONS = {
+    "sec": config["sec_ablation"],
+    "lcrf": config["lcrf_ablation"],
+}  # names of variants, and their changes
+
+
 wildcard_constraints:
     scatteritem=r"\d+-of-\d+",
-    method="|".join(["psa", "sec", *config["sec_ablation"]]),
-    sec="|".join(["sec", *config["sec_ablation"]]),
+    family="|".join(ABLATIONS),
+    sec="|".join(["sec", *ABLATIONS["sec"]]),
+    lcrf="|".join(["lcrf", *ABLATIONS["lcrf"]]),
+    method="|".join(["psa", "sec", "lcrf", *ABLATIONS["sec"], *ABLATIONS["lcrf"]]),
     split="train|val",
 
 
@@ -32,8 +46,39 @@ def flags(section, **changes):
 
 
 def sec_flags(wildcards):
-    """The options of SEC's segmenter, with the change of its losses that its name stands for."""
-    return flags("sec_segmenter", **config["sec_ablation"].get(wildcards.sec, {}))
+    """The options of SEC's segmenter, with the change that its name stands for."""
+    return flags("sec_segmenter", **ABLATIONS["sec"].get(wildcards.sec, {}))
+
+
+def lcrf_flags(wildcards):
+    """The options of the latent CRF's segmenter, with the change that its name stands for."""
+    return flags("lcrf_segmenter", **ABLATIONS["lcrf"].get(wildcards.lcrf, {}))
+
+
+def warm_seeds(wildcards):
+    """Seeds for a warm start of the latent CRF, where there is one."""
+    changed = {**config["lcrf_segmenter"], **ABLATIONS["lcrf"].get(wildcards.lcrf, {})}
+    return [config["sec_seeds"]] if changed["warm_share"] else []
+
+
+def ablated_scores(wildcards):
+    """The scores of a method and of each of its variants."""
+    return [
+        f"results/{method}_val_miou.json"
+        for method in (wildcards.family, *ABLATIONS[wildcards.family])
+    ]
+
+
+def steps(wildcards):
+    """The cues of a method that a page of examples shows, [] for those that it does without."""
+    of_psa = {
+        "affinity_labels": "results/affinity_labels.h5",
+        "pseudo_masks": "results/pseudo_masks.h5",
+    }
+    of_sec = {"saliency": "results/saliency.h5", "seeds": config["sec_seeds"]}
+    family = wildcards.method.split("_")[0]
+    shown = {"psa": of_psa, "sec": of_sec}.get(family, {})
+    return {kind: shown.get(kind, []) for kind in (*of_psa, *of_sec)}
 
 
 def weights(section):

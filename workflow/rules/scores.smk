@@ -48,29 +48,51 @@ rule cue_scores:
         " --seeds {input.seeds:q} --json {output.json:q} --threads {threads} --log {log:q} {params.options}"
 
 
-rule psa_examples:
-    """Pictures of what PSA made of a few images, step by step."""
+rule ablation:
+    """The scores of a method, and of the method with one change at a time."""
     input:
+        scores=ablated_scores,
+    output:
+        table="results/{family}_ablation.csv",
+    log:
+        "results/logs/{family}_ablation.log",
+    benchmark:
+        "results/benchmarks/{family}_ablation.tsv"
+    localrule: True
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("ablation"),
+    shell:
+        "wsss ablation --scores {input.scores:q} --table {output.table:q} --log {log:q}"
+
+
+rule examples:
+    """Pictures of what a method made of a few images, step by step."""
+    input:
+        unpack(steps),
         images=rules.images.output.images,
         cams=rules.cams_gathered.output.store,
-        affinity_labels=rules.affinity_labels_gathered.output.store,
-        pseudo_masks=rules.pseudo_masks_gathered.output.store,
-        masks="results/psa_val_masks.h5",
+        masks="results/{method}_val_masks.h5",
     output:
-        picture="results/psa_examples.png",
+        picture="results/{method}_examples.png",
     log:
-        "results/logs/psa_examples.log",
+        "results/logs/{method}_examples.log",
     benchmark:
-        "results/benchmarks/psa_examples.tsv"
+        "results/benchmarks/{method}_examples.tsv"
     threads: 1
     resources:
         gpu=0,
         mem_mb=2000,
-        runtime=20,
+        runtime=30,
     params:
-        options=flags("psa_examples"),
-        code=code("psa_examples"),
+        options=flags("examples"),
+        code=code("examples"),
     shell:
-        "wsss psa_examples --images {input.images:q} --cams {input.cams:q} --affinity_labels {input.affinity_labels:q}"
-        " --pseudo_masks {input.pseudo_masks:q} --masks {input.masks:q} --split val --picture {output.picture:q}"
+        "wsss examples --images {input.images:q} --cams {input.cams:q} --affinity_labels {input.affinity_labels:q}"
+        " --pseudo_masks {input.pseudo_masks:q} --saliency {input.saliency:q} --seeds {input.seeds:q}"
+        " --masks {input.masks:q} --split val --picture {output.picture:q}"
         " --threads {threads} --log {log:q} {params.options}"

@@ -49,7 +49,7 @@ def affinity_net(
         target = labels[row.id]["labels"]
         return transforms.augmented(photograph, target, augment=augment, cell_px=grid_stride, fill=fill)
 
-    def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
+    def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> torch.Tensor:
         photographs, target = batch
         return affinity.affinity_loss(affinity.affinities(model(photographs), radius=radius), target, radius=radius)
 

@@ -45,7 +45,7 @@ def classifier(
         image = transforms.augmented_photograph(photograph, augment=augment, fill=fill)
         return image, torch.tensor([float(name in row.tags) for name in classes.foreground])
 
-    def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
+    def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> torch.Tensor:
         photographs, tags = batch
         return torch.nn.functional.multilabel_soft_margin_loss(model(photographs), tags)
 

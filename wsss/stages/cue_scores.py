@@ -24,7 +24,8 @@ def cue_scores(
     """
     from contextlib import ExitStack
 
-    from wsss import cues, evaluation, figures, manifest, store
+    from wsss import cues, evaluation, manifest, store
+    from wsss.pictures import stretched
     from wsss.progress import track
 
     rows = [row for row in manifest.read(images, "train") if row.mask]
@@ -44,7 +45,7 @@ def cue_scores(
                 found |= {f"pseudo_masks {name}": mask for name, mask in source[row.id].items()}
             counts.add(row, found)
             for source in seeded:
-                certain.add(evaluation.truth(row, maps.classes), figures.stretched(source[row.id]["labels"], size))
+                certain.add(evaluation.truth(row, maps.classes), stretched(source[row.id]["labels"], size))
     if rows:
         scores = counts.table()
         values = [float(name.split()[1]) for name in scores if name.startswith("cam ")]

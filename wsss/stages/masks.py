@@ -26,7 +26,7 @@ def masks(*, images: Path, scores: Path, split: str, shard: str, masks: Path, cr
 
     rows = manifest.part(manifest.read(images, split), shard)
     with store.read(scores, "scores") as source:
-        carried = {name: source.attributes[f"setting.{name}"] for name in ("scales", "warped_px")}
+        carried = {name: source.attributes[f"setting.{name}"] for name in ("scales", "warped_px", "warm_share")}
         settings = {"split": split, **carried, **asdict(crf)}
         classes = np.arange(len(source.classes.names), dtype=np.uint8)
         items = (
@@ -37,6 +37,7 @@ def masks(*, images: Path, scores: Path, split: str, shard: str, masks: Path, cr
                 source[row.id]["scores"].astype("float32"),
                 source.stride,
                 classes,
+                source.warped_px,
             )
             for row in rows
         )

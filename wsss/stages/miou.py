@@ -30,4 +30,6 @@ def miou(*, images: Path, masks: Path, split: str, text: Path, json: Path) -> No
         "crf": evaluation.crf_in_words(about),
         "threshold": "none: the class of the highest score",
     }
+    if float(about["setting.warm_share"]):
+        evaluated["warm start"] = f"training began with seeds, in {about['setting.warm_share']} of its steps"
     evaluation.write(counts, evaluated, text=text, json_file=json)

@@ -48,7 +48,7 @@ def psa_segmenter(
         target = maps.get("refined", maps["plain"])
         return transforms.augmented(pictures.read_photograph(row.image), target, augment=augment, cell_px=1, fill=fill)
 
-    def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> torch.Tensor:
+    def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> torch.Tensor:
         photographs, target = batch
         scores = grid.to_pixels(model(photographs), tuple(target.shape[-2:]), stride=features.stride)
         total = torch.nn.functional.cross_entropy(scores, target, ignore_index=VOID, reduction="sum")

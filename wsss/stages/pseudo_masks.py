@@ -55,7 +55,7 @@ def pseudo_masks(
             cam = grid.to_pixels(
                 torch.from_numpy(maps["cam"]).float()[None], source.size(row.id), stride=source.stride
             )[0]
-            scores = affinity.pool_scores(cues.with_background(cam, alpha=alpha), stride=network.stride)
+            scores = grid.pooled(cues.with_background(cam, alpha=alpha), stride=network.stride)
             spread = random_walk.walk(scores.to(affinities), affinities, radius=radius, beta=beta, steps=steps)
             classes = np.concatenate([[0], maps["classes"]]).astype(np.uint8)
             yield Scored(row.id, row.image, source.size(row.id), spread.float().cpu().numpy(), network.stride, classes)

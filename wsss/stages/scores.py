@@ -4,7 +4,8 @@ from pathlib import Path
 def scores(*, images: Path, segmenter: Path, split: str, shard: str, scores: Path, scales: tuple[float, ...]) -> None:
     """Write the class probabilities that a segmenter gives each image, on the network's grid; tags are not used.
 
-    A network that was trained on images warped to a square, as SEC's is, gets such again.
+    A network that was trained on images warped to a square, as SEC's is, gets such again; its grid is then that of the
+    square, and the store says so (warped_px).
 
     Args:
         images: manifest.
@@ -16,10 +17,9 @@ def scores(*, images: Path, segmenter: Path, split: str, shard: str, scores: Pat
     """
     from functools import partial
 
-    import numpy as np
     import torch
 
-    from wsss import affinity, cam, grid, machine, manifest, networks, pictures, store, transforms
+    from wsss import cam, machine, manifest, networks, pictures, store, transforms
     from wsss.progress import track
 
     rows = manifest.part(manifest.read(images, split), shard)
@@ -35,14 +35,8 @@ def scores(*, images: Path, segmenter: Path, split: str, shard: str, scores: Pat
         cam.multi_scale, probabilities, scales=scales, network_stride=stride, stride=stride, fill=network.backbone.mean
     )
 
-    def warped_maps_of(photograph: np.ndarray) -> torch.Tensor:
-        """The maps of the photograph as a square, for a network that was trained on such, back on its own grid."""
-        maps = maps_of(transforms.to_tensor(transforms.warped(photograph, side)))
-        pixels = grid.to_pixels(maps[None], (side, side), stride=stride)
-        whole = torch.nn.functional.interpolate(pixels, photograph.shape[:2], mode="bilinear")[0]
-        return affinity.pool_scores(whole, stride=stride)
-
-    settings = {"split": split, "scales": scales, "stride": stride, "warped_px": side}
+    warm = about["settings"].get("warm_share", "0")
+    settings = {"split": split, "scales": scales, "stride": stride, "warped_px": side, "warm_share": warm}
     inputs = {"images": images, "segmenter": segmenter}
     with (
         torch.inference_mode(),
@@ -50,5 +44,6 @@ def scores(*, images: Path, segmenter: Path, split: str, shard: str, scores: Pat
     ):
         for row in track(rows, "scores", total=len(rows)):
             photograph = pictures.read_photograph(row.image)
-            maps = warped_maps_of(photograph) if side else maps_of(transforms.to_tensor(photograph))
+            shown = transforms.warped(photograph, side) if side else photograph
+            maps = maps_of(transforms.to_tensor(shown))
             target.add(row.id, photograph.shape[:2], scores=maps.half().cpu().numpy())

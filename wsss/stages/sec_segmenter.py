@@ -1,39 +1,10 @@
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
 from wsss.errors import WsssError
-from wsss.options import Augment, Crf, Features, Record, Schedule
-
-
-@dataclass(frozen=True)
-class Losses:
-    """SEC's three losses.
-
-    Args:
-        floor: smallest probability, of the network and of the CRF.
-        seed_weight: of the loss at the seeds; 0 leaves it out.
-        expand_weight: of the loss of the pooled probabilities.
-        constrain_weight: of the loss against the CRF.
-        constrain_gradient: whether a gradient passes through the CRF, as the paper has it; the authors' code has none.
-        pool_by: whether the three numbers below are shares of the cells, which carry half of the weight and mean the
-            same on any grid, or decays d, as the paper gives them for 41 x 41 cells.
-        pool_present: of the classes in the tags (share 0 is the maximum, 0.5 the mean; decay 0 and 1).
-        pool_absent: of the other classes.
-        pool_background: of the background.
-    """
-
-    floor: float
-    seed_weight: float
-    expand_weight: float
-    constrain_weight: float
-    constrain_gradient: bool
-    pool_by: Literal["share", "decay"]
-    pool_present: float
-    pool_absent: float
-    pool_background: float
+from wsss.options import Augment, Crf, Features, Record, Schedule, SecLosses
 
 
 def sec_segmenter(
@@ -46,7 +17,7 @@ def sec_segmenter(
     input_px: int,
     flip: bool,
     jitter: float,
-    losses: Annotated[Losses, tyro.conf.arg(name="")],
+    losses: Annotated[SecLosses, tyro.conf.arg(name="")],
     crf: Crf,
     schedule: Annotated[Schedule, tyro.conf.arg(name="")],
     record: Annotated[Record, tyro.conf.arg(name="")],
@@ -72,8 +43,6 @@ def sec_segmenter(
     import torch
 
     from wsss import manifest, networks, pictures, sec_losses, store, training, transforms
-    from wsss.crf import marginals
-    from wsss.seeds import one_hot
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     labels = store.Shared(seeds, "seeds")
@@ -89,11 +58,6 @@ def sec_segmenter(
     augment = Augment(resize_px=(0, 0), flip=flip, jitter=jitter, crop_px=input_px)
     fill = network.backbone.mean
 
-    def decay(pool: float) -> float:
-        return sec_losses.decay_of_share(pool, cells=cells**2) if losses.pool_by == "share" else pool
-
-    decays = {name: decay(getattr(losses, f"pool_{name}")) for name in ("present", "absent", "background")}
-
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         row = rows[position]
         photograph = transforms.warped(pictures.read_photograph(row.image), input_px)
@@ -101,27 +65,10 @@ def sec_segmenter(
         image, seeded = transforms.augmented(photograph, seeded, augment=augment, cell_px=features.stride, fill=fill)
         return image, seeded, torch.tensor([name in row.tags for name in names[1:]])
 
-    def constrain(scores: torch.Tensor, p: torch.Tensor, photographs: torch.Tensor) -> torch.Tensor:
-        small = torch.nn.functional.interpolate(photographs, scores.shape[-2:], mode="bilinear", antialias=True)
-        small = (255 * small).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
-        unary = -scores.log_softmax(1)
-        q = marginals(unary if losses.constrain_gradient else unary.detach(), small, crf)
-        return sec_losses.constrain_loss(p, sec_losses.floored(q, floor=losses.floor))
-
-    def loss(model: torch.nn.Module, batch: list[torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> training.Loss:
         photographs, seeded, tags = batch
-        scores = model(photographs).float()
-        p = sec_losses.probabilities(scores, floor=losses.floor)
-        terms = {}
-        if losses.seed_weight:
-            seeding = sec_losses.seeding_loss(p, one_hot(seeded.to(torch.uint8), classes=len(names)))
-            terms["seed"] = losses.seed_weight * seeding
-        if losses.expand_weight:
-            expansion = sec_losses.expansion_loss(p, tags, **{f"decay_{name}": d for name, d in decays.items()})
-            terms["expand"] = losses.expand_weight * expansion
-        if losses.constrain_weight:
-            terms["constrain"] = losses.constrain_weight * constrain(scores, p, photographs)
-        return sum(terms.values()), terms
+        small = transforms.small(photographs, cells)
+        return sec_losses.objective(model(photographs).float(), seeded, tags, small, losses=losses, crf=crf)
 
     settings = {"dilation": dilation, "input_px": input_px, **asdict(losses), **asdict(crf)}
     settings |= training.options(features, augment, schedule)

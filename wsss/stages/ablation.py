@@ -1,8 +1,8 @@
 from pathlib import Path
 
 
-def sec_ablation(*, scores: tuple[Path, ...], table: Path) -> None:
-    """Gather the scores of SEC and of what is left of it with one change at a time, as one table.
+def ablation(*, scores: tuple[Path, ...], table: Path) -> None:
+    """Gather the scores of a method, and of the method with one change at a time, as one table.
 
     Args:
         scores: JSON files of the stage miou, named METHOD_SPLIT_miou.json.
