@@ -18,10 +18,8 @@ scattergather:
     shards=1,
 
 
-ABLATIONS = {
-    "sec": config["sec_ablation"],
-    "lcrf": config["lcrf_ablation"],
-}  # names of variants, and their changes
+# names of the variants of a method, and their changes
+ABLATIONS = {"sec": config["sec_ablation"], "lcrf": config["lcrf_ablation"]}
 
 
 wildcard_constraints:
