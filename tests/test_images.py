@@ -16,6 +16,7 @@ OPTIONS = dict(
     train="train",
     extra="more",
     val="val",
+    held_out=0,
     masks="SegmentationClass",
     download=False,
     shapes_train=3,
@@ -61,6 +62,17 @@ def test_shapes(run):
     rows, classes = run(dataset="shapes", classes=(), extra="")
     assert classes.foreground == shapes.CLASSES
     assert [row.split for row in rows] == ["train"] * 3 + ["val"] * 2
+
+
+def test_held_out(run):
+    rows, _ = run(dataset="shapes", classes=(), extra="", shapes_train=5, held_out=2)
+    assert [row.split for row in rows] == ["held", "train", "held", "train", "train", "val", "val"]
+    assert all(row.mask for row in rows)
+
+
+def test_held_out_leaves_something_to_train_on(run):
+    with pytest.raises(WsssError, match="held_out is 3, but there are only 3 images in train"):
+        run(dataset="shapes", classes=(), extra="", held_out=3)
 
 
 def test_download_comes_first(tmp_path, run, monkeypatch):

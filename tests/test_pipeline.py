@@ -153,6 +153,16 @@ def test_methods_that_are_not_asked_for_are_not_made(project):
     assert not names & {"affinity_net", "pseudo_masks", "seeds", "saliency", "psa_segmenter", "sec_segmenter"}
 
 
+def test_a_fitted_crf_is_made_of_images_that_nothing_is_trained_on(project):
+    changed = would_run(project, overlay="{fit_crf: true, crf: {split: train}}")
+    assert changed == SCORED | {"crf", "examples"}
+    changed = would_run(project, overlay="{fit_crf: true, images: {held_out: 2}}")
+    assert changed > {"images", "classifier", "cams", "pseudo_masks", "crf", "masks"}
+    (project / "overlay.yaml").write_text("fit_crf: true")
+    run = snakemake(project, "--dry-run", overlays=["overlay.yaml"])
+    assert run.returncode != 0 and "set images: held_out, or crf: split to train" in run.stdout + run.stderr
+
+
 def test_a_grid_that_does_not_fit_is_told_before_anything_runs(project):
     (project / "overlay.yaml").write_text("sec_segmenter: {input_px: 72}")
     run = snakemake(project, "--dry-run", overlays=["overlay.yaml"])

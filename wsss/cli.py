@@ -17,6 +17,7 @@ from wsss.stages.affinity_labels import affinity_labels
 from wsss.stages.affinity_net import affinity_net
 from wsss.stages.cams import cams
 from wsss.stages.classifier import classifier
+from wsss.stages.crf import crf
 from wsss.stages.cue_scores import cue_scores
 from wsss.stages.examples import examples
 from wsss.stages.gather import gather
@@ -44,6 +45,7 @@ STAGES: dict[str, Callable[..., None]] = {
     "sec_segmenter": sec_segmenter,
     "lcrf_segmenter": lcrf_segmenter,
     "scores": scores,
+    "crf": crf,
     "masks": masks,
     "miou": miou,
     "cue_scores": cue_scores,

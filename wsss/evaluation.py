@@ -92,8 +92,14 @@ def crf_in_words(attributes: dict) -> str:
     setting = {name.removeprefix("setting."): value for name, value in attributes.items()}
     if setting["engine"] == "none":
         return "none"
+    engine = setting["engine"]
+    if engine == "conv":
+        reach = f"within {setting['window_px']} px" if int(setting["window_px"]) else "between all pairs"
+        engine += f" (at most {setting['cells']} cells, messages {reach})"
+    if setting.get("fitted", "no") != "no":
+        return f"{engine}, {setting['steps']} steps, fitted {setting['fitted']}"
     return (
-        f"{setting['engine']}, {setting['steps']} steps,"
+        f"{engine}, {setting['steps']} steps,"
         f" smoothness {setting['smoothness_weight']} ({setting['smoothness_px']} px),"
         f" appearance {setting['appearance_weight']} ({setting['appearance_px']} px, {setting['appearance_rgb']} RGB)"
     )

@@ -26,11 +26,6 @@ def enlarged(labels: UInt8[np.ndarray, "rows columns"], size: tuple[int, int], *
     return labels.repeat(stride, 0).repeat(stride, 1)[: size[0], : size[1]]
 
 
-def evenly(rows: list, count: int) -> list:
-    """So many of the rows, evenly chosen; all where there are fewer."""
-    return rows[:: max(1, len(rows) // count)][:count]
-
-
 def heat(
     photograph: UInt8[np.ndarray, "height width 3"], activation: Float[np.ndarray, "rows columns"], *, stride: int
 ) -> UInt8[np.ndarray, "height width 3"]:

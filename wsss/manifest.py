@@ -13,10 +13,14 @@ from wsss.errors import WsssError
 from wsss.files import whole_or_absent
 from wsss.labels import Classes
 
-SPLITS = ("train", "extra", "val")
-"""train: images whose masks judge the cues; extra: images that train too, without masks; val: held out."""
+SPLITS = ("train", "extra", "held", "val")
+"""train: images whose masks judge the cues; extra: images that train too, without masks; held: training images that no
+network is trained on, for what is fitted to the networks' scores; val: images for the final scores alone."""
 
 TRAINING_SPLITS = ("train", "extra")
+
+CUE_SPLITS = (*TRAINING_SPLITS, "held")
+"""What has activation maps and pseudo masks."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,11 @@ def part(rows: list[Row], shard: str) -> list[Row]:
     """The rows of one shard, such as 2-of-3: consecutive ones, as many in each as in the others, give or take one."""
     number, of = (int(word) for word in shard.split("-of-"))
     return rows[len(rows) * (number - 1) // of : len(rows) * number // of]
+
+
+def evenly(rows: list[Row], count: int) -> list[Row]:
+    """So many of the rows, evenly chosen; all where there are fewer."""
+    return rows[:: max(1, len(rows) // count)][:count]
 
 
 def write_classes(path: Path, classes: Classes) -> None:

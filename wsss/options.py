@@ -121,7 +121,9 @@ class Augment:
             )
 
 
-Engine = Literal["none", "lattice", "exact"]
+Engine = Literal["none", "conv", "lattice", "exact"]
+Window = Literal["square", "diamond"]
+Normalisation = Literal["symmetric", "none"]
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ class Crf:
     """
 
     engine: Engine
-    """none: no CRF, only the softmax; lattice: pydensecrf, for images; exact: all pairs of pixels, for small ones."""
+    """none: no CRF, only the softmax; conv: all pairs of cells, fast; lattice: pydensecrf; exact: all pairs of pixels,
+    for small images."""
     steps: int
     """Number of mean-field updates."""
     smoothness_weight: float
@@ -146,18 +149,51 @@ class Crf:
     """Standard deviation of the appearance kernel in space, in pixels."""
     appearance_rgb: float
     """Standard deviation of the appearance kernel in colour, in levels of 0 to 255."""
+    normalisation: Normalisation = "symmetric"
+    """symmetric: each kernel is divided by the roots of its rows' and columns' sums; none: it is not (not lattice)."""
+    cells: int = 1200
+    """conv: the image is divided into square cells, as small as can be with at most so many of them."""
+    window_px: int = 0
+    """conv: messages reach so far, rounded up to cells, as ConvCRF's do; 0: all pairs of cells."""
+    window: Window = "square"
+    """conv: square: window_px is the larger of the distances along the two axes; diamond: their sum."""
 
     def __post_init__(self) -> None:
         problems = []
-        if self.engine not in get_args(Engine):
-            problems.append(f"engine is {self.engine!r}: choose one of {', '.join(get_args(Engine))}")
-        for name in ("steps", "smoothness_weight", "appearance_weight"):
+        for name, choices in (("engine", Engine), ("normalisation", Normalisation), ("window", Window)):
+            if getattr(self, name) not in get_args(choices):
+                problems.append(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(get_args(choices))}")
+        for name in ("steps", "smoothness_weight", "appearance_weight", "window_px"):
             if not 0 <= getattr(self, name) < math.inf:
                 problems.append(f"{name} is {getattr(self, name)}: give 0 or a positive number")
-        for name in ("smoothness_px", "appearance_px", "appearance_rgb"):
+        for name in ("smoothness_px", "appearance_px", "appearance_rgb", "cells"):
             if not 0 < getattr(self, name) < math.inf:
                 problems.append(f"{name} is {getattr(self, name)}: give a positive number")
         refuse(problems, "CRF settings that cannot be used")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the numbers of a CRF are learned.
+
+    Args:
+        epochs: passes over the images.
+        learning_rate: of Adam, image by image; widths and weights move by their logarithms.
+        compatibility: side, odd, of a convolution that is learned in the place of Potts penalties; 1 is a matrix of
+            classes x classes, 0 keeps Potts (1 - I), with which it begins.
+        colours: whether a linear map of the colours is learned.
+        seed: of the order of the images.
+    """
+
+    epochs: int
+    learning_rate: float
+    compatibility: int
+    colours: bool
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.compatibility and self.compatibility % 2 == 0:
+            refuse([f"compatibility is {self.compatibility}: give an odd side, or 0"], "a fit that cannot be made")
 
 
 @dataclass(frozen=True)

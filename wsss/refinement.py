@@ -8,8 +8,11 @@ import torch
 from jaxtyping import Float, UInt8
 
 from wsss import crf, grid
+from wsss.crf.potentials import Potentials
+from wsss.manifest import Row
 from wsss.options import Crf
 from wsss.pictures import read_photograph
+from wsss.store import Reader
 
 
 @dataclass(frozen=True)
@@ -42,20 +45,32 @@ class Scored:
         return grid.unwarped(scores, self.size, side=self.warped_px, stride=self.stride)[0]
 
 
+def scored(row: Row, source: Reader) -> Scored:
+    """A network's scores of all classes, from their store."""
+    classes = np.arange(len(source.classes.names), dtype=np.uint8)
+    scores = source[row.id]["scores"].astype("float32")
+    return Scored(row.id, row.image, source.size(row.id), scores, source.stride, classes, source.warped_px)
+
+
 def refined_scores(
-    scores: Float[np.ndarray, "ranks height width"], photograph: UInt8[np.ndarray, "height width 3"], parameters: Crf
+    scores: Float[np.ndarray, "ranks height width"],
+    photograph: UInt8[np.ndarray, "height width 3"],
+    parameters: Crf,
+    potentials: Potentials | None = None,
 ) -> Float[np.ndarray, "ranks height width"]:
     """The CRF's marginals for score maps at the image's size; the scores themselves without a CRF."""
     if parameters.engine == "none":
         return scores
-    return crf.refine(crf.unary_of(scores), photograph, parameters)
+    return crf.refine(crf.unary_of(scores), photograph, parameters, potentials=potentials)
 
 
-def label_maps(image: Scored, *, parameters: Crf) -> tuple[Scored, dict[str, np.ndarray]]:
+def label_maps(
+    image: Scored, *, parameters: Crf, potentials: Potentials | None = None
+) -> tuple[Scored, dict[str, np.ndarray]]:
     """The image and its label maps: `plain` before the CRF and, where there is one, `refined` after it."""
     scores = image.at_pixels().numpy()
     maps = {"plain": image.classes[scores.argmax(0)]}
     if parameters.engine != "none":
         photograph = read_photograph(image.photograph)
-        maps["refined"] = image.classes[refined_scores(scores, photograph, parameters).argmax(0)]
+        maps["refined"] = image.classes[refined_scores(scores, photograph, parameters, potentials).argmax(0)]
     return image, maps

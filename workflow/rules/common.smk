@@ -14,6 +14,16 @@ if config["sec_seeds"] == "results/seeds.h5":
         )
 
 
+if (
+    config["fit_crf"]
+    and config["crf"]["split"] == "held"
+    and not config["images"]["held_out"]
+):
+    raise WorkflowError(
+        "config: fit_crf needs images that no network is trained on: set images: held_out, or crf: split to train"
+    )
+
+
 scattergather:
     shards=1,
 
@@ -28,7 +38,7 @@ wildcard_constraints:
     sec="|".join(["sec", *ABLATIONS["sec"]]),
     lcrf="|".join(["lcrf", *ABLATIONS["lcrf"]]),
     method="|".join(["psa", "sec", "lcrf", *ABLATIONS["sec"], *ABLATIONS["lcrf"]]),
-    split="train|val",
+    split="train|held|val",
 
 
 # `wsss` is the one of the environment that runs snakemake, whatever stands first on the PATH
@@ -77,6 +87,11 @@ def steps(wildcards):
     family = wildcards.method.split("_")[0]
     shown = {"psa": of_psa, "sec": of_sec}.get(family, {})
     return {kind: shown.get(kind, []) for kind in (*of_psa, *of_sec)}
+
+
+def fit_pseudo_masks():
+    """The pseudo masks, where they are what the CRF is fitted to."""
+    return ["results/pseudo_masks.h5"] if config["crf"]["masks"] == "pseudo" else []
 
 
 def weights(section):

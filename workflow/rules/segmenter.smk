@@ -73,11 +73,38 @@ rule scores_gathered:
         "wsss gather --shards {input.shards:q} --store {output.store:q} --log {log:q}"
 
 
+rule crf:
+    """The numbers of the CRF at test time, fitted to a method's scores of training images."""
+    input:
+        images=rules.images.output.images,
+        scores=f"results/{{method}}_{config['crf']['split']}_scores.h5",
+        pseudo_masks=fit_pseudo_masks(),
+    output:
+        fitted="results/{method}_crf.json",
+    log:
+        "results/logs/{method}_crf.log",
+    benchmark:
+        "results/benchmarks/{method}_crf.tsv"
+    threads: 8
+    resources:
+        gpu=0,
+        mem_mb=8000,
+        runtime=240,
+    params:
+        start=flags("masks"),
+        options=flags("crf"),
+        code=code("crf"),
+    shell:
+        "wsss crf --images {input.images:q} --scores {input.scores:q} --pseudo_masks {input.pseudo_masks:q}"
+        " --fitted {output.fitted:q} --threads {threads} --log {log:q} {params.start} {params.options}"
+
+
 rule masks:
     """The label maps of a split at the images' own size, before and after the CRF."""
     input:
         images=rules.images.output.images,
         scores=rules.scores_gathered.output.store,
+        fitted=[rules.crf.output.fitted] if config["fit_crf"] else [],
     output:
         masks="results/{method}_{split}_masks/{scatteritem}.h5",
     log:
@@ -93,8 +120,8 @@ rule masks:
         options=flags("masks"),
         code=code("masks"),
     shell:
-        "wsss masks --images {input.images:q} --scores {input.scores:q} --split {wildcards.split}"
-        " --shard {wildcards.scatteritem} --masks {output.masks:q}"
+        "wsss masks --images {input.images:q} --scores {input.scores:q} --fitted {input.fitted:q}"
+        " --split {wildcards.split} --shard {wildcards.scatteritem} --masks {output.masks:q}"
         " --threads {threads} --log {log:q} {params.options}"
 
 

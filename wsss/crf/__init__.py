@@ -8,17 +8,30 @@ Krähenbühl & Koltun 2011 (arXiv:1210.5644). The energy of a labelling z of all
     k_a = exp( -|x_i - x_j|^2 / 2 appearance_px^2 - |c_i - c_j|^2 / 2 appearance_rgb^2 )
 
 with x positions and c colours. Each kernel is normalised symmetrically and keeps its diagonal, as in pydensecrf, so
-that the engines agree.
+that the engines agree. They differ in what they leave out:
+
+- exact: nothing. All pairs of pixels, so for small images, and what the others are held to.
+- conv: all pairs of cells, or those within a window, carried to the pixels along edges. Torch, on CPU and GPU.
+- lattice: pydensecrf's permutohedral lattice, in C++ on one core, imported only when it is asked for.
 """
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Float32, Shaped
 from torch import Tensor
 
-from wsss.crf import exact, lattice
+from wsss.crf import conv, exact, lattice
+from wsss.crf.potentials import Potentials
 from wsss.errors import WsssError
 from wsss.options import Crf
+
+ABSENT = 1e4
+"""Energy of a label that an image of a batch does not have: its probability is 0."""
+
+Size = tuple[int, int]
 
 
 def unary_of(
@@ -37,23 +50,50 @@ def _softmax(unary: Tensor, images: Tensor, parameters: Crf) -> Tensor:
     return (-unary).softmax(dim=1)
 
 
-ENGINES = {"none": _softmax, "lattice": lattice.marginals, "exact": exact.marginals}
-"""Functions of (unary, images, parameters), which may take for granted what `marginals` has checked: float32 or
-float64, on one device."""
+def _one_by_one(engine: Callable[[Tensor, Tensor, Crf], Tensor]) -> Callable[..., Tensor]:
+    """An engine for images of one size, for those of several."""
+
+    def marginals(unary: Tensor, images: Tensor, sizes: Sequence[Size], parameters: Crf, _: None) -> Tensor:
+        height, width = unary.shape[2:]
+        if set(sizes) == {(height, width)}:
+            return engine(unary, images, parameters)
+        alone = (engine(unary[[i], :, :h, :w], images[[i], :h, :w], parameters) for i, (h, w) in enumerate(sizes))
+        return torch.cat([F.pad(q, (0, width - q.shape[3], 0, height - q.shape[2])) for q in alone])
+
+    return marginals
 
 
-def _check(unary: Tensor, images: Tensor) -> None:
-    if unary.shape[1] == 0:
-        raise WsssError("the CRF's energies have no class: give the background's and one for each class of the image")
+ENGINES = {
+    "none": _one_by_one(_softmax),
+    "conv": conv.marginals,
+    "lattice": _one_by_one(lattice.marginals),
+    "exact": _one_by_one(exact.marginals),
+}
+"""Functions of (unary, images, sizes, parameters, potentials), which may take for granted what `marginals` has checked:
+float32 or float64, on one device."""
+
+
+def _check(unary: Tensor, images: Tensor, sizes: Sequence[Size]) -> None:
+    if 0 in unary.shape:
+        raise WsssError(
+            f"the CRF's energies are {tuple(unary.shape)} (images, classes, height, width): give at least one image,"
+            " one pixel, and a class for the background and each class of the image"
+        )
     if images.dtype != torch.uint8 or images.shape[3] != 3:
         found = f"{str(images.dtype).removeprefix('torch.')} {tuple(images.shape[1:])}"
         raise WsssError(f"the CRF's image is {found}: give RGB, uint8, of (height, width, 3)")
     if len(unary) != len(images):
         raise WsssError(f"the CRF has the energies of {len(unary)} images and {len(images)} photographs: give one each")
-    if unary.shape[2:] != images.shape[1:3]:
+    height, width = unary.shape[2:]
+    if (height, width) != images.shape[1:3]:
         raise WsssError(
-            f"the CRF's energies are {unary.shape[2]} x {unary.shape[3]}, its image is {images.shape[1]} x"
-            f" {images.shape[2]} (height x width): resize the one to the other"
+            f"the CRF's energies are {height} x {width}, its image is {images.shape[1]} x {images.shape[2]} (height x"
+            " width): resize the one to the other"
+        )
+    if len(sizes) != len(unary) or any(not (0 < h <= height and 0 < w <= width) for h, w in sizes):
+        raise WsssError(
+            f"the CRF's batch is {len(unary)} images of up to {height} x {width} (height x width), its sizes are"
+            f" {list(sizes)}: give one for each image"
         )
     if bad := int((~unary.isfinite()).sum()):
         raise WsssError(
@@ -65,33 +105,44 @@ def marginals(
     unary: Float[Tensor, "batch classes height width"],
     images: Shaped[Tensor, "images image_height image_width channels"],
     parameters: Crf,
+    *,
+    sizes: Sequence[Size] | None = None,
+    potentials: Potentials | None = None,
 ) -> Float[Tensor, "batch classes height width"]:
     """Marginals of the CRFs of a batch of images; over the classes they sum to 1.
 
-    Engine exact works on the energies' device and passes gradients on to them, lattice on the CPU and without; none is
-    the softmax. Half precision is that of the result alone.
+    Engines exact and conv work on the energies' device and pass gradients on to them, conv to its potentials too;
+    lattice works on the CPU and passes none; none is the softmax. Half precision is that of the result alone.
 
     Args:
         unary: energies -log p, lower is likelier; minus a network's logits will do, since a constant of a pixel's
             own changes nothing.
         images: RGB, uint8, of the same height and width: a network's input at the size of its output.
         parameters: engine and numbers; its lengths are in pixels of these images.
+        sizes: (height, width) of each image, which lies at the upper left of a batch of larger ones; all of it where
+            not given. An image's marginals do not depend on the others', and are 0 beyond it.
+        potentials: learned numbers in the place of those of `parameters`; for engine conv.
 
     Raises:
         WsssError: no classes, NaN or infinite energies, images of another number, size or type, and what the engine
             refuses.
     """
-    _check(unary, images)
-    coupled = parameters.steps and (parameters.smoothness_weight or parameters.appearance_weight)
+    sizes = [tuple(unary.shape[2:])] * len(unary) if sizes is None else sizes
+    _check(unary, images, sizes)
+    if potentials and parameters.engine != "conv":
+        raise WsssError(f"the CRF engine {parameters.engine} takes no learned potentials: take engine conv")
+    coupled = parameters.steps and (potentials or parameters.smoothness_weight or parameters.appearance_weight)
     engine = parameters.engine if coupled and unary.shape[1] > 1 else "none"
     energies = unary.to(torch.promote_types(unary.dtype, torch.float32))
-    return ENGINES[engine](energies, images.to(unary.device), parameters).to(unary.dtype)
+    return ENGINES[engine](energies, images.to(unary.device), sizes, parameters, potentials).to(unary.dtype)
 
 
 def refine(
     unary: Float32[np.ndarray, "classes height width"],
     image: Shaped[np.ndarray, "image_height image_width channels"],
     crf: Crf,
+    *,
+    potentials: Potentials | None = None,
 ) -> Float32[np.ndarray, "classes height width"]:
     """`marginals` of one image, in numpy.
 
@@ -99,10 +150,30 @@ def refine(
         unary: energies -log p (`unary_of`) of the classes to choose from, lower is likelier.
         image: RGB, uint8, of the same height and width.
         crf: engine and numbers.
+        potentials: as `marginals`.
 
     Raises:
         WsssError: as `marginals`.
     """
     # copies: torch takes no negative strides, and warns of arrays that cannot be written to
     energies, images = (torch.from_numpy(np.array(array, order="C"))[None] for array in (unary, image))
-    return marginals(energies, images, crf)[0].numpy()
+    with torch.no_grad():
+        return marginals(energies, images, crf, potentials=potentials)[0].numpy()
+
+
+def padded(
+    unaries: Sequence[Float[Tensor, "_ _ _"]], images: Sequence[Shaped[Tensor, "_ _ 3"]]
+) -> tuple[Float[Tensor, "batch classes height width"], Shaped[Tensor, "batch height width 3"], list[Size]]:
+    """Images of different sizes, each with classes of its own, as one batch: (unary, images, sizes) for `marginals`.
+
+    Classes that an image lacks come last, and have probability 0.
+    """
+    sizes = [tuple(image.shape[:2]) for image in images]
+    height, width = (max(sides) for sides in zip(*sizes, strict=True))
+    classes = max(len(unary) for unary in unaries)
+    energies = unaries[0].new_full((len(sizes), classes, height, width), ABSENT)
+    photographs = images[0].new_zeros(len(sizes), height, width, 3)
+    for i, (unary, image, (h, w)) in enumerate(zip(unaries, images, sizes, strict=True)):
+        energies[i, : len(unary), :h, :w] = unary
+        photographs[i, :h, :w] = image
+    return energies, photographs, sizes

@@ -7,7 +7,7 @@ def cams(
     """Write the class activation maps of each training image's own classes.
 
     Args:
-        images: manifest; the splits train and extra are gone over.
+        images: manifest; the splits train, extra and held are gone over.
         classifier: the network whose maps are written.
         shard: the part of the images to do, such as 2-of-3.
         cams: store to write.
@@ -21,7 +21,7 @@ def cams(
     from wsss import cam, machine, manifest, networks, pictures, store, transforms
     from wsss.progress import track
 
-    rows = manifest.part(manifest.read(images, *manifest.TRAINING_SPLITS), shard)
+    rows = manifest.part(manifest.read(images, *manifest.CUE_SPLITS), shard)
     network, about = networks.load(classifier, "classifier")
     network.to(machine.device())
 

@@ -39,8 +39,8 @@ def examples(
     with ExitStack() as opened:
         sources = {kind: opened.enter_context(store.read(path, kind)) for kind, paths in cues.items() for path in paths}
         predicted = opened.enter_context(store.read(masks, "masks"))
-        trained = [panels.cues(row, sources) for row in figures.evenly(manifest.read(images, "train"), train_images)]
+        trained = [panels.cues(row, sources) for row in manifest.evenly(manifest.read(images, "train"), train_images)]
         tested = [
-            panels.predictions(row, predicted) for row in figures.evenly(manifest.read(images, split), val_images)
+            panels.predictions(row, predicted) for row in manifest.evenly(manifest.read(images, split), val_images)
         ]
         figures.write(picture, {"training images": trained, f"{split} images": tested}, predicted.classes)

@@ -1,5 +1,6 @@
 """The manifest: any data set as one list of images, masks and tags, checked before anything is trained on it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ def images(
     train: str,
     extra: str,
     val: str,
+    held_out: int,
     masks: str,
     download: bool,
     shapes_train: int,
@@ -36,7 +38,8 @@ def images(
         tags: where tags are read: image_labels.txt, Annotations, cls_labels.npy or the masks themselves.
         train: list of the training images whose masks judge the cues.
         extra: list of training images without masks; those of train and val are left out; "" for none.
-        val: list of the held-out images.
+        val: list of the images for the final scores.
+        held_out: so many of train, evenly spaced, are kept from all training, to fit a CRF on (stage crf).
         masks: folder of the masks of val and, where it holds any, of train; "" for none.
         download: fetch VOC 2012 and SBD into the root of "voc", unless they are there.
         shapes_train: number of training images to draw.
@@ -60,7 +63,7 @@ def images(
     rows, problems = voc.rows(root, classes=table, train=train, extra=extra, val=val, masks=masks, tags=tags)
     problems += checks.check(rows, table)
     refuse(list(dict.fromkeys(problems)), f"the data set in {root} cannot be used")
-    _write(images, rows, classes_table, table)
+    _write(images, _with_held_out(rows, held_out), classes_table, table)
 
 
 def _fetch(root: Path, download: bool) -> None:
@@ -83,6 +86,15 @@ def _classes(words: tuple[str, ...], own: tuple[str, ...]) -> Classes:
         names.append(name)
         values.append(int(value))
     return Classes(tuple(names), tuple(values))
+
+
+def _with_held_out(rows: list[Row], count: int) -> list[Row]:
+    """Rows of which so many training images are in the split held instead."""
+    train = [row for row in rows if row.split == "train"]
+    if count >= len(train):
+        raise WsssError(f"held_out is {count}, but there are only {len(train)} images in train: keep some to train on")
+    held = {row.id for row in manifest.evenly(train, count)} if count else set()
+    return [replace(row, split="held") if row.id in held else row for row in rows]
 
 
 def _write(images: Path, rows: list[Row], classes_table: Path, classes: Classes) -> None:

@@ -18,7 +18,7 @@ def pseudo_masks(
     """Spread each image's activation maps by a random walk along learned affinities, and write the label maps.
 
     Args:
-        images: manifest; the splits train and extra are gone over.
+        images: manifest; the splits train, extra and held are gone over.
         cams: store of activation maps.
         affinity_net: the network that gives the affinities.
         shard: the part of the images to do, such as 2-of-3.
@@ -40,7 +40,7 @@ def pseudo_masks(
     from wsss.progress import track
     from wsss.refinement import Scored, label_maps
 
-    rows = manifest.part(manifest.read(images, *manifest.TRAINING_SPLITS), shard)
+    rows = manifest.part(manifest.read(images, *manifest.CUE_SPLITS), shard)
     network, about = networks.load(affinity_net, "affinity_net")
     network.to(machine.device())
     radius = int(about["settings"]["radius"])

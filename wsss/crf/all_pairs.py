@@ -1,0 +1,75 @@
+"""Messages between all pairs of a level's cells: quadratic in the cells, so for few of them.
+
+For cell i of a_i pixels and features f, each kernel's message for the maps q is
+
+    m_i = w n_i sum_j k(f_i, f_j) n_j a_j q_j,    n_i = 1 / sqrt( sum_j k(f_i, f_j) a_j )
+
+or without the n where the kernel is not normalised. No normalised kernel is formed: the maps are scaled instead.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from wsss.crf.levels import Level
+from wsss.crf.potentials import Potentials
+
+LEAST_EXPONENT = -60
+"""Where Gaussians are cut off: exp(-60) beside a diagonal of 1 is lost in every sum. Much smaller ones are subnormal
+numbers, with which a CPU multiplies matrices some 20 times more slowly."""
+
+Linear = Callable[[Tensor], Tensor]
+
+
+def messages(level: Level, potentials: Potentials, *, symmetric: bool) -> Linear:
+    """The messages of both kernels, as a function of maps (batch, labels, rows, columns).
+
+    Args:
+        level: its cells send and receive.
+        potentials: the numbers of the kernels.
+        symmetric: whether the kernels are normalised.
+    """
+    near = _scaled(_smoothness(level, potentials), level, potentials.smoothness_weight, symmetric=symmetric)
+    alike = _scaled(_appearance(level, potentials), level, potentials.appearance_weight, symmetric=symmetric)
+    return lambda q: near(q) + alike(q)
+
+
+def _scaled(gathered: Linear, level: Level, weight: Tensor, *, symmetric: bool) -> Linear:
+    """The message of one kernel, from the function that gives sum_j k_ij maps_j."""
+    if not symmetric:
+        return lambda q: weight * gathered(q * level.areas)
+    norm = gathered(level.areas).rsqrt()
+    sent, received = norm * level.areas, weight * norm
+    return lambda q: gathered(q * sent) * received
+
+
+def _squared_px(count: int, level: Level) -> Float[Tensor, "{count} {count}"]:
+    """Squared distances of the cells along one axis."""
+    along = torch.arange(count).to(level.areas) * level.side
+    return (along[:, None] - along).square()
+
+
+def _smoothness(level: Level, potentials: Potentials) -> Linear:
+    """The Gaussian of places is one along each axis."""
+    down, across = (
+        (_squared_px(count, level) / (-2 * potentials.smoothness_px**2)).clamp(min=LEAST_EXPONENT).exp()
+        for count in level.areas.shape[-2:]
+    )
+    return lambda maps: down @ maps @ across
+
+
+def _appearance(level: Level, potentials: Potentials) -> Linear:
+    """The Gaussian of places and colours: one matrix of cells x cells for each image, written over its exponents."""
+    rows, columns = level.areas.shape[-2:]
+    features = potentials.features(level.colours).flatten(2)
+    square = features.square().sum(dim=1)
+    # squared distances, in levels and not in units of appearance_rgb: of whole levels they are exact in float32
+    apart = torch.baddbmm(square[:, :, None] + square[:, None, :], features.mT, features, alpha=-2)
+    apart = apart.mul_(1 / (-2 * potentials.appearance_rgb**2)).unflatten(2, (rows, columns))
+    apart = apart.unflatten(1, (rows, columns))
+    down, across = (_squared_px(count, level) / (-2 * potentials.appearance_px**2) for count in (rows, columns))
+    apart = apart.add_(down[:, None, :, None]).add_(across[:, None, :])
+    kernel = apart.clamp_(min=LEAST_EXPONENT).exp_().flatten(3).flatten(1, 2)
+    return lambda maps: (maps.flatten(2) @ kernel).unflatten(2, (rows, columns))

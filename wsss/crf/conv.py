@@ -1,0 +1,90 @@
+"""The engine "conv": a mean field on few cells, carried to the pixels along the image's edges.
+
+All pairs of pixels are too many, and a window alone, as in ConvCRF (Teichmann & Cipolla 2019, arXiv:1805.04777), loses
+what far messages bring. So the field is found on a coarser level, where messages go between all pairs of cells, or
+within a window if one is asked for. Then each pixel takes its last update, with its own energies, from its cell's
+neighbourhood. In torch, on CPU and GPU, for a batch; a gradient reaches the energies and every number. Where cells are
+pixels nothing is approximated: then all pairs, or a window as large as the image, are the engine "exact".
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from wsss.crf import all_pairs, window
+from wsss.crf.levels import Level, carried, side_of
+from wsss.crf.potentials import Potentials, potentials_of
+from wsss.errors import WsssError
+from wsss.options import Crf
+
+MOST_CELLS = 20_000
+"""Among which all pairs are formed: their matrix takes 1.6 GB then."""
+
+
+def marginals(
+    unary: Float[Tensor, "batch labels height width"],
+    images: UInt8[Tensor, "batch height width 3"],
+    sizes: Sequence[tuple[int, int]],
+    parameters: Crf,
+    potentials: Potentials | None = None,
+) -> Float[Tensor, "batch labels height width"]:
+    """The engine "conv", differentiable with respect to the energies and the potentials, in the energies' precision.
+
+    Images whose cells have the same side are worked on together, so that an image's result does not depend on the rest
+    of its batch.
+
+    Raises:
+        WsssError: more than MOST_CELLS cells without a window, or a compatibility of another number of labels.
+    """
+    if not parameters.window_px and parameters.cells > MOST_CELLS:
+        raise WsssError(
+            f"the CRF's {parameters.cells} cells are too many for all their pairs: give cells up to {MOST_CELLS}, or a"
+            " window_px"
+        )
+    potentials = potentials or potentials_of(parameters, like=unary)
+    if potentials.compatibility is not None and len(potentials.compatibility) != unary.shape[1]:
+        raise WsssError(
+            f"the CRF was fitted for {len(potentials.compatibility)} classes, these energies are of {unary.shape[1]}"
+        )
+    height, width = unary.shape[2:]
+    groups: dict[int, list[int]] = {}
+    for rank, size in enumerate(sizes):
+        groups.setdefault(side_of(size, cells=parameters.cells), []).append(rank)
+    found: dict[int, Tensor] = {}
+    for side, ranks in groups.items():
+        high, wide = (max(sizes[rank][axis] for rank in ranks) for axis in (0, 1))
+        inside = unary.new_zeros(len(ranks), 1, high, wide)
+        for one, rank in zip(inside, ranks, strict=True):
+            one[:, : sizes[rank][0], : sizes[rank][1]] = 1
+        colours = images[ranks, :high, :wide].movedim(3, 1).to(unary)
+        q = _on_cells(Level(1, unary[ranks, :, :high, :wide], colours, inside), potentials, parameters, side=side)
+        found |= zip(ranks, F.pad(q * inside, (0, width - wide, 0, height - high)), strict=True)
+    return torch.stack([found[rank] for rank in range(len(sizes))])
+
+
+def _on_cells(
+    pixels: Level, potentials: Potentials, parameters: Crf, *, side: int
+) -> Float[Tensor, "batch labels height width"]:
+    """Marginals at each pixel, by mean-field inference, all places updated at once.
+
+    Krähenbühl & Koltun 2011 (arXiv:1210.5644), algorithm 1; U are the energies:
+
+        Q <- softmax( -U + rewards(messages(Q)) ),    at first softmax( -U )
+
+    The last update is that of the pixels, the others are of cells of `side` pixels.
+    """
+    level = pixels.in_cells(side)
+    symmetric = parameters.normalisation == "symmetric"
+    if parameters.window_px:
+        radius = -(-parameters.window_px // side)
+        messages = window.messages(level, potentials, radius=radius, shape=parameters.window, symmetric=symmetric)
+    else:
+        messages = all_pairs.messages(level, potentials, symmetric=symmetric)
+    q = (-level.unary).softmax(dim=1)
+    for _ in range(parameters.steps - 1):
+        q = (potentials.rewards(messages(q)) - level.unary).softmax(dim=1)
+    rewards = carried(potentials.rewards(messages(q)), level, pixels)
+    return (rewards - pixels.unary).softmax(dim=1)

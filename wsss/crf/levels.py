@@ -1,0 +1,107 @@
+"""Levels: images in cells of some pixels, on which a mean field is cheaper, and the way back to the pixels.
+
+The padding of a batch of images of different sizes, and the part of a cell beyond the border of its image, neither send
+messages nor count in a mean: `inside` is 1 at the pixels of an image and 0 beyond, `areas` a cell's number of pixels.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+RADIUS_CELLS = 2
+"""The guide's window reaches so many cells to each side."""
+
+LEVELS2 = 50
+"""The guide's regularisation, in squared levels of 0 to 255: what is flatter than its root is taken to be noise."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """A batch of images in cells.
+
+    Args:
+        side: of a cell, in pixels.
+        unary: energies, means over each cell's pixels.
+        colours: RGB in levels of 0 to 255, means over each cell's pixels.
+        areas: pixels of each cell.
+    """
+
+    side: int
+    unary: Float[Tensor, "batch labels rows columns"]
+    colours: Float[Tensor, "batch 3 rows columns"]
+    areas: Float[Tensor, "batch 1 rows columns"]
+
+    def in_cells(self, side: int) -> "Level":
+        """The same in cells of `side` x `side` of these."""
+        if side == 1:
+            return self
+        areas = _sums(self.areas, side)
+        maps = torch.cat([self.unary, self.colours], dim=1)
+        means = _sums(maps * self.areas, side) / areas.clamp(min=1)
+        return Level(self.side * side, means[:, :-3], means[:, -3:], areas)
+
+
+def _sums(maps: Float[Tensor, "batch channels _ _"], side: int) -> Float[Tensor, "batch channels _ _"]:
+    height, width = maps.shape[-2:]
+    return F.avg_pool2d(F.pad(maps, (0, -width % side, 0, -height % side)), side, divisor_override=1)
+
+
+def side_of(size: tuple[int, int], *, cells: int) -> int:
+    """The least side of cells, in pixels, with which an image of `size` (height, width) has at most `cells` of them."""
+    height, width = size
+    side = max(1, int((height * width / cells) ** 0.5))
+    while -(-height // side) * -(-width // side) > cells:
+        side += 1
+    return side
+
+
+def carried(
+    maps: Float[Tensor, "batch labels rows columns"], coarse: Level, fine: Level
+) -> Float[Tensor, "batch labels height width"]:
+    """Maps of a coarse level's cells at the cells of a finer one, along the edges of the images.
+
+    Around each cell the maps are taken to be a linear function of the colours, as in the guided filter (He, Sun & Tang
+    2013; its fast form is arXiv:1505.00996). Its coefficients are carried bilinearly, and the function is then taken of
+    the fine level's colours. Only what labels differ by is carried: the first label's map is 0.
+    """
+    differences = maps[:, 1:] - maps[:, :1]
+    side = coarse.side // fine.side
+    if side > 1:
+        slopes, offsets = _fitted(differences, coarse)
+        batch, _, labels, *_ = slopes.shape
+        height, width = fine.areas.shape[-2:]
+        both = torch.cat([slopes.flatten(1, 2), offsets], dim=1)
+        both = F.interpolate(both, scale_factor=side, mode="bilinear", align_corners=False)[..., :height, :width]
+        slopes, differences = both[:, :-labels].unflatten(1, (3, labels)), both[:, -labels:]
+        for channel in range(3):
+            differences = differences.addcmul(slopes[:, channel], fine.colours[:, [channel]])
+    return F.pad(differences, (0, 0, 0, 0, 1, 0))
+
+
+def _fitted(
+    maps: Float[Tensor, "batch labels rows columns"], level: Level
+) -> tuple[Float[Tensor, "batch 3 labels rows columns"], Float[Tensor, "batch labels rows columns"]]:
+    """Slopes and offsets of the linear functions of the colours that fit the maps best around each cell."""
+    weights = _windowed(level.areas).clamp(min=1e-6)
+
+    def mean(values: Tensor) -> Tensor:
+        shape = values.shape
+        return (_windowed(values.flatten(1, -3) * level.areas) / weights).reshape(shape)
+
+    colours = level.colours
+    colour, value = mean(colours), mean(maps)
+    of_colours = mean(colours[:, :, None] * colours[:, None]) - colour[:, :, None] * colour[:, None]
+    with_maps = mean(colours[:, :, None] * maps[:, None]) - colour[:, :, None] * value[:, None]
+    noise = LEVELS2 * torch.eye(3).to(colours)
+    slopes = torch.linalg.solve(of_colours.permute(0, 3, 4, 1, 2) + noise, with_maps.permute(0, 3, 4, 1, 2))
+    slopes = slopes.permute(0, 3, 4, 1, 2)
+    offsets = value - (slopes * colour[:, :, None]).sum(dim=1)
+    return mean(slopes), mean(offsets)
+
+
+def _windowed(maps: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "batch channels rows columns"]:
+    """Means over windows; those places of a window that are not on the grid count as 0."""
+    return F.avg_pool2d(maps, 2 * RADIUS_CELLS + 1, stride=1, padding=RADIUS_CELLS)
