@@ -14,6 +14,7 @@ demo: .venv/installed
 	@echo "      .venv/bin/wsss inspect results/cams.h5 looks into a store."
 
 test: .venv/installed
+	-$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[lattice]' # needs a compiler; its tests are skipped without
 	$(BIN)/python -m pytest -q
 
 lint: .venv/installed

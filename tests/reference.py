@@ -70,23 +70,66 @@ def walk(scores, affinities, radius, beta, squarings):
     return (transition @ scores.reshape(len(scores), -1).T).T.reshape(scores.shape)
 
 
-def kernel(features):
-    """Gaussian of features[pixel][channel], divided by the roots of its row's and its column's sum; diagonal kept."""
-    pixels = len(features)
-    k = np.zeros((pixels, pixels))
-    for i in range(pixels):
-        for j in range(pixels):
-            k[i, j] = math.exp(-sum((a - b) ** 2 for a, b in zip(features[i], features[j], strict=True)) / 2)
-    norm = [1 / math.sqrt(sum(row)) for row in k]
-    for i in range(pixels):
-        for j in range(pixels):
-            k[i, j] *= norm[i] * norm[j]
-    return k
+def pairwise(colours, crf, areas, side=1):
+    """K[i, j], what cell i hears of cell j: both kernels of colours[y][x][rgb], each times its weight.
+
+    A cell is `side` pixels wide, and as heavy as areas[y][x] pixels; i is y * width + x. Beyond the window, unless it
+    is 0, kernels are 0.
+    """
+    places = [(y, x) for y in range(len(colours)) for x in range(len(colours[0]))]
+    total = np.zeros((len(places), len(places)))
+    for weight, spread_px, spread_rgb in (
+        (crf.smoothness_weight, crf.smoothness_px, math.inf),
+        (crf.appearance_weight, crf.appearance_px, crf.appearance_rgb),
+    ):
+        k = np.zeros_like(total)
+        for i, (y, x) in enumerate(places):
+            for j, (v, u) in enumerate(places):
+                dy, dx = abs(y - v), abs(x - u)
+                reach = max(dy, dx) if crf.window == "square" else dy + dx
+                if crf.window_px and reach > math.ceil(crf.window_px / side):
+                    continue
+                px = (side * dy) ** 2 + (side * dx) ** 2
+                rgb = sum((float(a) - float(b)) ** 2 for a, b in zip(colours[y][x], colours[v][u], strict=True))
+                k[i, j] = math.exp(-px / (2 * spread_px**2) - rgb / (2 * spread_rgb**2))
+        heavy = [areas[v][u] for v, u in places]
+        norm = [1.0] * len(places)
+        if crf.normalisation == "symmetric":
+            norm = [1 / math.sqrt(sum(k[i, j] * heavy[j] for j in range(len(places)))) for i in range(len(places))]
+        for i in range(len(places)):
+            for j in range(len(places)):
+                total[i, j] += weight * norm[i] * k[i, j] * norm[j] * heavy[j]
+    return total
+
+
+def messages(kernel, maps):
+    """sum_j K[i, j] maps[class, j] for each pixel i = (y, x)."""
+    found = np.zeros_like(maps)
+    for label, flat in enumerate(maps.reshape(len(maps), -1)):
+        for i in range(len(kernel)):
+            found[label].flat[i] = sum(kernel[i, j] * flat[j] for j in range(len(kernel)))
+    return found
+
+
+def penalties(messages, compatibility):
+    """What compatibility[label, other, k, k] takes off each label of messages[class, y, x]; its centre is the pixel."""
+    classes, height, width = messages.shape
+    reach = compatibility.shape[-1] // 2
+    found = np.zeros_like(messages)
+    for label in range(classes):
+        for y in range(height):
+            for x in range(width):
+                for other in range(classes):
+                    for dy in range(-reach, reach + 1):
+                        for dx in range(-reach, reach + 1):
+                            if 0 <= y + dy < height and 0 <= x + dx < width:
+                                penalty = compatibility[label, other, reach + dy, reach + dx]
+                                found[label, y, x] += penalty * messages[other, y + dy, x + dx]
+    return found
 
 
 def mean_field(unary, kernel, compatibility, steps):
-    """Q[class, pixel] by the update of each pixel's each label, one after another."""
-    classes, pixels = unary.shape
+    """Q[class, y, x] by the update of each pixel's each label, one after another."""
 
     def softmax(energies):
         q = np.exp(-(energies - energies.min(axis=0)))
@@ -94,25 +137,13 @@ def mean_field(unary, kernel, compatibility, steps):
 
     q = softmax(unary)
     for _ in range(steps):
-        energies = unary.copy()
-        for label in range(classes):
-            for i in range(pixels):
-                for other in range(classes):
-                    for j in range(pixels):
-                        energies[label, i] += compatibility[label, other] * kernel[i, j] * q[other, j]
-        q = softmax(energies)
+        q = softmax(unary + penalties(messages(kernel, q), compatibility))
     return q
 
 
-def refine(unary, image, crf):
-    """The dense CRF of unary[class, y, x] and image[y, x, rgb], with Potts penalties."""
-    classes, height, width = unary.shape
-    near, alike = [], []
-    for y in range(height):
-        for x in range(width):
-            near.append([y / crf.smoothness_px, x / crf.smoothness_px])
-            colour = [float(value) / crf.appearance_rgb for value in image[y, x]]
-            alike.append([y / crf.appearance_px, x / crf.appearance_px, *colour])
-    both = crf.smoothness_weight * kernel(near) + crf.appearance_weight * kernel(alike)
-    energies = unary.reshape(classes, -1).astype(np.float64)
-    return mean_field(energies, both, 1 - np.eye(classes), crf.steps).reshape(unary.shape)
+def refine(unary, image, crf, compatibility=None):
+    """The dense CRF of unary[class, y, x] and image[y, x, rgb], with Potts penalties where no others are given."""
+    if compatibility is None:
+        compatibility = (1 - np.eye(len(unary)))[:, :, None, None]
+    kernel = pairwise(image, crf, np.ones(image.shape[:2]))
+    return mean_field(unary.astype(np.float64), kernel, compatibility, crf.steps)

@@ -25,7 +25,7 @@ PSA = crf.Crf(
     appearance_px=80,
     appearance_rgb=13,
 )
-ENGINES = ["lattice", "exact"]
+ENGINES = ["conv", "lattice", "exact"]
 
 
 @pytest.fixture(autouse=True)
@@ -157,7 +157,7 @@ def test_lattice_is_close_to_exact(numbers):
     y, x = np.mgrid[:24, :32]
     scores = np.stack([np.exp(-((x - 8) ** 2 + (y - 12) ** 2) / 100), np.full(x.shape, 0.4), x / 40])
     unary, image = crf.unary_of(scores), image_like(6, 24, 32)
-    lattice, everything = (crf.refine(unary, image, replace(PSA, engine=engine, **numbers)) for engine in ENGINES)
+    lattice, everything = (crf.refine(unary, image, replace(PSA, engine=engine, **numbers)) for engine in ENGINES[1:])
     difference = abs(lattice - everything)
     assert difference.mean() < 0.006
     assert difference.max() < 0.06
@@ -194,7 +194,7 @@ def test_every_engine_of_the_type_is_in_the_table():
         ),
         (np.full((2, 4, 5), np.inf, np.float32), image_like(0, 4, 5), "look at the scores"),
         (unary_like(0, 2, 4, 5), image_like(0, 5, 4), "energies are 4 x 5, its image is 5 x 4"),
-        (unary_like(0, 0, 4, 5), image_like(0, 4, 5), "have no class"),
+        (unary_like(0, 0, 4, 5), image_like(0, 4, 5), "give at least one image, one pixel, and a class"),
         (unary_like(0, 2, 4, 5), image_like(0, 4, 5) / 255, r"float64 \(4, 5, 3\): give RGB, uint8"),
         (unary_like(0, 2, 4, 5), image_like(0, 4, 5)[..., :1], r"uint8 \(4, 5, 1\): give RGB"),
     ],
@@ -209,13 +209,13 @@ def test_settings_out_of_range_are_all_named():
         replace(PSA, steps=-1, appearance_rgb=0)
     with pytest.raises(WsssError, match="smoothness_weight is nan"):
         replace(PSA, smoothness_weight=float("nan"))
-    with pytest.raises(WsssError, match="engine is 'fast': choose one of none, lattice, exact"):
+    with pytest.raises(WsssError, match="engine is 'fast': choose one of none, conv, lattice, exact"):
         # tests check types before __post_init__ is reached: call it by itself
         crf.Crf.__post_init__(SimpleNamespace(**asdict(PSA) | {"engine": "fast"}))
 
 
 def test_exact_refuses_large_images():
-    with pytest.raises(WsssError, match="200 x 101 are more than its 20000 pixels: take engine lattice"):
+    with pytest.raises(WsssError, match="200 x 101 are more than its 20000 pixels: take engine conv"):
         crf.refine(unary_like(0, 2, 200, 101), image_like(0, 200, 101), PSA)
 
 

@@ -22,7 +22,7 @@ SEC = crf.Crf(
 )
 MILD = replace(SEC, steps=4, smoothness_weight=0.7, smoothness_px=1.5, appearance_weight=1.3, appearance_rgb=60)
 OFF = {"smoothness_weight": 0, "appearance_weight": 0}
-ENGINES = ["lattice", "exact"]
+ENGINES = ["conv", "lattice", "exact"]
 
 
 @pytest.fixture(autouse=True)
@@ -145,7 +145,7 @@ def test_lattice_is_close_to_exact():
     images = images_like(11, 2, 24, 32) % 10
     images[:, :, 16:] += 100
     numbers = replace(SEC, smoothness_px=6, appearance_px=80, steps=1)
-    lattice, everything = (crf.marginals(unary, images, replace(numbers, engine=engine)) for engine in ENGINES)
+    lattice, everything = (crf.marginals(unary, images, replace(numbers, engine=engine)) for engine in ENGINES[1:])
     assert (lattice - everything).abs().mean() < 0.006
     assert (lattice - everything).abs().max() < 0.06
 
@@ -166,7 +166,7 @@ def test_lattice_refuses_a_gradient():
         (unary_like(0, 2, 3, 4, 5) * np.nan, images_like(0, 2, 4, 5), "120 of the CRF's 120 energies are NaN"),
         (unary_like(0, 2, 3, 4, 5), images_like(0, 2, 5, 4), "energies are 4 x 5, its image is 5 x 4"),
         (unary_like(0, 2, 3, 4, 5), images_like(0, 3, 4, 5), "energies of 2 images and 3 photographs"),
-        (unary_like(0, 2, 0, 4, 5), images_like(0, 2, 4, 5), "have no class"),
+        (unary_like(0, 2, 0, 4, 5), images_like(0, 2, 4, 5), "give at least one image, one pixel, and a class"),
         (unary_like(0, 2, 3, 4, 5), images_like(0, 2, 4, 5).float(), r"float32 \(4, 5, 3\): give RGB, uint8"),
         (unary_like(0, 2, 3, 4, 5), images_like(0, 2, 4, 5).permute(0, 3, 1, 2), r"uint8 \(3, 4, 5\): give RGB"),
         (unary_like(0, 1, 2, 200, 101), images_like(0, 1, 200, 101), "200 x 101 are more than its 20000 pixels"),

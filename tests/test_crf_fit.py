@@ -142,6 +142,15 @@ def test_other_files_are_refused(tmp_path, text, words):
         fitted_crf.read(tmp_path / "crf.json", CLASSES)
 
 
+def test_numbers_that_cannot_be_are_refused(tmp_path):
+    wrong = replace(potentials_of(START, like=torch.zeros(())), appearance_px=torch.tensor(0.0))
+    fitted_crf.write(tmp_path / "crf.json", START, wrong, classes=CLASSES, about={})
+    with pytest.raises(
+        WsssError, match=r"(?s)cannot be used \(1 found\).*appearance_px is 0.0: give a positive number"
+    ):
+        fitted_crf.read(tmp_path / "crf.json", CLASSES)
+
+
 def test_other_classes_are_refused(tmp_path):
     fitted_crf.write(
         tmp_path / "crf.json", START, potentials_of(START, like=torch.zeros(())), classes=CLASSES, about={}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from wsss.crf.potentials import Potentials
-from wsss.errors import WsssError
+from wsss.crf.potentials import NUMBERS, Potentials
+from wsss.errors import WsssError, refuse
 from wsss.files import whole_or_absent
 from wsss.labels import Classes
 from wsss.options import Crf
@@ -43,4 +43,7 @@ def read(path: Path, classes: Classes) -> tuple[Crf, Potentials, dict[str, str |
     if tuple(content["classes"]) != tuple(classes.names):
         raise WsssError(f"{path} was fitted for {content['classes']}, the scores are of {list(classes.names)}")
     numbers = {name: torch.tensor(value) for name, value in content["potentials"].items()}
+    off = {name for name in NUMBERS if numbers[name] == 0 and name.endswith("weight")}
+    wrong = [name for name in NUMBERS if name not in off and not 0 < numbers[name] < torch.inf]
+    refuse([f"{name} is {numbers[name]}: give a positive number" for name in wrong], f"{path} cannot be used")
     return Crf(**content["crf"]), Potentials(**numbers), content["about"]

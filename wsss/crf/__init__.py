@@ -29,7 +29,7 @@ from wsss.errors import WsssError
 from wsss.options import Crf
 
 ABSENT = 1e4
-"""Energy of a label that an image of a batch does not have: its probability is 0."""
+"""Energy of a label that an image of a batch does not have: far above that of any score, so its probability is 0."""
 
 Size = tuple[int, int]
 
@@ -167,8 +167,16 @@ def padded(
     """Images of different sizes, each with classes of its own, as one batch: (unary, images, sizes) for `marginals`.
 
     Classes that an image lacks come last, and have probability 0.
+
+    Raises:
+        WsssError: no images, energies and photographs of other numbers or sizes.
     """
+    if not images or len(unaries) != len(images):
+        raise WsssError(f"{len(unaries)} images' energies and {len(images)} photographs are no batch: give one each")
     sizes = [tuple(image.shape[:2]) for image in images]
+    for unary, size in zip(unaries, sizes, strict=True):
+        if tuple(unary.shape[1:]) != size:
+            raise WsssError(f"the CRF's energies are {tuple(unary.shape[1:])}, their image is {size} (height, width)")
     height, width = (max(sides) for sides in zip(*sizes, strict=True))
     classes = max(len(unary) for unary in unaries)
     energies = unaries[0].new_full((len(sizes), classes, height, width), ABSENT)

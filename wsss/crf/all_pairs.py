@@ -40,7 +40,7 @@ def _scaled(gathered: Linear, level: Level, weight: Tensor, *, symmetric: bool) 
     """The message of one kernel, from the function that gives sum_j k_ij maps_j."""
     if not symmetric:
         return lambda q: weight * gathered(q * level.areas)
-    norm = gathered(level.areas).rsqrt()
+    norm = torch.where(level.areas > 0, gathered(level.areas), 1.0).rsqrt()  # far padding has a sum of 0
     sent, received = norm * level.areas, weight * norm
     return lambda q: gathered(q * sent) * received
 
@@ -64,6 +64,7 @@ def _appearance(level: Level, potentials: Potentials) -> Linear:
     """The Gaussian of places and colours: one matrix of cells x cells for each image, written over its exponents."""
     rows, columns = level.areas.shape[-2:]
     features = potentials.features(level.colours).flatten(2)
+    features = features - features.mean(dim=2, keepdim=True).round()  # smaller numbers, and whole ones stay whole
     square = features.square().sum(dim=1)
     # squared distances, in levels and not in units of appearance_rgb: of whole levels they are exact in float32
     apart = torch.baddbmm(square[:, :, None] + square[:, None, :], features.mT, features, alpha=-2)

@@ -10,7 +10,6 @@ pixels nothing is approximated: then all pairs, or a window as large as the imag
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -44,25 +43,28 @@ def marginals(
             f"the CRF's {parameters.cells} cells are too many for all their pairs: give cells up to {MOST_CELLS}, or a"
             " window_px"
         )
-    potentials = potentials or potentials_of(parameters, like=unary)
-    if potentials.compatibility is not None and len(potentials.compatibility) != unary.shape[1]:
+    potentials = potentials.to(unary) if potentials else potentials_of(parameters, like=unary)
+    if potentials.compatibility is not None and potentials.compatibility.shape[1] != unary.shape[1]:
         raise WsssError(
             f"the CRF was fitted for {len(potentials.compatibility)} classes, these energies are of {unary.shape[1]}"
         )
-    height, width = unary.shape[2:]
     groups: dict[int, list[int]] = {}
     for rank, size in enumerate(sizes):
         groups.setdefault(side_of(size, cells=parameters.cells), []).append(rank)
-    found: dict[int, Tensor] = {}
+    if len(groups) == 1 and set(sizes) == {tuple(unary.shape[2:])}:
+        inside = torch.ones_like(unary[:, :1])
+        pixels = Level(1, unary, images.movedim(3, 1).to(unary), inside)
+        return _on_cells(pixels, potentials, parameters, side=next(iter(groups)))
+    found = torch.zeros_like(unary)
     for side, ranks in groups.items():
         high, wide = (max(sizes[rank][axis] for rank in ranks) for axis in (0, 1))
         inside = unary.new_zeros(len(ranks), 1, high, wide)
         for one, rank in zip(inside, ranks, strict=True):
             one[:, : sizes[rank][0], : sizes[rank][1]] = 1
         colours = images[ranks, :high, :wide].movedim(3, 1).to(unary)
-        q = _on_cells(Level(1, unary[ranks, :, :high, :wide], colours, inside), potentials, parameters, side=side)
-        found |= zip(ranks, F.pad(q * inside, (0, width - wide, 0, height - high)), strict=True)
-    return torch.stack([found[rank] for rank in range(len(sizes))])
+        pixels = Level(1, unary[ranks, :, :high, :wide], colours, inside)
+        found[ranks, :, :high, :wide] = _on_cells(pixels, potentials, parameters, side=side) * inside
+    return found
 
 
 def _on_cells(
@@ -83,8 +85,12 @@ def _on_cells(
         messages = window.messages(level, potentials, radius=radius, shape=parameters.window, symmetric=symmetric)
     else:
         messages = all_pairs.messages(level, potentials, symmetric=symmetric)
+    inside = level.areas > 0  # a compatibility that is a convolution must not bring in what lies beyond
+
+    def rewards(q: Tensor) -> Tensor:
+        return potentials.rewards(messages(q) * inside)
+
     q = (-level.unary).softmax(dim=1)
     for _ in range(parameters.steps - 1):
-        q = (potentials.rewards(messages(q)) - level.unary).softmax(dim=1)
-    rewards = carried(potentials.rewards(messages(q)), level, pixels)
-    return (rewards - pixels.unary).softmax(dim=1)
+        q = (rewards(q) - level.unary).softmax(dim=1)
+    return (carried(rewards(q), level, pixels) - pixels.unary).softmax(dim=1)

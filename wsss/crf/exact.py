@@ -16,11 +16,11 @@ numbers, with which a CPU multiplies matrices some 20 times more slowly."""
 
 
 def normalised(
-    exponent: Float[Tensor, "*batch pixels pixels"], *, weight: float
+    exponent: Float[Tensor, "*batch pixels pixels"], *, weight: float, symmetric: bool = True
 ) -> Float[Tensor, "*batch pixels pixels"]:
     """A Gaussian kernel, normalised symmetrically, times its weight; written over the exponents, to save memory.
 
-        K_ij = w n_i exp(E_ij) n_j,    n_i = 1 / sqrt( sum_j exp(E_ij) )
+        K_ij = w n_i exp(E_ij) n_j,    n_i = 1 / sqrt( sum_j exp(E_ij) ), or 1
 
     The diagonal stays, as in pydensecrf; Krähenbühl & Koltun 2011 leave it out.
 
@@ -29,6 +29,8 @@ def normalised(
         weight: w.
     """
     kernel = exponent.clamp_(min=LEAST_EXPONENT).exp_()
+    if not symmetric:
+        return kernel.mul_(weight)
     norm = (weight / kernel.sum(dim=-1)).sqrt()
     return kernel.mul_(norm[..., :, None]).mul_(norm[..., None, :])
 
@@ -66,20 +68,21 @@ def kernels(
     if height * width > MOST_PIXELS:
         raise WsssError(
             f"the exact CRF holds all pairs of pixels, {height} x {width} are more than its {MOST_PIXELS} pixels:"
-            " take engine lattice, or a smaller image"
+            " take engine conv, or a smaller image"
         )
+    symmetric = parameters.normalisation == "symmetric"
     colour = images.to(dtype)
     apart_px = _apart_px(colour)
     total = torch.zeros_like(apart_px)
     if parameters.smoothness_weight:
         exponent = apart_px / (-2 * parameters.smoothness_px**2)
-        total = normalised(exponent, weight=parameters.smoothness_weight)
+        total = normalised(exponent, weight=parameters.smoothness_weight, symmetric=symmetric)
     if not parameters.appearance_weight:
         return total.expand(batch, -1, -1)
     apart_px /= -2 * parameters.appearance_px**2
     exponent = _apart_rgb(colour)
     torch.add(apart_px, exponent, alpha=-1 / (2 * parameters.appearance_rgb**2), out=exponent)
-    return normalised(exponent, weight=parameters.appearance_weight).add_(total)
+    return normalised(exponent, weight=parameters.appearance_weight, symmetric=symmetric).add_(total)
 
 
 def potts(classes: int) -> Float[Tensor, "{classes} {classes}"]:

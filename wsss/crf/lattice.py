@@ -17,7 +17,7 @@ def _densecrf() -> ModuleType:
     except ImportError as error:
         raise WsssError(
             "the CRF engine lattice needs pydensecrf, which is not installed: pip install pydensecrf2 (a build of it"
-            " that compiles today), or take engine exact or none"
+            " that compiles today), or take engine conv"
         ) from error
     return densecrf
 
@@ -53,10 +53,12 @@ def marginals(
     The lattice approximates the Gaussians, least well the narrow ones. One image after another, in float32.
 
     Raises:
-        WsssError: pydensecrf is not installed, or a gradient is asked for.
+        WsssError: pydensecrf is not installed, a gradient is asked for, or kernels that are not normalised.
     """
     if unary.requires_grad and torch.is_grad_enabled():
         raise WsssError("the CRF engine lattice has no gradient: detach the energies, or take engine exact")
+    if parameters.normalisation != "symmetric":
+        raise WsssError("the CRF engine lattice normalises its kernels: take engine conv for normalisation none")
     q = torch.empty_like(unary)
     for target, energies, image in zip(q, unary.detach().float().cpu(), images.cpu(), strict=True):
         found = _of_one_image(energies.contiguous().numpy(), image.contiguous().numpy(), parameters)

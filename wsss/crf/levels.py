@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 RADIUS_CELLS = 2
@@ -73,12 +73,23 @@ def carried(
         slopes, offsets = _fitted(differences, coarse)
         batch, _, labels, *_ = slopes.shape
         height, width = fine.areas.shape[-2:]
-        both = torch.cat([slopes.flatten(1, 2), offsets], dim=1)
-        both = F.interpolate(both, scale_factor=side, mode="bilinear", align_corners=False)[..., :height, :width]
+        both = _interpolated(torch.cat([slopes.flatten(1, 2), offsets], dim=1), coarse.areas > 0, side=side)
+        both = both[..., :height, :width]
         slopes, differences = both[:, :-labels].unflatten(1, (3, labels)), both[:, -labels:]
         for channel in range(3):
             differences = differences.addcmul(slopes[:, channel], fine.colours[:, [channel]])
     return F.pad(differences, (0, 0, 0, 0, 1, 0))
+
+
+def _interpolated(
+    maps: Float[Tensor, "batch channels rows columns"], inside: Bool[Tensor, "batch 1 rows columns"], *, side: int
+) -> Float[Tensor, "batch channels _ _"]:
+    """Bilinear, from the cells that are inside an image: beyond its last cell a map goes on as it is there."""
+    if inside.all():
+        return F.interpolate(maps, scale_factor=side, mode="bilinear", align_corners=False)
+    both = torch.cat([maps * inside, inside.to(maps)], dim=1)
+    both = F.interpolate(both, scale_factor=side, mode="bilinear", align_corners=False)
+    return both[:, :-1] / both[:, -1:].clamp(min=1e-6)
 
 
 def _fitted(

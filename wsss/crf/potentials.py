@@ -1,6 +1,6 @@
 """The numbers of a dense CRF as tensors, so that they can be learned."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +35,11 @@ class Potentials:
     appearance_rgb: Float[Tensor, ""]
     compatibility: Float[Tensor, "labels labels k k"] | None = None
     colours: Float[Tensor, "features 3"] | None = None
+
+    def to(self, like: Tensor) -> "Potentials":
+        """The same in the precision and on the device of a tensor."""
+        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Potentials(**{name: None if tensor is None else tensor.to(like) for name, tensor in tensors.items()})
 
     def of(self, classes: Tensor) -> "Potentials":
         """The same for some of the classes, such as an image's own."""

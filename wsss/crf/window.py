@@ -41,10 +41,10 @@ def _views(height: int, width: int, shift: Shift) -> tuple[tuple, tuple]:
 
 def gathered_plain(
     maps: Float[Tensor, "batch labels height width"],
-    kernel: Float[Tensor, "batch shifts+1 height width"],
+    kernel: Float[Tensor, "batch slots height width"],
     displacements: list[Shift],
 ) -> Float[Tensor, "batch labels height width"]:
-    """sum_j K_ij maps_j over each window.
+    """sum_j K_ij maps_j over each window. A slot is a displacement, the first (0, 0).
 
     Args:
         kernel: K of each cell and itself, then of each cell and the one at each displacement, both ways alike; what
@@ -85,7 +85,7 @@ class _Gathered(torch.autograd.Function):
 
 def gathered(
     maps: Float[Tensor, "batch labels height width"],
-    kernel: Float[Tensor, "batch shifts+1 height width"],
+    kernel: Float[Tensor, "batch slots height width"],
     displacements: list[Shift],
 ) -> Float[Tensor, "batch labels height width"]:
     """`gathered_plain`, differentiable with respect to maps and kernel, once."""
@@ -94,7 +94,7 @@ def gathered(
 
 def _gaussian(
     level: Level, features: Float[Tensor, "batch _ height width"], spread_px: Tensor, displacements: list[Shift]
-) -> Float[Tensor, "batch shifts+1 height width"]:
+) -> Float[Tensor, "batch slots height width"]:
     """exp( -|x_i - x_j|^2 / 2 spread_px^2 - |f_i - f_j|^2 / 2 ) in the layout of `gathered_plain`; 0 off the grid."""
     kernel = [torch.ones_like(level.areas[:, 0])]
     for dy, dx in displacements:
@@ -108,8 +108,8 @@ def _gaussian(
 
 
 def _normalised(
-    kernel: Float[Tensor, "batch shifts+1 height width"], level: Level, displacements: list[Shift]
-) -> Float[Tensor, "batch shifts+1 height width"]:
+    kernel: Float[Tensor, "batch slots height width"], level: Level, displacements: list[Shift]
+) -> Float[Tensor, "batch slots height width"]:
     """n_i K_ij n_j, n_i = 1 / sqrt( sum_j K_ij ) over the window and the cells' pixels."""
     norm = gathered(level.areas, kernel, displacements).clamp(min=1e-20).rsqrt()
     ends = [norm[:, 0].square()]
@@ -133,7 +133,8 @@ def messages(
         shape: square or diamond.
         symmetric: whether kernels are normalised.
     """
-    displacements = shifts(radius, shape=shape)
+    rows, columns = level.areas.shape[-2:]
+    displacements = [(dy, dx) for dy, dx in shifts(radius, shape=shape) if dy < rows and abs(dx) < columns]
     colours = potentials.features(level.colours) / potentials.appearance_rgb
     smoothness = _gaussian(level, colours[:, :0], potentials.smoothness_px, displacements)
     appearance = _gaussian(level, colours, potentials.appearance_px, displacements)
