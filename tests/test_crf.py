@@ -81,7 +81,7 @@ def test_exact_equals_the_reference():
 
 def test_kernel_is_symmetric_and_keeps_its_diagonal():
     exponent = exponent_like(0, 30, dtype=torch.float32)
-    kernel = exact.normalised(exponent, weight=2)
+    kernel = exact.weighted(exponent, weight=2)
     torch.testing.assert_close(kernel, kernel.T)
     assert (kernel.diagonal() > 0).all()
     np.testing.assert_allclose(torch.linalg.eigvalsh(kernel)[-1], 2, rtol=1e-5)  # D^-1/2 K D^-1/2 is a walk's
@@ -117,7 +117,7 @@ def test_marginals_sum_to_one_and_a_shift_of_all_labels_changes_nothing(engine):
 @settings(max_examples=20, deadline=None)
 def test_potts_penalty_and_potts_reward_are_the_same(seed, shift):
     unary = torch.rand(3, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    kernel = exact.normalised(exponent_like(seed, 12), weight=5)
+    kernel = exact.weighted(exponent_like(seed, 12), weight=5)
     penalty = exact.mean_field(unary, kernel, exact.potts(3).double(), steps=5)
     # what all labels pay alike is no matter: 1 - I, -I and any other constant give the same
     reward = exact.mean_field(unary, kernel, shift - torch.eye(3, dtype=torch.float64), steps=5)

@@ -153,7 +153,7 @@ def test_lattice_is_close_to_exact():
 def test_lattice_refuses_a_gradient():
     unary, images = unary_like(12, 2, 3, 4, 5).requires_grad_(), images_like(12, 2, 4, 5)
     numbers = replace(MILD, engine="lattice")
-    with pytest.raises(WsssError, match="lattice has no gradient: detach the energies, or take engine exact"):
+    with pytest.raises(WsssError, match="lattice has no gradient: detach the energies, or take engine conv"):
         crf.marginals(unary, images, numbers)
     found = crf.marginals(unary.detach(), images, numbers)
     with torch.no_grad():

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from wsss import crf
-from wsss.crf import all_pairs, window
+from wsss.crf import all_pairs, conv, window
 from wsss.crf.levels import Level
 from wsss.crf.potentials import potentials_of
 from wsss.errors import WsssError
@@ -253,9 +253,20 @@ def test_settings_out_of_range_are_refused(number, words):
         crf.Crf.__post_init__(SimpleNamespace(**asdict(MILD) | number))
 
 
-def test_too_many_cells_need_a_window():
-    unary, images, numbers = unary_like(0, 1, 2, 4, 5), images_like(0, 1, 4, 5), replace(MILD, cells=20_001)
-    with pytest.raises(WsssError, match="20001 cells are too many for all their pairs: give cells up to 20000, or a w"):
+def test_too_many_cells_need_a_window(monkeypatch):
+    monkeypatch.setattr(conv, "MOST_CELLS", 19)
+    unary, images, numbers = unary_like(0, 1, 2, 4, 5), images_like(0, 1, 4, 5), replace(MILD, cells=10**6)
+    with pytest.raises(
+        WsssError, match="4 x 5 cells are too many for all their pairs: give cells up to 19, or a window"
+    ):
         crf.marginals(unary, images, numbers)
     crf.marginals(unary, images, replace(numbers, window_px=2))
-    crf.marginals(unary, images, replace(numbers, cells=20_000))
+    crf.marginals(unary, images, replace(numbers, cells=19))
+
+
+@pytest.mark.parametrize("engine", ["conv", "exact"])
+def test_autocast_takes_no_precision_away(engine):
+    unary, images, numbers = unary_like(1, 2, 3, 8, 9), images_like(1, 2, 8, 9), replace(MILD, engine=engine)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = crf.marginals(unary, images, numbers)
+    assert torch.equal(found, crf.marginals(unary, images, numbers))

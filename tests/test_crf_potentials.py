@@ -135,21 +135,14 @@ def test_rewards_by_hand():
     assert numbers.rewards(messages) is messages
 
 
-def test_of_some_classes_by_hand():
-    compatibility = torch.arange(9, dtype=torch.float64).reshape(3, 3, 1, 1)
-    found = potentials(compatibility=compatibility).of(torch.tensor([2, 0]))
-    assert found.compatibility.flatten().tolist() == [8, 6, 2, 0]
-    plain = potentials()
-    assert plain.of(torch.tensor([2, 0])) is plain
-
-
 @in_all_modes
 @pytest.mark.parametrize("k", [1, 3])
 def test_of_some_classes_is_the_rest_ruled_out(mode, k):
     unary, images = case(14, labels=4)
     classes, numbers = torch.tensor([1, 3]), replace(MILD, **mode)
     learned = potentials(compatibility=random(15, 4, 4, k, k))
-    alone = crf.marginals(unary[:, classes], images, numbers, potentials=learned.of(classes))
+    theirs = potentials(compatibility=learned.compatibility[classes][:, classes])
+    alone = crf.marginals(unary[:, classes], images, numbers, potentials=theirs)
     unary[:, [0, 2]] = crf.ABSENT
     found = crf.marginals(unary, images, numbers, potentials=learned)
     assert (found[:, [0, 2]] == 0).all()
@@ -162,7 +155,7 @@ def test_colours_by_a_matrix(mode):
     numbers = replace(MILD, **mode)
 
     def by(matrix):
-        return crf.marginals(unary, images, numbers, potentials=potentials(colours=matrix))
+        return crf.marginals(unary, images, numbers, potentials=potentials(colour_map=matrix))
 
     one = torch.eye(3, dtype=torch.float64)
     torch.testing.assert_close(by(one), by(None))
@@ -176,7 +169,7 @@ def test_colours_by_a_matrix(mode):
 
 def test_colours_that_are_all_alike_leave_the_places():
     unary, images = case(18)
-    learned = potentials(colours=torch.zeros(4, 3, dtype=torch.float64))
+    learned = potentials(colour_map=torch.zeros(4, 3, dtype=torch.float64))
     found = crf.marginals(unary, images, MILD, potentials=learned)
     torch.testing.assert_close(found, crf.marginals(unary, torch.full_like(images, 9), MILD))
 

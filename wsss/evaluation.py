@@ -94,8 +94,10 @@ def crf_in_words(attributes: dict) -> str:
         return "none"
     engine = setting["engine"]
     if engine == "conv":
-        reach = f"within {setting['window_px']} px" if int(setting["window_px"]) else "between all pairs"
-        engine += f" (at most {setting['cells']} cells, messages {reach})"
+        reach = (
+            f"in a {setting['window']} of {setting['window_px']} px" if int(setting["window_px"]) else "of all pairs"
+        )
+        engine += f" (messages {reach} of at most {setting['cells']} cells, normalisation {setting['normalisation']})"
     if setting.get("fitted", "no") != "no":
         return f"{engine}, {setting['steps']} steps, fitted {setting['fitted']}"
     return (

@@ -169,6 +169,8 @@ class Crf:
         for name in ("smoothness_px", "appearance_px", "appearance_rgb", "cells"):
             if not 0 < getattr(self, name) < math.inf:
                 problems.append(f"{name} is {getattr(self, name)}: give a positive number")
+        if (self.engine, self.normalisation) == ("lattice", "none"):
+            problems.append("normalisation is 'none', which engine lattice cannot do: take engine conv")
         refuse(problems, "CRF settings that cannot be used")
 
 
@@ -192,7 +194,7 @@ class Fit:
     seed: int
 
     def __post_init__(self) -> None:
-        if self.compatibility and self.compatibility % 2 == 0:
+        if self.compatibility < 0 or (self.compatibility and self.compatibility % 2 == 0):
             refuse([f"compatibility is {self.compatibility}: give an odd side, or 0"], "a fit that cannot be made")
 
 

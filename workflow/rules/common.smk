@@ -1,6 +1,7 @@
 # Small helpers: the only Python of the workflow.
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from wsss import options, provenance
@@ -14,13 +15,14 @@ if config["sec_seeds"] == "results/seeds.h5":
         )
 
 
-if (
-    config["fit_crf"]
-    and config["crf"]["split"] == "held"
-    and not config["images"]["held_out"]
-):
+if config["fit_crf"] and config["masks"]["crf.engine"] != "conv":
     raise WorkflowError(
-        "config: fit_crf needs images that no network is trained on: set images: held_out, or crf: split to train"
+        "config: fit_crf fits a CRF of engine conv: set masks: crf.engine to conv"
+    )
+engines = [part.get("crf.engine") for part in config.values() if isinstance(part, dict)]
+if "lattice" in engines and not find_spec("pydensecrf"):
+    raise WorkflowError(
+        "config: crf.engine lattice needs pydensecrf: pip install pydensecrf2, or set it to conv"
     )
 
 
@@ -89,9 +91,26 @@ def steps(wildcards):
     return {kind: shown.get(kind, []) for kind in (*of_psa, *of_sec)}
 
 
-def fit_pseudo_masks():
-    """The pseudo masks, where they are what the CRF is fitted to."""
-    return ["results/pseudo_masks.h5"] if config["crf"]["masks"] == "pseudo" else []
+def fitted_to(wildcards):
+    """The scores of training images to which a method's CRF is fitted."""
+    if config["crf"]["split"] == "held" and config["images"]["held_out"] < 2:
+        raise WorkflowError(
+            "config: a CRF is fitted to images that no network is trained on: set images: held_out, or crf: split to train"
+        )
+    if config["crf"]["masks"] == "annotated" and not config["images"]["masks"]:
+        raise WorkflowError(
+            "config: crf: masks is annotated, but images: masks names no folder of true masks"
+        )
+    return f"results/{wildcards.method}_{config['crf']['split']}_scores.h5"
+
+
+def fitted_crf(wildcards):
+    """The fitted CRF of a method, where one is asked for; its variants take the same."""
+    return (
+        [f"results/{wildcards.method.split('_')[0]}_crf.json"]
+        if config["fit_crf"]
+        else []
+    )
 
 
 def weights(section):

@@ -77,8 +77,12 @@ rule crf:
     """The numbers of the CRF at test time, fitted to a method's scores of training images."""
     input:
         images=rules.images.output.images,
-        scores=f"results/{{method}}_{config['crf']['split']}_scores.h5",
-        pseudo_masks=fit_pseudo_masks(),
+        scores=fitted_to,
+        pseudo_masks=(
+            [rules.pseudo_masks_gathered.output.store]
+            if config["crf"]["masks"] == "pseudo"
+            else []
+        ),
     output:
         fitted="results/{method}_crf.json",
     log:
@@ -104,7 +108,7 @@ rule masks:
     input:
         images=rules.images.output.images,
         scores=rules.scores_gathered.output.store,
-        fitted=[rules.crf.output.fitted] if config["fit_crf"] else [],
+        fitted=fitted_crf,
     output:
         masks="results/{method}_{split}_masks/{scatteritem}.h5",
     log:

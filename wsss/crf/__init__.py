@@ -7,8 +7,8 @@ Krähenbühl & Koltun 2011 (arXiv:1210.5644). The energy of a labelling z of all
     k_s = exp( -|x_i - x_j|^2 / 2 smoothness_px^2 )
     k_a = exp( -|x_i - x_j|^2 / 2 appearance_px^2 - |c_i - c_j|^2 / 2 appearance_rgb^2 )
 
-with x positions and c colours. Each kernel is normalised symmetrically and keeps its diagonal, as in pydensecrf, so
-that the engines agree. They differ in what they leave out:
+with x positions and c colours. Each kernel is normalised symmetrically (unless told otherwise) and keeps its diagonal,
+as in pydensecrf, so that the engines agree. They differ in what they leave out:
 
 - exact: nothing. All pairs of pixels, so for small images, and what the others are held to.
 - conv: all pairs of cells, or those within a window, carried to the pixels along edges. Torch, on CPU and GPU.
@@ -134,7 +134,8 @@ def marginals(
     coupled = parameters.steps and (potentials or parameters.smoothness_weight or parameters.appearance_weight)
     engine = parameters.engine if coupled and unary.shape[1] > 1 else "none"
     energies = unary.to(torch.promote_types(unary.dtype, torch.float32))
-    return ENGINES[engine](energies, images.to(unary.device), sizes, parameters, potentials).to(unary.dtype)
+    with torch.autocast(unary.device.type, enabled=False):  # which would take the products in half precision
+        return ENGINES[engine](energies, images.to(unary.device), sizes, parameters, potentials).to(unary.dtype)
 
 
 def refine(
@@ -166,7 +167,8 @@ def padded(
 ) -> tuple[Float[Tensor, "batch classes height width"], Shaped[Tensor, "batch height width 3"], list[Size]]:
     """Images of different sizes, each with classes of its own, as one batch: (unary, images, sizes) for `marginals`.
 
-    Classes that an image lacks come last, and have probability 0.
+    Classes that an image lacks come last, and have probability 0. (A learned compatibility is of classes in one order:
+    it needs images that all have the same.)
 
     Raises:
         WsssError: no images, energies and photographs of other numbers or sizes.

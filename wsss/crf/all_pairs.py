@@ -13,12 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from wsss.crf.exact import LEAST_EXPONENT
 from wsss.crf.levels import Level
 from wsss.crf.potentials import Potentials
-
-LEAST_EXPONENT = -60
-"""Where Gaussians are cut off: exp(-60) beside a diagonal of 1 is lost in every sum. Much smaller ones are subnormal
-numbers, with which a CPU multiplies matrices some 20 times more slowly."""
 
 Linear = Callable[[Tensor], Tensor]
 
@@ -65,9 +62,10 @@ def _appearance(level: Level, potentials: Potentials) -> Linear:
     rows, columns = level.areas.shape[-2:]
     features = potentials.features(level.colours).flatten(2)
     features = features - features.mean(dim=2, keepdim=True).round()  # smaller numbers, and whole ones stay whole
-    square = features.square().sum(dim=1)
-    # squared distances, in levels and not in units of appearance_rgb: of whole levels they are exact in float32
-    apart = torch.baddbmm(square[:, :, None] + square[:, None, :], features.mT, features, alpha=-2)
+    square = features.square().sum(dim=1, keepdim=True)
+    one = torch.ones_like(square)
+    # |f_i|^2 + |f_j|^2 - 2 f_i f_j, in levels, not in units of appearance_rgb: exact in float32 for whole levels
+    apart = torch.cat([features, square, one], dim=1).mT @ torch.cat([-2 * features, one, square], dim=1)
     apart = apart.mul_(1 / (-2 * potentials.appearance_rgb**2)).unflatten(2, (rows, columns))
     apart = apart.unflatten(1, (rows, columns))
     down, across = (_squared_px(count, level) / (-2 * potentials.appearance_px**2) for count in (rows, columns))

@@ -32,31 +32,26 @@ def marginals(
 ) -> Float[Tensor, "batch labels height width"]:
     """The engine "conv", differentiable with respect to the energies and the potentials, in the energies' precision.
 
-    Images whose cells have the same side are worked on together, so that an image's result does not depend on the rest
-    of its batch.
+    Images whose cells have the same side go together, so that an image's result does not depend on the rest of its
+    batch; upright ones by themselves, so that little of a batch is padding.
 
     Raises:
         WsssError: more than MOST_CELLS cells without a window, or a compatibility of another number of labels.
     """
-    if not parameters.window_px and parameters.cells > MOST_CELLS:
-        raise WsssError(
-            f"the CRF's {parameters.cells} cells are too many for all their pairs: give cells up to {MOST_CELLS}, or a"
-            " window_px"
-        )
     potentials = potentials.to(unary) if potentials else potentials_of(parameters, like=unary)
     if potentials.compatibility is not None and potentials.compatibility.shape[1] != unary.shape[1]:
         raise WsssError(
             f"the CRF was fitted for {len(potentials.compatibility)} classes, these energies are of {unary.shape[1]}"
         )
-    groups: dict[int, list[int]] = {}
-    for rank, size in enumerate(sizes):
-        groups.setdefault(side_of(size, cells=parameters.cells), []).append(rank)
+    groups: dict[tuple[int, bool], list[int]] = {}
+    for rank, (height, width) in enumerate(sizes):
+        groups.setdefault((side_of((height, width), cells=parameters.cells), height < width), []).append(rank)
     if len(groups) == 1 and set(sizes) == {tuple(unary.shape[2:])}:
         inside = torch.ones_like(unary[:, :1])
         pixels = Level(1, unary, images.movedim(3, 1).to(unary), inside)
-        return _on_cells(pixels, potentials, parameters, side=next(iter(groups)))
+        return _on_cells(pixels, potentials, parameters, side=next(iter(groups))[0])
     found = torch.zeros_like(unary)
-    for side, ranks in groups.items():
+    for (side, _), ranks in groups.items():
         high, wide = (max(sizes[rank][axis] for rank in ranks) for axis in (0, 1))
         inside = unary.new_zeros(len(ranks), 1, high, wide)
         for one, rank in zip(inside, ranks, strict=True):
@@ -79,6 +74,12 @@ def _on_cells(
     The last update is that of the pixels, the others are of cells of `side` pixels.
     """
     level = pixels.in_cells(side)
+    rows, columns = level.areas.shape[-2:]
+    if not parameters.window_px and rows * columns > MOST_CELLS:
+        raise WsssError(
+            f"the CRF's {rows} x {columns} cells are too many for all their pairs: give cells up to {MOST_CELLS}, or a"
+            " window_px"
+        )
     symmetric = parameters.normalisation == "symmetric"
     if parameters.window_px:
         radius = -(-parameters.window_px // side)

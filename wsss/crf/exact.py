@@ -15,7 +15,7 @@ LEAST_EXPONENT = -60
 numbers, with which a CPU multiplies matrices some 20 times more slowly."""
 
 
-def normalised(
+def weighted(
     exponent: Float[Tensor, "*batch pixels pixels"], *, weight: float, symmetric: bool = True
 ) -> Float[Tensor, "*batch pixels pixels"]:
     """A Gaussian kernel, normalised symmetrically, times its weight; written over the exponents, to save memory.
@@ -76,13 +76,13 @@ def kernels(
     total = torch.zeros_like(apart_px)
     if parameters.smoothness_weight:
         exponent = apart_px / (-2 * parameters.smoothness_px**2)
-        total = normalised(exponent, weight=parameters.smoothness_weight, symmetric=symmetric)
+        total = weighted(exponent, weight=parameters.smoothness_weight, symmetric=symmetric)
     if not parameters.appearance_weight:
         return total.expand(batch, -1, -1)
     apart_px /= -2 * parameters.appearance_px**2
     exponent = _apart_rgb(colour)
     torch.add(apart_px, exponent, alpha=-1 / (2 * parameters.appearance_rgb**2), out=exponent)
-    return normalised(exponent, weight=parameters.appearance_weight, symmetric=symmetric).add_(total)
+    return weighted(exponent, weight=parameters.appearance_weight, symmetric=symmetric).add_(total)
 
 
 def potts(classes: int) -> Float[Tensor, "{classes} {classes}"]:

@@ -53,12 +53,10 @@ def marginals(
     The lattice approximates the Gaussians, least well the narrow ones. One image after another, in float32.
 
     Raises:
-        WsssError: pydensecrf is not installed, a gradient is asked for, or kernels that are not normalised.
+        WsssError: pydensecrf is not installed, or a gradient is asked for.
     """
     if unary.requires_grad and torch.is_grad_enabled():
-        raise WsssError("the CRF engine lattice has no gradient: detach the energies, or take engine exact")
-    if parameters.normalisation != "symmetric":
-        raise WsssError("the CRF engine lattice normalises its kernels: take engine conv for normalisation none")
+        raise WsssError("the CRF engine lattice has no gradient: detach the energies, or take engine conv")
     q = torch.empty_like(unary)
     for target, energies, image in zip(q, unary.detach().float().cpu(), images.cpu(), strict=True):
         found = _of_one_image(energies.contiguous().numpy(), image.contiguous().numpy(), parameters)

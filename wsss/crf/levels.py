@@ -12,10 +12,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 RADIUS_CELLS = 2
-"""The guide's window reaches so many cells to each side."""
+"""The guide's window reaches so many cells to each side."""  # ASSUME: 1 to 4 score alike
 
-LEVELS2 = 50
+NOISE_LEVELS2 = 50
 """The guide's regularisation, in squared levels of 0 to 255: what is flatter than its root is taken to be noise."""
+# ASSUME: 10 to 100 score alike
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _fitted(
     colour, value = mean(colours), mean(maps)
     of_colours = mean(colours[:, :, None] * colours[:, None]) - colour[:, :, None] * colour[:, None]
     with_maps = mean(colours[:, :, None] * maps[:, None]) - colour[:, :, None] * value[:, None]
-    noise = LEVELS2 * torch.eye(3).to(colours)
+    noise = NOISE_LEVELS2 * torch.eye(3).to(colours)
     slopes = torch.linalg.solve(of_colours.permute(0, 3, 4, 1, 2) + noise, with_maps.permute(0, 3, 4, 1, 2))
     slopes = slopes.permute(0, 3, 4, 1, 2)
     offsets = value - (slopes * colour[:, :, None]).sum(dim=1)

@@ -1,6 +1,6 @@
 """The numbers of a dense CRF as tensors, so that they can be learned."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +24,7 @@ class Potentials:
         appearance_rgb: standard deviation of the appearance kernel in colour, in levels of 0 to 255.
         compatibility: C (labels, labels, k, k), k odd, a convolution: the penalty of label l for label m at each place
             around it; None is Potts, 1 - I. (The convolution, +C, of Teichmann & Cipolla 2019, arXiv:1805.04777.)
-        colours: A (features, 3): the appearance kernel compares A c in the place of the colours c; None is I. (Their
+        colour_map: A (features, 3): the appearance kernel compares A c in the place of the colours c; None is I. (Their
             learned Gaussian features, +T, kept linear.)
     """
 
@@ -34,22 +34,16 @@ class Potentials:
     appearance_px: Float[Tensor, ""]
     appearance_rgb: Float[Tensor, ""]
     compatibility: Float[Tensor, "labels labels k k"] | None = None
-    colours: Float[Tensor, "features 3"] | None = None
+    colour_map: Float[Tensor, "features 3"] | None = None
 
     def to(self, like: Tensor) -> "Potentials":
         """The same in the precision and on the device of a tensor."""
         tensors = {field.name: getattr(self, field.name) for field in fields(self)}
         return Potentials(**{name: None if tensor is None else tensor.to(like) for name, tensor in tensors.items()})
 
-    def of(self, classes: Tensor) -> "Potentials":
-        """The same for some of the classes, such as an image's own."""
-        if self.compatibility is None:
-            return self
-        return replace(self, compatibility=self.compatibility[classes][:, classes])
-
     def features(self, colours: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch _ height width"]:
         """What the appearance kernel compares, in levels."""
-        return colours if self.colours is None else torch.einsum("fc,bchw->bfhw", self.colours, colours)
+        return colours if self.colour_map is None else torch.einsum("fc,bchw->bfhw", self.colour_map, colours)
 
     def rewards(
         self, messages: Float[Tensor, "batch labels height width"]

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from wsss.crf.exact import LEAST_EXPONENT
 from wsss.crf.levels import Level
 from wsss.crf.potentials import Potentials
 
@@ -102,7 +103,7 @@ def _gaussian(
         apart = (features[here] - features[there]).square().sum(dim=1) / 2
         near = (dy**2 + dx**2) * level.side**2 / (2 * spread_px**2)
         one = torch.zeros_like(kernel[0])
-        one[here] = (-apart - near).exp()
+        one[here] = (-apart - near).clamp(min=LEAST_EXPONENT).exp()
         kernel.append(one)
     return torch.stack(kernel, dim=1)
 

@@ -33,46 +33,32 @@ def crf(
     from contextlib import ExitStack
     from dataclasses import replace
 
-    import numpy as np
-    import torch
-
-    from wsss import crf as crfs
-    from wsss import evaluation, fitted_crf, manifest, metrics, store
-    from wsss.crf.fit import Example
+    from wsss import evaluation, fitted_crf, manifest, store
     from wsss.crf.fit import fitted as learned
-    from wsss.crf.potentials import Potentials
     from wsss.errors import WsssError
-    from wsss.pictures import read_photograph
     from wsss.progress import LOG
-    from wsss.refinement import scored
 
     rows = manifest.evenly(manifest.read(images, split), most_images)
     if len(rows) < 2:
-        raise WsssError(f"a CRF is fitted on 2 images at least, there is {len(rows)} of {split}: see images: held_out")
+        raise WsssError(f"a CRF is fitted on 2 images at least, this is {len(rows)}: see crf: most_images")
+    if (masks == "pseudo") != bool(pseudo_masks):
+        raise WsssError(
+            f"masks is {masks!r}, and there are {len(pseudo_masks)} stores of pseudo masks: give one for pseudo"
+        )
     if masks == "annotated":
         evaluation.demand_masks(rows, images)
     start = replace(crf, engine="conv")
-    with store.read(scores, "scores") as source, ExitStack() as opened:
+    with ExitStack() as opened:
+        source = opened.enter_context(store.read(scores, "scores"))
         pseudo = [opened.enter_context(store.read(path, "pseudo_masks")) for path in pseudo_masks]
-
-        def example(rank: int) -> Example:
-            row = rows[rank]
-            unary = crfs.unary_of(scored(row, source).at_pixels().numpy())
-            labels = evaluation.truth(row, source.classes) if masks == "annotated" else pseudo[0][row.id]["plain"]
-            return torch.from_numpy(unary), torch.from_numpy(read_photograph(row.image)), torch.from_numpy(labels)
-
-        def judge(potentials: Potentials) -> float:
-            counts = np.zeros((len(source.classes.names), len(source.classes.names) + 1), np.int64)
-            for rank in range(1, len(rows), 2):
-                unary, photograph, labels = example(rank)
-                refined = crfs.refine(unary.numpy(), photograph.numpy(), start, potentials=potentials).argmax(0)
-                counts += metrics.confusion(labels.numpy(), refined.astype(np.uint8), classes=len(counts))
-            return metrics.mean_iou(counts)
+        if any(one.classes.names != source.classes.names for one in pseudo):
+            raise WsssError(f"{pseudo_masks[0]} and {scores} are of different classes: give those of one run")
+        teacher = fitted_crf.Teacher(rows, source, pseudo[0] if pseudo else None, start)
 
         def told(epoch: int, loss: float, miou: float) -> None:
             LOG.info("crf: epoch %d of %d, loss %.4f, mIoU of the other half %.4f", epoch, fit.epochs, loss, miou)
 
-        potentials, before, after = learned(start, example, len(rows), judge, fit=fit, told=told)
+        potentials, before, after = learned(start, teacher.example, len(rows), teacher.miou, fit=fit, told=told)
         about = {"images": len(rows), "split": split, "masks": masks, "miou before": before, "miou after": after}
         fitted_crf.write(fitted, start, potentials, classes=source.classes, about=about)
     LOG.info("crf: mIoU %.4f before, %.4f after, on the half that it did not learn from", before, after)
