@@ -248,7 +248,7 @@ def objective(
         log_q,
         m,
         likelihood,
-        entropy_weight=ramp * bound.entropy_weight,
+        entropy_weight=bound.entropy_weight,  # from the start: a q that is sure of one label learns no more
         prior_weight=ramp * bound.prior_weight,
         likelihood_weight=bound.likelihood_weight,
     )

@@ -258,7 +258,7 @@ class Bound:
         likelihood_weight: of it.
         entropy_weight: of the labels' entropy, per cell; 1 in the bound itself.
         prior_weight: of the prior's energy, per cell; 1 in the bound itself.
-        prior_ramp: share of the steps in which the last two weights grow from 0.
+        prior_ramp: share of the steps in which the prior grows from 0.
         sample: whether labels are sampled, by the Gumbel-softmax; else their probabilities take their place.
         temperature_start: of the samples, at first.
         temperature_end: of the samples, at last.
