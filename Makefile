@@ -14,7 +14,7 @@ demo: .venv/installed
 	@echo "      .venv/bin/wsss inspect results/cams.h5 looks into a store."
 
 test: .venv/installed
-	-$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[lattice]' # needs a compiler; its tests are skipped without
+	-$(BIN)/pip install --quiet --editable '.[lattice]' # needs a compiler; its tests are skipped without
 	$(BIN)/python -m pytest -q
 
 lint: .venv/installed
@@ -25,6 +25,5 @@ lint: .venv/installed
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --editable '.[weights,dev]'
+	$(BIN)/pip install --quiet --editable '.[weights,dev]'
 	@touch $@

@@ -3,8 +3,8 @@
     OMP_WAIT_POLICY=passive PYTHONPATH=. python benchmarks/crf.py --images DIR
 
 DIR is a data set in the layout of VOC's devkit; without it the built-in shapes are drawn. Score maps are made up from
-the true masks (`score_maps.made_up`), or real ones: `--cams cams.h5 --manifest images.csv`, of a run of the pipeline.
-The table's head says which. `--help` lists the CRF's numbers, which hold for all rows but for what ROWS changes. There
+the true masks (`score_maps.made_up`), or real ones: `--cams results/cams.h5`, of a run of the pipeline, with its
+images.csv beside it. The table's head says which. `--help` lists the CRF's numbers, which hold for all rows but for what ROWS changes. There
 is no row of the engine exact, which refuses more than 20000 pixels, and `--engine` does nothing.
 
 - images/s: as many processes as cores, of one thread each, work for one engine at a time. All hold the energies and
@@ -52,6 +52,7 @@ ROWS = (
     {"engine": "none"},
     {"engine": "lattice"},
     {},
+    {"steps": 20},
     {"cells": 600},
     {"cells": 2400},
     {"cells": 4800, "window_px": 44},
@@ -77,7 +78,7 @@ def name_of(parameters: Crf) -> str:
     if parameters.engine != "conv":
         return parameters.engine
     reach = f", {parameters.window} of {parameters.window_px} px" if parameters.window_px else ""
-    return f"conv, {parameters.cells} cells{reach}"
+    return f"conv, {parameters.cells} cells, {parameters.steps} steps{reach}"
 
 
 def work(rank: int, folder: Path, parameters: Crf) -> None:
@@ -234,8 +235,8 @@ def machine_in_words(device: str) -> str:
 def main(
     images: Path | None = None,
     cams: Path | None = None,
-    manifest: Path | None = None,
     limit: int = 90,
+    windows: bool = True,
     parameters: Crf = PSA,
     batch: int = 32,
     device: Literal["cuda", "cpu", "none"] = "cuda" if torch.cuda.is_available() else "none",
@@ -245,16 +246,17 @@ def main(
 
     Args:
         images: a data set in VOC's layout, whose list train is taken.
-        cams: a store of activation maps, in the place of images.
-        manifest: the images.csv of cams.
+        cams: a store of activation maps, in the place of images; its images.csv lies beside it.
         limit: number of images, evenly spaced over the list.
+        windows: whether there are rows with a window, which are slow.
         parameters: the CRF's numbers, over which ROWS puts its own.
         batch: images in a batch.
         device: of the batches; none: no such rows.
         repeats: the fastest of so many counts.
     """
     about = machine_in_words(device)
-    every = [replace(parameters, **{"engine": "conv", **changes}) for changes in ROWS]
+    chosen = [changes for changes in ROWS if windows or "window_px" not in changes]
+    every = [replace(parameters, **{"engine": "conv", **changes}) for changes in chosen]
     settings = {name_of(one): one for one in every}
     if not importlib.util.find_spec("pydensecrf"):
         del settings["lattice"]
@@ -264,7 +266,7 @@ def main(
         if not (images or cams):
             shapes.write(folder / "shapes", train=limit, val=0, size=320, seed=0)
         root = images or folder / "shapes"
-        prepare(of_store(cams, manifest, limit) if cams else of_masks(root, limit), folder)
+        prepare(of_store(cams, cams.parent / "images.csv", limit) if cams else of_masks(root, limit), folder)
         found = prepared(folder)
         rows = on_cores(settings, folder, repeats)
     for name, one in settings.items():
