@@ -4,7 +4,7 @@
 
 DIR is a data set in the layout of VOC's devkit; without it the built-in shapes are drawn. Score maps are made up from
 the true masks (`score_maps.made_up`), or real ones: `--cams results/cams.h5`, of a run of the pipeline, with its
-images.csv beside it. The table's head says which. `--help` lists the CRF's numbers, which hold for all rows but for what
+images.csv beside it. The table says which. `--help` lists the CRF's numbers, which hold for all rows but for what
 ROWS changes. There is no row of the engine exact, which refuses more than 20000 pixels, and `--engine` does nothing.
 
 - images/s: as many processes as cores, of one thread each, work for one engine at a time. All hold the energies and
