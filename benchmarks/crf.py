@@ -46,7 +46,7 @@ from wsss.data import shapes
 from wsss.labels import VOID
 from wsss.options import Crf
 
-PSA = Crf("conv", 10, smoothness_weight=3, smoothness_px=3, appearance_weight=10, appearance_px=80, appearance_rgb=13)
+PSA = Crf("conv", 10, 3, 3, 10, 80, 13, normalisation="symmetric", cells=1200, window_px=0, window="square")
 
 ROWS = (
     {"engine": "none"},

@@ -45,10 +45,15 @@ def wsss(*words: object, folder: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, env=environment)
 
 
-def flags(section: str) -> list[str]:
+def numbers(stage: str) -> dict[str, object]:
+    """The options that config.yaml fills in; the fit of a CRF begins with the numbers of masks."""
+    return CONFIG[stage] | (CONFIG["masks"] if stage == "crf" else {})
+
+
+def flags(stage: str) -> list[str]:
     """As workflow/rules/common.smk makes them."""
     words = []
-    for name, value in CONFIG[section].items():
+    for name, value in numbers(stage).items():
         words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
     return words
 
@@ -101,9 +106,9 @@ def test_each_section_belongs_to_a_stage():
 @pytest.mark.parametrize("stage", SECTIONS)
 def test_a_stage_takes_the_options_of_its_section_and_files(stage):
     found = parsed(stage, [*with_value(rule_options(stage)), *flags(stage)])
-    assert set(found) == {*rule_options(stage), *CONFIG[stage]}
-    assert not set(rule_options(stage)) & set(CONFIG[stage])
-    for name, value in CONFIG[stage].items():
+    assert set(found) == {*rule_options(stage), *numbers(stage)}
+    assert not set(rule_options(stage)) & set(numbers(stage))
+    for name, value in numbers(stage).items():
         expected = Path(value) if isinstance(found[name], Path) else value
         assert plain(found[name]) == expected, name
 
@@ -254,7 +259,7 @@ def test_weights_of_another_backbone(tmp_path):
 
 
 def masks_words(folder: Path) -> list:
-    files = ["--images", write_manifest(folder), "--scores", "scores.h5", "--masks", "masks.h5"]
+    files = ["--images", write_manifest(folder), "--scores", "scores.h5", "--masks", "masks.h5", "--fitted"]
     return [*files, "--split", "train", "--shard", "1-of-1", *flags("masks")]
 
 

@@ -24,6 +24,10 @@ PSA = crf.Crf(
     appearance_weight=10,
     appearance_px=80,
     appearance_rgb=13,
+    normalisation="symmetric",
+    cells=1200,
+    window_px=0,
+    window="square",
 )
 ENGINES = ["conv", "lattice", "exact"]
 

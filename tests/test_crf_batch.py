@@ -19,6 +19,10 @@ SEC = crf.Crf(
     appearance_weight=10,
     appearance_px=80 / 12,
     appearance_rgb=13,
+    normalisation="symmetric",
+    cells=1200,
+    window_px=0,
+    window="square",
 )
 MILD = replace(SEC, steps=4, smoothness_weight=0.7, smoothness_px=1.5, appearance_weight=1.3, appearance_rgb=60)
 OFF = {"smoothness_weight": 0, "appearance_weight": 0}

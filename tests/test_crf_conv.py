@@ -23,6 +23,10 @@ MILD = crf.Crf(
     appearance_weight=1.3,
     appearance_px=6,
     appearance_rgb=60,
+    normalisation="symmetric",
+    cells=1200,
+    window_px=0,
+    window="square",
 )
 PSA = replace(
     MILD, steps=10, smoothness_weight=3, smoothness_px=3, appearance_weight=10, appearance_px=80, appearance_rgb=13

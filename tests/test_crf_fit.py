@@ -24,6 +24,9 @@ START = Crf(
     appearance_px=20,
     appearance_rgb=60,
     cells=100,
+    normalisation="symmetric",
+    window_px=0,
+    window="square",
 )
 FIT = Fit(epochs=6, learning_rate=0.3, compatibility=0, colours=False, seed=0)
 CLASSES = labels.Classes.of({"cat": 1, "dog": 2})

@@ -19,6 +19,10 @@ MILD = crf.Crf(
     appearance_weight=1.3,
     appearance_px=6,
     appearance_rgb=60,
+    normalisation="symmetric",
+    cells=1200,
+    window_px=0,
+    window="square",
 )
 MODES = {
     "all pairs": {},

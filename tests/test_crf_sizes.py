@@ -19,6 +19,10 @@ MILD = crf.Crf(
     appearance_weight=0.5,
     appearance_px=9,
     appearance_rgb=40,
+    normalisation="symmetric",
+    cells=1200,
+    window_px=0,
+    window="square",
 )
 MODES = {
     "all pairs": {},

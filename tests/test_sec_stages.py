@@ -34,7 +34,17 @@ LOSSES = SecLosses(
     pool_background=0.3,
 )
 CRF = Crf(
-    "exact", steps=2, smoothness_weight=3, smoothness_px=0.25, appearance_weight=10, appearance_px=2, appearance_rgb=13
+    "exact",
+    steps=2,
+    smoothness_weight=3,
+    smoothness_px=0.25,
+    appearance_weight=10,
+    appearance_px=2,
+    appearance_rgb=13,
+    normalisation="symmetric",
+    cells=1200,
+    window_px=0,
+    window="square",
 )
 
 

@@ -199,6 +199,10 @@ def kernel_of(prior: Prior) -> Crf:
         appearance_weight=prior.appearance_weight,
         appearance_px=prior.appearance_cells,
         appearance_rgb=prior.appearance_rgb,
+        normalisation="symmetric",
+        cells=1200,
+        window_px=0,
+        window="square",
     )
 
 

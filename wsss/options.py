@@ -149,13 +149,13 @@ class Crf:
     """Standard deviation of the appearance kernel in space, in pixels."""
     appearance_rgb: float
     """Standard deviation of the appearance kernel in colour, in levels of 0 to 255."""
-    normalisation: Normalisation = "symmetric"
+    normalisation: Normalisation
     """symmetric: each kernel is divided by the roots of its rows' and columns' sums; none: it is not (not lattice)."""
-    cells: int = 1200
+    cells: int
     """conv: the image is divided into square cells, as small as can be with at most so many of them."""
-    window_px: int = 0
+    window_px: int
     """conv: messages reach so far, rounded up to cells, as ConvCRF's do; 0: all pairs of cells."""
-    window: Window = "square"
+    window: Window
     """conv: square: window_px is the larger of the distances along the two axes; diamond: their sum."""
 
     def __post_init__(self) -> None:
