@@ -20,7 +20,7 @@ LAYERS = [
     {"lcrf_losses"},
     # from files to tensors and back
     {"data", "transforms", "figures", "evaluation", "refinement", "backbones"},
-    {"networks", "confident", "panels", "fitted_crf"},
+    {"networks", "confident", "panels", "fitted_crf", "crf_teacher"},
     {"inspection", "exchange", "likelihoods"},
     {"training"},
     # the commands

@@ -112,13 +112,16 @@ def test_every_stage_has_a_digest_of_its_own():
     assert digests == {stage: provenance.code(stage) for stage in STAGES}
 
 
+REFINED = {"affinity_labels", "pseudo_masks", "crf", "masks", "sec_segmenter", "lcrf_segmenter"}
+
+
 @pytest.mark.parametrize(
     ("name", "stages"),
     [
         ("random_walk", {"pseudo_masks"}),
         ("confident", {"affinity_labels"}),
-        ("crf/lattice", {"affinity_labels", "pseudo_masks", "masks", "sec_segmenter", "lcrf_segmenter"}),
-        ("crf/exact", {"affinity_labels", "pseudo_masks", "masks", "sec_segmenter", "lcrf_segmenter"}),
+        ("crf/lattice", REFINED),
+        ("crf/exact", REFINED),
         ("saliency", {"saliency"}),
         ("seeds", {"seeds"}),
         ("sec_losses", {"sec_segmenter", "lcrf_segmenter"}),
@@ -128,7 +131,9 @@ def test_every_stage_has_a_digest_of_its_own():
         ("figures", {"examples"}),
         ("affinity", {"affinity_labels", "affinity_net", "pseudo_masks"}),
         ("stages/cams", {"cams"}),
-        ("metrics", {"miou", "cue_scores", "examples"}),
+        ("metrics", {"miou", "cue_scores", "examples", "crf"}),
+        ("fitted_crf", {"masks", "crf"}),
+        ("crf_teacher", {"crf"}),
         ("data/shapes", {"images"}),
         ("errors", set()),
         ("progress", set()),

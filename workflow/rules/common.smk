@@ -19,6 +19,22 @@ if config["fit_crf"] and config["masks"]["crf.engine"] != "conv":
     raise WorkflowError(
         "config: fit_crf fits a CRF of engine conv: set masks: crf.engine to conv"
     )
+if (
+    config["fit_crf"]
+    and config["crf"]["split"] == "held"
+    and config["images"]["held_out"] < 2
+):
+    raise WorkflowError(
+        "config: fit_crf needs images that no network is trained on: set images: held_out, or crf: split to train"
+    )
+if (
+    config["fit_crf"]
+    and config["crf"]["masks"] == "annotated"
+    and not config["images"]["masks"]
+):
+    raise WorkflowError(
+        "config: crf: masks is annotated, but images: masks names no folder of true masks"
+    )
 engines = [part.get("crf.engine") for part in config.values() if isinstance(part, dict)]
 if "lattice" in engines and not find_spec("pydensecrf"):
     raise WorkflowError(
@@ -93,14 +109,6 @@ def steps(wildcards):
 
 def fitted_to(wildcards):
     """The scores of training images to which a method's CRF is fitted."""
-    if config["crf"]["split"] == "held" and config["images"]["held_out"] < 2:
-        raise WorkflowError(
-            "config: a CRF is fitted to images that no network is trained on: set images: held_out, or crf: split to train"
-        )
-    if config["crf"]["masks"] == "annotated" and not config["images"]["masks"]:
-        raise WorkflowError(
-            "config: crf: masks is annotated, but images: masks names no folder of true masks"
-        )
     return f"results/{wildcards.method}_{config['crf']['split']}_scores.h5"
 
 

@@ -35,6 +35,7 @@ def crf(
 
     from wsss import evaluation, fitted_crf, manifest, store
     from wsss.crf.fit import fitted as learned
+    from wsss.crf_teacher import Teacher
     from wsss.errors import WsssError
     from wsss.progress import LOG
 
@@ -53,7 +54,7 @@ def crf(
         pseudo = [opened.enter_context(store.read(path, "pseudo_masks")) for path in pseudo_masks]
         if any(one.classes.names != source.classes.names for one in pseudo):
             raise WsssError(f"{pseudo_masks[0]} and {scores} are of different classes: give those of one run")
-        teacher = fitted_crf.Teacher(rows, source, pseudo[0] if pseudo else None, start)
+        teacher = Teacher(rows, source, pseudo[0] if pseudo else None, start)
 
         def told(epoch: int, loss: float, miou: float) -> None:
             LOG.info("crf: epoch %d of %d, loss %.4f, mIoU of the other half %.4f", epoch, fit.epochs, loss, miou)
