@@ -8,6 +8,7 @@ import pytest
 import reference
 import torch
 import torch.nn.functional as F
+from crf_settings import MILD
 
 from wsss import crf
 from wsss.crf import all_pairs, conv, window
@@ -15,19 +16,6 @@ from wsss.crf.levels import Level
 from wsss.crf.potentials import potentials_of
 from wsss.errors import WsssError
 
-MILD = crf.Crf(
-    engine="conv",
-    steps=4,
-    smoothness_weight=0.7,
-    smoothness_px=1.5,
-    appearance_weight=1.3,
-    appearance_px=6,
-    appearance_rgb=60,
-    normalisation="symmetric",
-    cells=1200,
-    window_px=0,
-    window="square",
-)
 PSA = replace(
     MILD, steps=10, smoothness_weight=3, smoothness_px=3, appearance_weight=10, appearance_px=80, appearance_rgb=13
 )

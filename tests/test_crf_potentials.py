@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import crf_settings
 import numpy as np
 import pytest
 import reference
@@ -11,19 +12,7 @@ from wsss import crf
 from wsss.crf.potentials import NUMBERS, Potentials, potentials_of
 from wsss.errors import WsssError
 
-MILD = crf.Crf(
-    engine="conv",
-    steps=3,
-    smoothness_weight=0.7,
-    smoothness_px=1.5,
-    appearance_weight=1.3,
-    appearance_px=6,
-    appearance_rgb=60,
-    normalisation="symmetric",
-    cells=1200,
-    window_px=0,
-    window="square",
-)
+MILD = replace(crf_settings.MILD, steps=3)
 MODES = {
     "all pairs": {},
     "window": {"window_px": 2},

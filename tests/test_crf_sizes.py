@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import crf_settings
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,18 +12,14 @@ from wsss.crf.levels import side_of
 from wsss.crf.potentials import NUMBERS, potentials_of
 from wsss.errors import WsssError
 
-MILD = crf.Crf(
-    engine="conv",
+MILD = replace(
+    crf_settings.MILD,
     steps=3,
     smoothness_weight=0.3,
     smoothness_px=3,
     appearance_weight=0.5,
     appearance_px=9,
     appearance_rgb=40,
-    normalisation="symmetric",
-    cells=1200,
-    window_px=0,
-    window="square",
 )
 MODES = {
     "all pairs": {},
