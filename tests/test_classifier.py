@@ -12,7 +12,7 @@ from test_training import CLASSES, FEATURES, SCHEDULE, CutOff, on_the_cpu  # noq
 
 from wsss import manifest, networks
 from wsss.errors import WsssError
-from wsss.options import Augment, Features, Record, Schedule
+from wsss.options import Augment, Features, Job, Schedule
 from wsss.stages.classifier import classifier
 
 
@@ -33,7 +33,7 @@ def run_classifier(folder: Path, *, features: Features = FEATURES, **changes) ->
         features=features,
         augment=Augment(resize_px=(30, 50), flip=True, jitter=0.2, crop_px=32),
         schedule=Schedule(**(SCHEDULE | {"batch": 2, "epochs": 2} | changes)),
-        record=Record(folder / "checkpoint.pt", 1, folder / "curve.csv"),
+        job=Job(1, 1, folder / "checkpoint.pt", 1, folder / "curve.csv"),
     )
     return folder / "classifier.pt"
 

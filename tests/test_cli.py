@@ -251,7 +251,8 @@ def test_weights_of_another_backbone(tmp_path):
     network = networks.classifier(Features("timm/test_resnet", stride=8, weights="none", freeze=False), classes=3)
     networks.save(weights, network, classes=CLASSES, settings={})
     words = ["--images", write_manifest(tmp_path), "--classes_table", "classes.csv", "--classifier", "out.pt"]
-    words += ["--checkpoint", "checkpoint.pt", "--checkpoint_steps", 1, "--curve", "curve.csv", *flags("classifier")]
+    words += ["--gpus", 1, "--nodes", 1, "--checkpoint", "checkpoint.pt", "--checkpoint_steps", 1]
+    words += ["--curve", "curve.csv", *flags("classifier")]
     words[words.index("--weights") + 1] = weights
     error = refused("classifier", *words, folder=tmp_path)
     name = CONFIG["classifier"]["backbone"]

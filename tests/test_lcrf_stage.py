@@ -13,7 +13,7 @@ from wsss import lcrf_losses, networks, store
 from wsss.crf import exact
 from wsss.errors import WsssError
 from wsss.likelihoods import likelihood_of, local_evidence
-from wsss.options import Bound, Prior, Record, Schedule
+from wsss.options import Bound, Job, Prior, Schedule
 from wsss.stages.lcrf_segmenter import lcrf_segmenter
 
 BOUND = Bound(
@@ -70,7 +70,7 @@ def trained(folder, *, bound=BOUND, seeds=(), warm_share=0, input_px=32, epochs=
             precision="32-true",
             seed=0,
         ),
-        record=Record(folder / "checkpoint.pt", 100, folder / "curve.csv"),
+        job=Job(1, 1, folder / "checkpoint.pt", 100, folder / "curve.csv"),
     )
     with (folder / "curve.csv").open() as file:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]

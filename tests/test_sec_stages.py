@@ -13,7 +13,7 @@ from test_training import on_the_cpu  # noqa: F401 (a fixture)
 from wsss import manifest, networks, store
 from wsss.errors import WsssError
 from wsss.labels import VOID, Classes
-from wsss.options import Crf, Features, Record, Schedule, SecLosses
+from wsss.options import Crf, Features, Job, Schedule, SecLosses
 from wsss.sec_losses import objective
 from wsss.stages.ablation import ablation
 from wsss.stages.scores import scores
@@ -93,7 +93,7 @@ def trained(run, *, losses=LOSSES, input_px=32, epochs=2, learning_rate=0.003, *
         losses=losses,
         crf=replace(CRF, **changes),
         schedule=schedule,
-        record=Record(run / "checkpoint.pt", 100, run / "curve.csv"),
+        job=Job(1, 1, run / "checkpoint.pt", 100, run / "curve.csv"),
     )
     with (run / "curve.csv").open() as file:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]

@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 
-from wsss import networks, training
+from wsss import machine, networks, training
 from wsss.errors import WsssError
 from wsss.labels import Classes
-from wsss.options import Features, Record, Schedule
+from wsss.options import Features, Job, Schedule
 
 SCHEDULE = dict(
     epochs=3,
@@ -47,7 +46,7 @@ class CutOff(Exception):
 def on_the_cpu(request, monkeypatch):
     """Runs are bit-equal on CPUs; GPUs may add up in another order."""
     if "gpu" not in request.keywords:
-        monkeypatch.setattr(training, "Fabric", lambda **options: Fabric(**(options | {"accelerator": "cpu"})))
+        monkeypatch.setattr(machine, "device", lambda: "cpu")
 
 
 def item(position: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -78,8 +77,9 @@ def cut_off() -> None:
     raise CutOff
 
 
-def kill() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def sent(number: int) -> Callable[[], None]:
+    """Send this process a signal."""
+    return lambda: os.kill(os.getpid(), number)
 
 
 def train(
@@ -89,18 +89,19 @@ def train(
     checkpoint_steps: int = 2,
     digest: str = "a",
     length: int = LENGTH,
+    gpus: int = 1,
     keep: Callable = lambda network: None,
     **changes,
 ) -> tuple[dict[str, torch.Tensor], str]:
     """The weights and the curve of a run that is recorded in the folder."""
     schedule = Schedule(**(SCHEDULE | changes))
-    record = Record(folder / "run/checkpoint.pt", checkpoint_steps, folder / "curves/curve.csv")
+    job = Job(gpus, 1, folder / "run/checkpoint.pt", checkpoint_steps, folder / "curves/curve.csv")
     torch.manual_seed(schedule.seed)
     network = networks.classifier(FEATURES, classes=3)
     task = training.Task("classifier", item, length, loss, {"run": digest}, [])
-    training.fit(network, task, schedule=schedule, record=record, keep=keep)
+    training.fit(network, task, schedule=schedule, job=job, keep=keep)
     assert not network.training
-    return network.state_dict(), record.curve.read_text()
+    return network.state_dict(), job.curve.read_text()
 
 
 def cut_off_at(folder: Path, step: int, **options) -> Path:
@@ -125,7 +126,7 @@ def assert_equal(found: tuple[dict, str], expected: tuple[dict, str]) -> None:
 def undisturbed(tmp_path_factory):
     """Weights and curve of a run that nothing cuts off."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "Fabric", lambda **options: Fabric(**(options | {"accelerator": "cpu"})))
+        patch.setattr(machine, "device", lambda: "cpu")
         return train(tmp_path_factory.mktemp("undisturbed"))
 
 
@@ -165,21 +166,40 @@ def test_adamw_goes_on_too(tmp_path):
     assert_equal(train(tmp_path / "b", **options), expected)
 
 
-def test_a_killed_run_ends_as_if_it_had_not_been(tmp_path, undisturbed, log):
+@pytest.mark.parametrize("step", range(STEPS - 1))
+def test_sigterm_ends_a_run_after_its_step_and_loses_nothing(tmp_path, undisturbed, log, step):
+    handler = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        train(tmp_path, loss=before(step, sent(signal.SIGTERM)), checkpoint_steps=100)
+    assert ended.value.code == 128 + signal.SIGTERM and signal.getsignal(signal.SIGTERM) is handler
+    assert f"kept up to step {step + 1}, from which it goes on" in log.text
+    assert_equal(train(tmp_path), undisturbed)
+    assert f"goes on from step {step + 1}" in log.text
+
+
+def test_sigterm_at_the_last_step_comes_too_late(tmp_path, undisturbed):
+    assert_equal(train(tmp_path, loss=before(STEPS - 1, sent(signal.SIGTERM))), undisturbed)
+
+
+def test_a_run_that_is_killed_at_random_steps_ends_as_if_it_had_not_been(tmp_path, undisturbed, log):
     program = (
         "import sys, pathlib, torch, test_training as t\n"
         "torch.set_num_threads(int(sys.argv[2]))\n"
-        "t.training.Fabric = lambda **options: t.Fabric(**(options | {'accelerator': 'cpu'}))\n"
-        "t.train(pathlib.Path(sys.argv[1]), loss=t.before(5, t.kill))\n"
+        "t.machine.device = lambda: 'cpu'\n"
+        "t.train(pathlib.Path(sys.argv[1]), loss=t.before(int(sys.argv[3]), t.sent(int(sys.argv[4]))))\n"
     )
-    command = [sys.executable, "-c", program, str(tmp_path), str(torch.get_num_threads())]
-    ended = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, timeout=120)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    random = np.random.default_rng()
+    kills = [(int(random.integers(3)), number) for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL)]
+    for calls, number in kills:
+        command = [sys.executable, "-c", program, str(tmp_path), str(torch.get_num_threads()), str(calls), str(number)]
+        ended = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, timeout=120)
+        code = -signal.SIGKILL if number == signal.SIGKILL else 128 + signal.SIGTERM
+        assert ended.returncode == code, (kills, ended.stderr.decode())
     partial = tmp_path / f"run/.checkpoint.pt.{socket.gethostname()}.{2**22 + 1}.partial"  # of no process
     partial.write_bytes(b"half a checkpoint, left by another kill")
     assert_equal(train(tmp_path), undisturbed)
     assert not partial.exists()
-    assert "goes on from step 4" in log.text
+    assert "training goes on from step" in log.text
 
 
 def test_a_checkpoint_of_another_run_is_not_gone_on_from(tmp_path, undisturbed, log):

@@ -79,7 +79,7 @@ def main() -> None:
             {**STAGES, **FOR_PEOPLE}, args=rest, prog="wsss", description=ABOUT, use_underscores=True
         )
     except WsssError as error:
-        progress.LOG.info("error: %s", error)
+        progress.LOG.error("error: %s", error)
         sys.exit(f"error: {error}" if sys.stderr.isatty() else 1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,7 +1,10 @@
 """What this machine has: cores and accelerators. Nothing here changes a result."""
 
 import os
+import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 def use_threads(threads: int) -> None:
@@ -28,3 +31,20 @@ def device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def rank() -> int:
+    """Which of the processes of a training this is: 0 where it is the only one."""
+    names = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # by torchrun, by the first process of one node, by srun
+    return next((int(os.environ[name]) for name in names if name in os.environ), 0)
+
+
+@contextmanager
+def told_to_end() -> Iterator[Callable[[], bool]]:
+    """Whether SIGTERM has come, with which clusters announce the end of a job; meanwhile it ends nothing by itself."""
+    came = []
+    before = signal.signal(signal.SIGTERM, lambda *_: came.append(True))
+    try:
+        yield lambda: bool(came)
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -83,18 +83,32 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Record:
-    """Where a run is recorded; none of it changes the result.
+class Job:
+    """On what a training runs, and where it is recorded; none of it decides the result.
 
     Args:
+        gpus: processes that share each batch, a GPU for each where there are any; as many on each node.
+        nodes: machines that they are spread over. One process of several GPUs on one node starts the others by
+            itself; those of several nodes are started by srun or torchrun.
         checkpoint: file from which a run that was cut off goes on; removed once the run is done.
         checkpoint_steps: steps between two checkpoints.
         curve: CSV of step, learning rate and loss.
     """
 
+    gpus: int
+    nodes: int
     checkpoint: Path
     checkpoint_steps: int
     curve: Path
+
+    def __post_init__(self) -> None:
+        if self.nodes < 1 or self.gpus % self.nodes:
+            refuse([f"{self.gpus} GPUs cannot be spread evenly over {self.nodes} nodes"], "a training cannot start")
+
+    @property
+    def processes_a_node(self) -> int:
+        """How many processes train on each node; one where no GPU is asked for."""
+        return max(1, self.gpus // self.nodes)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from wsss import machine
+
 Item = TypeVar("Item")
 
 LOG = logging.getLogger("wsss")
@@ -16,12 +18,18 @@ SECONDS_BETWEEN_LINES = 15
 
 
 def set_up(log: Path | None, command: str) -> None:
-    """Send plain lines to the log file, and to stderr where that is no terminal; the command comes first."""
-    LOG.setLevel(logging.INFO)
+    """Send plain lines to the log file, and to stderr where that is no terminal; the command comes first.
+
+    Of several processes that train together the first one speaks; the others tell their errors alone.
+    """
+    first = machine.rank() == 0
+    LOG.setLevel(logging.INFO if first else logging.ERROR)
     handlers: list[logging.Handler] = []
     if log:
         log.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(log, mode="w"))
+        if first:
+            log.write_text("")
+        handlers.append(logging.FileHandler(log, mode="a"))
     if not sys.stderr.isatty():
         handlers.append(logging.StreamHandler())
     for handler in handlers:
@@ -47,7 +55,7 @@ def track(items: Iterable[Item], what: str, *, total: int, unit: str = "image", 
         initial=start,
         desc=what,
         unit=unit,
-        disable=not sys.stderr.isatty(),
+        disable=machine.rank() > 0 or not sys.stderr.isatty(),
         dynamic_ncols=True,
         leave=False,
     )

@@ -6,6 +6,7 @@ out are all drawn from (seed, step), so a run that was cut off and goes on equal
 
 import csv
 import math
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,12 +15,12 @@ import torch
 from lightning_fabric import Fabric
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from wsss import machine, networks, provenance, store
+from wsss import distributed, machine, networks, provenance, store
 from wsss.errors import WsssError
 from wsss.files import whole_or_absent
 from wsss.labels import Classes
 from wsss.networks import Network
-from wsss.options import Record, Schedule
+from wsss.options import Job, Schedule
 from wsss.progress import LOG, track
 
 Loss = torch.Tensor | tuple[torch.Tensor, dict[str, torch.Tensor]]
@@ -79,23 +80,23 @@ class Task:
         return provenance.of_run(self.stage, self.settings, inputs)
 
 
-def train(network: Network, task: Task, *, schedule: Schedule, record: Record, classes: Classes, output: Path) -> None:
+def train(network: Network, task: Task, *, schedule: Schedule, job: Job, classes: Classes, output: Path) -> None:
     """Train a network and write its file; see `fit`."""
 
     def keep(trained: Network) -> None:
         networks.save(output, trained, classes=classes, settings=task.settings)
 
-    fit(network, task, schedule=schedule, record=record, keep=keep)
+    fit(network, task, schedule=schedule, job=job, keep=keep)
 
 
-def fit(network: Network, task: Task, *, schedule: Schedule, record: Record, keep: Callable[[Network], None]) -> None:
+def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Callable[[Network], None]) -> None:
     """Train a network, and keep it.
 
     Args:
         network: what to train.
         task: images and loss.
         schedule: how long and how fast.
-        record: where the run is recorded.
+        job: on what it runs, and where it is recorded.
         keep: stores the finished network, on the CPU; the checkpoint is removed only after that.
 
     Raises:
@@ -104,15 +105,19 @@ def fit(network: Network, task: Task, *, schedule: Schedule, record: Record, kee
     items, digest, what = Items(task.item, task.length), task.digest(), task.stage
     batch = min(schedule.batch, len(items))
     steps = schedule.steps(len(items))
-    fabric = Fabric(accelerator="auto", devices=1, precision=schedule.precision)
-    fabric.launch()
+    fabric = distributed.launched(job, precision=schedule.precision)
+    if batch % fabric.world_size:
+        raise WsssError(f"{what}: a batch of {batch} cannot be shared evenly by {fabric.world_size} processes")
+    network = distributed.synchronised(network, fabric)
     network.train().to(memory_format=torch.channels_last)  # two to three times as fast on CPUs, and good on GPUs
     optimizer = optimizer_of(network, schedule)
     model, optimizer = fabric.setup(network, optimizer)
     # only now: the optimizer's state goes where the weights are, and setup moves the weights alone
-    start, curve = _resume(record.checkpoint, network, optimizer, digest)
+    start, curve = _resume(job.checkpoint, network, optimizer, digest)
+    _check_same(start, job.checkpoint, fabric)
     workers = 0 if machine.device() == "cpu" else machine.cores()
-    batches = Batches(len(items), batch=batch, seed=schedule.seed, start=start, steps=steps)
+    share = {"rank": fabric.global_rank, "processes": fabric.world_size}
+    batches = Batches(len(items), batch=batch, seed=schedule.seed, start=start, steps=steps, **share)
     loader = DataLoader(
         items,
         batch_sampler=batches,
@@ -121,31 +126,53 @@ def fit(network: Network, task: Task, *, schedule: Schedule, record: Record, kee
         multiprocessing_context="fork" if workers else None,  # items are functions, which cannot be pickled
     )
     loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
-    for step, data in enumerate(track(loader, what, total=steps, unit="step", start=start), start):
-        if isinstance(data, WsssError):
-            raise data
-        rate = schedule.rate(step, steps)
-        for group in optimizer.param_groups:
-            group["lr"] = rate * group["factor"]
-        torch.manual_seed(schedule.seed * 1_000_003 + step)
-        value, terms = _with_terms(task.loss(model, data, step / steps))
-        optimizer.zero_grad()
-        fabric.backward(value)
-        optimizer.step()
-        curve.append({"step": step, "learning_rate": rate, "loss": value.detach(), **terms})
-        if (step + 1) % record.checkpoint_steps == 0 or step + 1 == steps:
-            curve = _spoken(curve, what)
-            _write_curve(record.curve, curve)
-            _save(record.checkpoint, network, optimizer, digest, step + 1, curve)
-    keep(network.to("cpu").eval())
-    record.checkpoint.unlink(missing_ok=True)
+
+    def record(done: int) -> None:
+        _speak(curve, what, fabric)
+        if fabric.is_global_zero:
+            _write_curve(job.curve, curve)
+            _save(job.checkpoint, network, optimizer, digest, done, curve)
+
+    with machine.told_to_end() as told:
+        for step, data in enumerate(track(loader, what, total=steps, unit="step", start=start), start):
+            if isinstance(data, WsssError):
+                raise data
+            rate = schedule.rate(step, steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group["factor"]
+            # each process drops out other units and draws other samples
+            torch.manual_seed(schedule.seed * 1_000_003 + step + (fabric.global_rank << 48))
+            value, terms = _with_terms(task.loss(model, data, step / steps))
+            optimizer.zero_grad()
+            fabric.backward(value)
+            optimizer.step()
+            curve.append({"step": step, "learning_rate": rate, "loss": value.detach(), **terms})
+            # several processes may be told at different steps: they go on from the last checkpoint
+            end = told() and fabric.world_size == 1
+            if end or (step + 1) % job.checkpoint_steps == 0 or step + 1 == steps:
+                record(step + 1)
+            if end and step + 1 < steps:
+                LOG.info(
+                    "%s was told to end (SIGTERM): it is kept up to step %d, and goes on from there", what, step + 1
+                )
+                raise SystemExit(128 + signal.SIGTERM)
+    if fabric.is_global_zero:
+        keep(network.to("cpu").eval())
+        job.checkpoint.unlink(missing_ok=True)
+    fabric.barrier()
 
 
 class Batches:
-    """Batches of (position, seed), one for each step from `start`: a shuffle an epoch, its smaller rest dropped."""
+    """Batches of (position, seed), one for each step from `start`: a shuffle an epoch, its smaller rest dropped.
 
-    def __init__(self, length: int, *, batch: int, seed: int, start: int, steps: int) -> None:
+    Of several processes each takes its share of every batch; together they take what one process would.
+    """
+
+    def __init__(
+        self, length: int, *, batch: int, seed: int, start: int, steps: int, rank: int = 0, processes: int = 1
+    ) -> None:
         self.length, self.batch, self.seed, self.start, self.steps = length, batch, seed, start, steps
+        self.rank, self.processes = rank, processes
 
     def __len__(self) -> int:
         return self.steps - self.start
@@ -160,7 +187,8 @@ class Batches:
                 order, shuffled = torch.randperm(self.length, generator=generator).tolist(), epoch
             chosen = order[place * self.batch : (place + 1) * self.batch]
             first = (self.seed * 1_000_003 + step) * self.batch
-            yield [(position, first + i) for i, position in enumerate(chosen)]
+            drawn = [(position, first + i) for i, position in enumerate(chosen)]
+            yield drawn[self.rank :: self.processes]
 
 
 def optimizer_of(network: Network, schedule: Schedule) -> torch.optim.Optimizer:
@@ -194,6 +222,15 @@ def _resume(path: Path, network: Network, optimizer: torch.optim.Optimizer, dige
     return checkpoint["step"], checkpoint["curve"]
 
 
+def _check_same(start: int, checkpoint: Path, fabric: Fabric) -> None:
+    """Every process must go on from one step: they do not where the checkpoint lies on one node's own disk."""
+    starts = fabric.all_gather(torch.tensor(start)).unique().tolist()
+    if len(starts) > 1:
+        raise WsssError(
+            f"processes would go on from steps {starts}: put {checkpoint.parent} where all nodes see it, or remove it"
+        )
+
+
 def _save(path: Path, network: Network, optimizer, digest: str, step: int, curve: list) -> None:
     content = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
     with whole_or_absent(path) as partial:
@@ -205,16 +242,18 @@ def _with_terms(value: Loss) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     return total, {name: term.detach() for name, term in terms.items()}
 
 
-def _spoken(curve: Sequence[dict], what: str) -> list[dict]:
-    """The curve as plain numbers (fetched from the device only now), its newest part told to the log."""
-    curve = [{name: value if name == "step" else float(value) for name, value in row.items()} for row in curve]
-    lost = next((row for row in curve if not math.isfinite(row["loss"])), None)
+def _speak(curve: list[dict], what: str, fabric: Fabric) -> None:
+    """Make plain numbers of the curve's newest rows, the mean over all processes, and tell the log."""
+    new = [row for row in curve if isinstance(row["loss"], torch.Tensor)]
+    names = [name for name in curve[-1] if name not in ("step", "learning_rate")]
+    values = torch.stack([torch.stack([row[name].to(fabric.device).double() for name in names]) for row in new])
+    for row, means in zip(new, fabric.all_reduce(values, reduce_op="mean").tolist(), strict=True):
+        row.update(zip(names, means, strict=True))
+    lost = next((row for row in new if not math.isfinite(row["loss"])), None)
     if lost:
         raise WsssError(f"{what}: the loss is {lost['loss']} at step {lost['step']}: lower the learning rate")
-    names = [name for name in curve[-1] if name not in ("step", "learning_rate")]
     means = {name: sum(row[name] for row in curve[-50:]) / len(curve[-50:]) for name in names}
     LOG.info("%s: step %d, %s", what, len(curve), ", ".join(f"{name} {mean:.4f}" for name, mean in means.items()))
-    return curve
 
 
 def _write_curve(path: Path, curve: Sequence[dict]) -> None:

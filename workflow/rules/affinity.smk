@@ -12,7 +12,7 @@ rule affinity_labels:
     threads: 8
     resources:
         gpu=0,
-        mem_mb=16000,
+        mem_mb=memory(16000),
         runtime=240,
     params:
         options=flags("affinity_labels"),
@@ -59,15 +59,18 @@ rule affinity_net:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=16000,
+        nodes=1,
+        launch="env",
+        mem_mb=memory(16000),
         runtime=720,
         checkpoint_steps=config["checkpoint_steps"],
     params:
         options=flags("affinity_net"),
         code=code("affinity_net"),
     shell:
-        "wsss affinity_net --images {input.images:q} --affinity_labels {input.affinity_labels:q}"
+        "{resources.launch} wsss affinity_net --images {input.images:q} --affinity_labels {input.affinity_labels:q}"
         " --affinity_net {output.affinity_net:q} --threads {threads} --log {log:q}"
+        " --gpus {resources.gpu} --nodes {resources.nodes}"
         " --checkpoint results/checkpoints/affinity_net.pt --checkpoint_steps {resources.checkpoint_steps}"
         " --curve results/curves/affinity_net.csv {params.options}"
 
@@ -87,7 +90,7 @@ rule pseudo_masks:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=16000,
+        mem_mb=memory(16000),
         runtime=240,
     params:
         options=flags("pseudo_masks"),

@@ -10,7 +10,7 @@ rule images:
     threads: 8
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=120,
     params:
         options=flags("images"),
@@ -36,15 +36,18 @@ rule classifier:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=16000,
+        nodes=1,
+        launch="env",
+        mem_mb=memory(16000),
         runtime=720,
         checkpoint_steps=config["checkpoint_steps"],
     params:
         options=flags("classifier"),
         code=code("classifier"),
     shell:
-        "wsss classifier --images {input.images:q} --classes_table {input.classes:q}"
+        "{resources.launch} wsss classifier --images {input.images:q} --classes_table {input.classes:q}"
         " --classifier {output.classifier:q} --threads {threads} --log {log:q}"
+        " --gpus {resources.gpu} --nodes {resources.nodes}"
         " --checkpoint results/checkpoints/classifier.pt --checkpoint_steps {resources.checkpoint_steps}"
         " --curve results/curves/classifier.csv {params.options}"
 
@@ -63,7 +66,7 @@ rule cams:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=240,
     params:
         options=flags("cams"),

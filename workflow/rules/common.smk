@@ -63,6 +63,15 @@ wildcard_constraints:
 shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
+def memory(mb):
+    """MB of memory for a job, and as much more at each further attempt."""
+
+    def needed(wildcards, attempt):
+        return mb * attempt
+
+    return needed
+
+
 def flags(section, **changes):
     """One section of config.yaml as options, with changes: {scales: [0.5, 1]} -> --scales 0.5 1"""
     words = []

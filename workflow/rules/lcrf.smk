@@ -14,15 +14,18 @@ rule lcrf_segmenter:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=16000,
+        nodes=1,
+        launch="env",
+        mem_mb=memory(16000),
         runtime=1440,
         checkpoint_steps=config["checkpoint_steps"],
     params:
         options=lcrf_flags,
         code=code("lcrf_segmenter"),
     shell:
-        "wsss lcrf_segmenter --images {input.images:q} --classifier {input.classifier:q} --seeds {input.seeds:q}"
-        " --lcrf_segmenter {output.segmenter:q} --threads {threads} --log {log:q}"
+        "{resources.launch} wsss lcrf_segmenter --images {input.images:q} --classifier {input.classifier:q}"
+        " --seeds {input.seeds:q} --lcrf_segmenter {output.segmenter:q} --threads {threads} --log {log:q}"
+        " --gpus {resources.gpu} --nodes {resources.nodes}"
         " --checkpoint results/checkpoints/{wildcards.lcrf}_segmenter.pt"
         " --checkpoint_steps {resources.checkpoint_steps}"
         " --curve results/curves/{wildcards.lcrf}_segmenter.csv {params.options}"

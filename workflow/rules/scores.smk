@@ -13,7 +13,7 @@ rule miou:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=60,
     params:
         code=code("miou"),
@@ -38,7 +38,7 @@ rule cue_scores:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=60,
     params:
         options=flags("cue_scores"),
@@ -86,7 +86,7 @@ rule examples:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         options=flags("examples"),

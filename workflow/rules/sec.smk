@@ -12,7 +12,7 @@ rule saliency:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=240,
     params:
         options=flags("saliency"),
@@ -59,7 +59,7 @@ rule seeds:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=120,
     params:
         options=flags("seeds"),
@@ -106,15 +106,18 @@ rule sec_segmenter:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=16000,
+        nodes=1,
+        launch="env",
+        mem_mb=memory(16000),
         runtime=1440,
         checkpoint_steps=config["checkpoint_steps"],
     params:
         options=sec_flags,
         code=code("sec_segmenter"),
     shell:
-        "wsss sec_segmenter --images {input.images:q} --seeds {input.seeds:q}"
+        "{resources.launch} wsss sec_segmenter --images {input.images:q} --seeds {input.seeds:q}"
         " --sec_segmenter {output.segmenter:q} --threads {threads} --log {log:q}"
+        " --gpus {resources.gpu} --nodes {resources.nodes}"
         " --checkpoint results/checkpoints/{wildcards.sec}_segmenter.pt"
         " --checkpoint_steps {resources.checkpoint_steps}"
         " --curve results/curves/{wildcards.sec}_segmenter.csv {params.options}"

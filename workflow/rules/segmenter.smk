@@ -13,15 +13,18 @@ rule psa_segmenter:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=16000,
+        nodes=1,
+        launch="env",
+        mem_mb=memory(16000),
         runtime=1440,
         checkpoint_steps=config["checkpoint_steps"],
     params:
         options=flags("psa_segmenter"),
         code=code("psa_segmenter"),
     shell:
-        "wsss psa_segmenter --images {input.images:q} --pseudo_masks {input.pseudo_masks:q}"
+        "{resources.launch} wsss psa_segmenter --images {input.images:q} --pseudo_masks {input.pseudo_masks:q}"
         " --psa_segmenter {output.segmenter:q} --threads {threads} --log {log:q}"
+        " --gpus {resources.gpu} --nodes {resources.nodes}"
         " --checkpoint results/checkpoints/psa_segmenter.pt --checkpoint_steps {resources.checkpoint_steps}"
         " --curve results/curves/psa_segmenter.csv {params.options}"
 
@@ -40,7 +43,7 @@ rule scores:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=240,
     params:
         options=flags("scores"),
@@ -92,7 +95,7 @@ rule crf:
     threads: 8
     resources:
         gpu=0,
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=240,
     params:
         start=flags("masks"),
@@ -118,7 +121,7 @@ rule masks:
     threads: 8
     resources:
         gpu=0,
-        mem_mb=16000,
+        mem_mb=memory(16000),
         runtime=240,
     params:
         options=flags("masks"),

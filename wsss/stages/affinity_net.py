@@ -4,7 +4,7 @@ from typing import Annotated
 import tyro
 
 from wsss.errors import WsssError
-from wsss.options import Augment, Features, Record, Schedule
+from wsss.options import Augment, Features, Job, Schedule
 
 
 def affinity_net(
@@ -16,7 +16,7 @@ def affinity_net(
     radius: int,
     augment: Annotated[Augment, tyro.conf.arg(name="")],
     schedule: Annotated[Schedule, tyro.conf.arg(name="")],
-    record: Annotated[Record, tyro.conf.arg(name="")],
+    job: Annotated[Job, tyro.conf.arg(name="")],
 ) -> None:
     """Train a network whose features tell which neighbouring cells share a class.
 
@@ -28,11 +28,11 @@ def affinity_net(
         radius: pairs of cells nearer than this are learned, in cells.
         augment: changes of the training images; without resizing, and a crop of whole cells.
         schedule: how long and how fast.
-        record: where the run is recorded.
+        job: on what it runs, and where it is recorded.
     """
     import torch
 
-    from wsss import affinity, manifest, networks, pictures, store, training, transforms
+    from wsss import affinity, distributed, manifest, networks, pictures, store, training, transforms
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     labels = store.Shared(affinity_labels, "affinity_labels")
@@ -51,8 +51,9 @@ def affinity_net(
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> torch.Tensor:
         photographs, target = batch
-        return affinity.affinity_loss(affinity.affinities(model(photographs), radius=radius), target, radius=radius)
+        sums = affinity.loss_sums(affinity.affinities(model(photographs), radius=radius), target, radius=radius)
+        return affinity.affinity_loss_of(distributed.total(sums))
 
     settings = {"radius": radius, **training.options(features, augment, schedule)}
     task = training.Task("affinity_net", item, len(rows), loss, settings, [images, affinity_labels, *features.files])
-    training.train(network, task, schedule=schedule, record=record, classes=labels.classes, output=affinity_net)
+    training.train(network, task, schedule=schedule, job=job, classes=labels.classes, output=affinity_net)

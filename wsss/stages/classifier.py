@@ -3,7 +3,7 @@ from typing import Annotated
 
 import tyro
 
-from wsss.options import Augment, Features, Record, Schedule
+from wsss.options import Augment, Features, Job, Schedule
 
 
 def classifier(
@@ -14,7 +14,7 @@ def classifier(
     features: Annotated[Features, tyro.conf.arg(name="")],
     augment: Annotated[Augment, tyro.conf.arg(name="")],
     schedule: Annotated[Schedule, tyro.conf.arg(name="")],
-    record: Annotated[Record, tyro.conf.arg(name="")],
+    job: Annotated[Job, tyro.conf.arg(name="")],
 ) -> None:
     """Train a network that tells which classes an image shows.
 
@@ -27,7 +27,7 @@ def classifier(
         features: the backbone.
         augment: changes of the training images.
         schedule: how long and how fast.
-        record: where the run is recorded.
+        job: on what it runs, and where it is recorded.
     """
     import torch
 
@@ -51,4 +51,4 @@ def classifier(
 
     settings = training.options(features, augment, schedule)
     task = training.Task("classifier", item, len(rows), loss, settings, [images, classes_table, *features.files])
-    training.train(network, task, schedule=schedule, record=record, classes=classes, output=classifier)
+    training.train(network, task, schedule=schedule, job=job, classes=classes, output=classifier)

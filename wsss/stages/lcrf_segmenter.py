@@ -4,7 +4,7 @@ from typing import Annotated
 import tyro
 
 from wsss.errors import WsssError
-from wsss.options import Augment, Bound, Features, Prior, Record, Schedule
+from wsss.options import Augment, Bound, Features, Job, Prior, Schedule
 
 
 def lcrf_segmenter(
@@ -22,7 +22,7 @@ def lcrf_segmenter(
     prior: Prior,
     warm_share: float,
     schedule: Annotated[Schedule, tyro.conf.arg(name="")],
-    record: Annotated[Record, tyro.conf.arg(name="")],
+    job: Annotated[Job, tyro.conf.arg(name="")],
 ) -> None:
     """Train a network that labels every pixel, on tags alone: it infers the labels of a CRF in which they are latent.
 
@@ -40,7 +40,7 @@ def lcrf_segmenter(
         prior: the kernel.
         warm_share: share of the steps that begin with SEC's loss at the seeds alone; 0 for none. It uses cues.
         schedule: how long and how fast.
-        record: where the run is recorded.
+        job: on what it runs, and where it is recorded.
     """
     from dataclasses import asdict
 
@@ -94,4 +94,4 @@ def lcrf_segmenter(
     task = training.Task(
         "lcrf_segmenter", item, len(rows), loss, settings, [images, classifier, *seeds, *features.files]
     )
-    training.train(network, task, schedule=schedule, record=record, classes=classes, output=lcrf_segmenter)
+    training.train(network, task, schedule=schedule, job=job, classes=classes, output=lcrf_segmenter)

@@ -3,7 +3,7 @@ from typing import Annotated
 
 import tyro
 
-from wsss.options import Augment, Features, Record, Schedule
+from wsss.options import Augment, Features, Job, Schedule
 
 
 def psa_segmenter(
@@ -15,11 +15,11 @@ def psa_segmenter(
     dilation: int,
     augment: Annotated[Augment, tyro.conf.arg(name="")],
     schedule: Annotated[Schedule, tyro.conf.arg(name="")],
-    record: Annotated[Record, tyro.conf.arg(name="")],
+    job: Annotated[Job, tyro.conf.arg(name="")],
 ) -> None:
     """Train a network that labels every pixel, on pseudo masks.
 
-    The loss is the mean cross-entropy of the pixels that are not void, the scores brought to the crop's size.
+    The loss is the mean cross-entropy of a batch's pixels that are not void, the scores brought to the crop's size.
 
     Args:
         images: manifest; the splits train and extra are trained on.
@@ -29,11 +29,11 @@ def psa_segmenter(
         dilation: of the atrous layer, in cells.
         augment: changes of the training images.
         schedule: how long and how fast.
-        record: where the run is recorded.
+        job: on what it runs, and where it is recorded.
     """
     import torch
 
-    from wsss import grid, manifest, networks, pictures, store, training, transforms
+    from wsss import distributed, grid, manifest, networks, pictures, store, training, transforms
     from wsss.labels import VOID
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
@@ -51,9 +51,10 @@ def psa_segmenter(
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> torch.Tensor:
         photographs, target = batch
         scores = grid.to_pixels(model(photographs), tuple(target.shape[-2:]), stride=features.stride)
-        total = torch.nn.functional.cross_entropy(scores, target, ignore_index=VOID, reduction="sum")
-        return total / (target != VOID).sum().clamp(min=1)  # a batch may be void everywhere
+        entropy = torch.nn.functional.cross_entropy(scores, target, ignore_index=VOID, reduction="sum")
+        entropy, pixels = distributed.total(torch.stack([entropy, (target != VOID).sum()]))
+        return entropy / pixels.clamp(min=1)  # a batch may be void everywhere
 
     settings = {"dilation": dilation, **training.options(features, augment, schedule)}
     task = training.Task("psa_segmenter", item, len(rows), loss, settings, [images, pseudo_masks, *features.files])
-    training.train(network, task, schedule=schedule, record=record, classes=masks.classes, output=psa_segmenter)
+    training.train(network, task, schedule=schedule, job=job, classes=masks.classes, output=psa_segmenter)

@@ -4,7 +4,7 @@ from typing import Annotated
 import tyro
 
 from wsss.errors import WsssError
-from wsss.options import Augment, Crf, Features, Record, Schedule, SecLosses
+from wsss.options import Augment, Crf, Features, Job, Schedule, SecLosses
 
 
 def sec_segmenter(
@@ -20,7 +20,7 @@ def sec_segmenter(
     losses: Annotated[SecLosses, tyro.conf.arg(name="")],
     crf: Crf,
     schedule: Annotated[Schedule, tyro.conf.arg(name="")],
-    record: Annotated[Record, tyro.conf.arg(name="")],
+    job: Annotated[Job, tyro.conf.arg(name="")],
 ) -> None:
     """Train a network that labels every pixel, on seeds and tags: seed, expand and constrain.
 
@@ -36,7 +36,7 @@ def sec_segmenter(
         losses: their weights and poolings.
         crf: of the loss constrain; its pixels are the cells of the network's grid.
         schedule: how long and how fast.
-        record: where the run is recorded.
+        job: on what it runs, and where it is recorded.
     """
     from dataclasses import asdict
 
@@ -73,4 +73,4 @@ def sec_segmenter(
     settings = {"dilation": dilation, "input_px": input_px, **asdict(losses), **asdict(crf)}
     settings |= training.options(features, augment, schedule)
     task = training.Task("sec_segmenter", item, len(rows), loss, settings, [images, seeds, *features.files])
-    training.train(network, task, schedule=schedule, record=record, classes=labels.classes, output=sec_segmenter)
+    training.train(network, task, schedule=schedule, job=job, classes=labels.classes, output=sec_segmenter)

@@ -1,0 +1,65 @@
+"""Several processes that train one network together, each on its share of every batch (DDP, by Lightning Fabric).
+
+A loss is averaged over the processes. So one that is a mean over images needs nothing more, as long as the shares are
+equal; one that is divided by a count of the whole batch takes `total` of both, and is then the same in every process.
+"""
+
+import os
+
+import torch
+from jaxtyping import Shaped
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
+from timm.layers import convert_sync_batchnorm
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+
+from wsss import machine
+from wsss.errors import WsssError
+from wsss.options import Job
+
+
+def launched(job: Job, *, precision: str) -> Fabric:
+    """The processes of a job, started where srun or torchrun have not started them already; NCCL on GPUs, else gloo.
+
+    Raises:
+        WsssError: the job asks for more GPUs than there are, or other processes were started than it asks for.
+    """
+    there = torch.cuda.device_count()
+    if 0 < there < job.processes_a_node:
+        raise WsssError(f"the job asks for {job.processes_a_node} GPUs a node, and {there} can be seen: change `gpu`")
+    by_srun = "SLURM_STEP_ID" in os.environ and os.environ.get("SLURM_NTASKS") != "1"
+    alone = not (by_srun or torch.distributed.is_torchelastic_launched())
+    if alone and job.nodes > 1:
+        raise WsssError(f"a training on {job.nodes} nodes is started by srun or torchrun: set `launch` in the profile")
+    if alone:  # this process starts the others, and they share its cores
+        machine.use_threads(machine.cores() // job.processes_a_node)
+    try:
+        fabric = Fabric(
+            accelerator=machine.device(),
+            devices=job.processes_a_node,
+            num_nodes=job.nodes,
+            precision=precision,
+            plugins=[LightningEnvironment()] if alone else [],
+        )
+        fabric.launch()
+    except ValueError as error:
+        raise WsssError(f"the job's `gpu` and `nodes` do not fit the processes that were started: {error}") from error
+    return fabric
+
+
+def synchronised(network: nn.Module, fabric: Fabric) -> nn.Module:
+    """The network, its BatchNorm layers taking the statistics of the whole batch; on CPUs torch has no such layers."""
+    if fabric.world_size == 1 or fabric.device.type == "cpu":
+        return network
+    return convert_sync_batchnorm(network)
+
+
+def total(values: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
+    """The sum of the values over all processes, with its gradient; the values themselves where there is one process.
+
+    The gradients of all processes' losses come back added up, and DDP takes their mean over the processes: a loss
+    that is the same in all of them has the gradient that it has in one process with the whole batch.
+    """
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return all_reduce(values.contiguous()) if distributed else values
