@@ -61,7 +61,7 @@ def flags(stage: str) -> list[str]:
 def rule_options(stage: str) -> list[str]:
     """The options that the rule's shell command spells out, but for those of every command."""
     shell = RULES[stage].split("shell:")[1]
-    assert f'"wsss {stage} ' in shell
+    assert re.search(rf'"(\{{resources.launch\}} )?wsss {stage} ', shell)
     return [name for name in re.findall(r"--([\w.]+)", shell) if name not in ("threads", "log")]
 
 

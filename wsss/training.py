@@ -152,9 +152,7 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
             if end or (step + 1) % job.checkpoint_steps == 0 or step + 1 == steps:
                 record(step + 1)
             if end and step + 1 < steps:
-                LOG.info(
-                    "%s was told to end (SIGTERM): it is kept up to step %d, and goes on from there", what, step + 1
-                )
+                LOG.info("%s was told to end (SIGTERM): kept up to step %d, from which it goes on", what, step + 1)
                 raise SystemExit(128 + signal.SIGTERM)
     if fabric.is_global_zero:
         keep(network.to("cpu").eval())
