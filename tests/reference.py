@@ -1,5 +1,6 @@
 """Slow and obviously right: loops over pixels, straight from the equations. Shares no code with wsss."""
 
+import itertools
 import math
 
 import numpy as np
@@ -74,7 +75,7 @@ def pairwise(colours, crf, areas, side=1):
     """K[i, j], what cell i hears of cell j: both kernels of colours[y][x][rgb], each times its weight.
 
     A cell is `side` pixels wide, and as heavy as areas[y][x] pixels; i is y * width + x. Beyond the window, unless it
-    is 0, kernels are 0.
+    is 0, kernels are 0. The Gaussian of places is the mean over the pixels of both.
     """
     places = [(y, x) for y in range(len(colours)) for x in range(len(colours[0]))]
     total = np.zeros((len(places), len(places)))
@@ -89,9 +90,12 @@ def pairwise(colours, crf, areas, side=1):
                 reach = max(dy, dx) if crf.window == "square" else dy + dx
                 if crf.window_px and reach > math.ceil(crf.window_px / side):
                     continue
-                px = (side * dy) ** 2 + (side * dx) ** 2
+                near = [
+                    math.exp(-((side * dy + a - b) ** 2 + (side * dx + c - d) ** 2) / (2 * spread_px**2))
+                    for a, b, c, d in itertools.product(range(side), repeat=4)
+                ]
                 rgb = sum((float(a) - float(b)) ** 2 for a, b in zip(colours[y][x], colours[v][u], strict=True))
-                k[i, j] = math.exp(-px / (2 * spread_px**2) - rgb / (2 * spread_rgb**2))
+                k[i, j] = sum(near) / len(near) * math.exp(-rgb / (2 * spread_rgb**2))
         heavy = [areas[v][u] for v, u in places]
         norm = [1.0] * len(places)
         if crf.normalisation == "symmetric":

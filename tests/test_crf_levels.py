@@ -27,8 +27,34 @@ def test_cells_by_hand():
     level = Level(1, unary, unary.expand(1, 3, 3, 5) * 2, torch.ones(1, 1, 3, 5)).in_cells(2)
     assert level.side == 2
     assert level.areas[0, 0].tolist() == [[4, 4, 2], [2, 2, 1]]
-    assert level.unary[0, 0].tolist() == [[2, 6, 15], [3, 7, 40]]
-    assert torch.equal(level.colours, 2 * level.unary.expand(1, 3, 2, 3))
+    means = torch.tensor([[2.0, 6, 15], [3, 7, 40]])
+    assert torch.equal(level.colours, 2 * means.expand(1, 3, 2, 3))
+
+
+def test_a_cell_has_the_mean_probabilities_of_its_pixels():
+    p = torch.tensor([[0.1, 0.3, 0.8], [0.5, 0.7, 0.2]]).reshape(1, 1, 2, 3)
+    level = Level(1, -torch.cat([p, 1 - p], dim=1).log() + 5, p.expand(1, 3, 2, 3), torch.ones_like(p)).in_cells(2)
+    expected = torch.tensor([[0.4, 0.5], [0.6, 0.5]]).reshape(1, 2, 1, 2)
+    torch.testing.assert_close((-level.unary).exp(), expected)
+
+
+def test_labels_without_a_probability_have_energies_and_gradients():
+    level = level_like(10, 4, 4)
+    level.unary[:, 1] += 1e6
+    unary = level.unary.requires_grad_()
+    found = Level(1, unary, level.colours, level.areas).in_cells(2).unary
+    assert found.isfinite().all() and (found[:, 1] > 60).all()
+    assert torch.autograd.grad(found.sum(), unary)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("spread_px", [0.3, 3.0, 30.0])
+@pytest.mark.parametrize("side", [1, 2, 5])
+def test_the_gaussian_between_cells_is_the_mean_over_their_pixels(side, spread_px):
+    level = level_like(11, 4 * side, 4 * side).in_cells(side)
+    places = torch.arange(4 * side, dtype=torch.float64).reshape(4, side)
+    pairs = torch.exp(-((places[0, :, None] - places[:, None]) ** 2) / (2 * spread_px**2))
+    found = level.gaussian(torch.tensor(spread_px, dtype=torch.float64), count=4)
+    torch.testing.assert_close(found, pairs.mean(dim=(1, 2)))
 
 
 def test_padding_counts_in_no_mean():
@@ -39,7 +65,8 @@ def test_padding_counts_in_no_mean():
     assert found.areas[0, 0].tolist() == [[9, 3, 0], [6, 2, 0], [0, 0, 0]]
     for of, expected in ((found.unary, alone.unary), (found.colours, alone.colours)):
         torch.testing.assert_close(of[..., :2, :2], expected)
-        assert (of[..., 2, :] == 0).all() and (of[..., 2] == 0).all()
+    q = (-found.unary).softmax(dim=1)
+    assert (q[..., 2, :] == 1 / 3).all() and (q[..., 2] == 1 / 3).all()  # beyond the image no label is likelier
 
 
 @pytest.mark.parametrize("size", [(24, 18), (23, 17), (5, 7), (1, 1)])
@@ -49,8 +76,8 @@ def test_cells_of_cells_are_larger_cells(size):
     assert found.side == expected.side == 6
     for name in ("unary", "colours", "areas"):
         torch.testing.assert_close(getattr(found, name), getattr(expected, name))
-    total = (expected.unary * expected.areas).sum(dim=(2, 3))
-    torch.testing.assert_close(total, (level.unary * level.areas).sum(dim=(2, 3)))
+    total = (expected.colours * expected.areas).sum(dim=(2, 3))
+    torch.testing.assert_close(total, (level.colours * level.areas).sum(dim=(2, 3)))
 
 
 def test_cells_of_one_pixel_are_the_pixels():

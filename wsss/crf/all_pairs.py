@@ -42,18 +42,15 @@ def _scaled(gathered: Linear, level: Level, weight: Tensor, *, symmetric: bool) 
     return lambda q: gathered(q * sent) * received
 
 
-def _squared_px(count: int, level: Level) -> Float[Tensor, "{count} {count}"]:
-    """Squared distances of the cells along one axis."""
-    along = torch.arange(count).to(level.areas) * level.side
-    return (along[:, None] - along).square()
+def _gaussian(count: int, level: Level, spread_px: Tensor) -> Float[Tensor, "{count} {count}"]:
+    """The Gaussian of places between the cells along one axis."""
+    along = torch.arange(count, device=level.areas.device)
+    return level.gaussian(spread_px, count=count)[(along[:, None] - along).abs()]
 
 
 def _smoothness(level: Level, potentials: Potentials) -> Linear:
     """The Gaussian of places is one along each axis."""
-    down, across = (
-        (_squared_px(count, level) / (-2 * potentials.smoothness_px**2)).clamp(min=LEAST_EXPONENT).exp()
-        for count in level.areas.shape[-2:]
-    )
+    down, across = (_gaussian(count, level, potentials.smoothness_px) for count in level.areas.shape[-2:])
     return lambda maps: down @ maps @ across
 
 
@@ -68,7 +65,7 @@ def _appearance(level: Level, potentials: Potentials) -> Linear:
     apart = torch.cat([features, square, one], dim=1).mT @ torch.cat([-2 * features, one, square], dim=1)
     apart = apart.mul_(1 / (-2 * potentials.appearance_rgb**2)).unflatten(2, (rows, columns))
     apart = apart.unflatten(1, (rows, columns))
-    down, across = (_squared_px(count, level) / (-2 * potentials.appearance_px**2) for count in (rows, columns))
+    down, across = (_gaussian(count, level, potentials.appearance_px).log() for count in (rows, columns))
     apart = apart.add_(down[:, None, :, None]).add_(across[:, None, :])
     kernel = apart.clamp_(min=LEAST_EXPONENT).exp_().flatten(3).flatten(1, 2)
     return lambda maps: (maps.flatten(2) @ kernel).unflatten(2, (rows, columns))

@@ -11,12 +11,17 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from wsss.crf.exact import LEAST_EXPONENT
+
 RADIUS_CELLS = 2
 """The guide's window reaches so many cells to each side."""  # ASSUME: 1 to 4 score alike
 
 NOISE_LEVELS2 = 50
 """The guide's regularisation, in squared levels of 0 to 255: what is flatter than its root is taken to be noise."""
 # ASSUME: 10 to 100 score alike
+
+LEAST_PROBABILITY = 1e-30
+"""Of a label in a cell, for a finite energy."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Level:
 
     Args:
         side: of a cell, in pixels.
-        unary: energies, means over each cell's pixels.
+        unary: energies; a cell's are -log of the mean probability of each label, before any message, over its pixels.
         colours: RGB in levels of 0 to 255, means over each cell's pixels.
         areas: pixels of each cell.
     """
@@ -40,9 +45,21 @@ class Level:
         if side == 1:
             return self
         areas = _sums(self.areas, side)
-        maps = torch.cat([self.unary, self.colours], dim=1)
+        maps = torch.cat([(-self.unary).softmax(dim=1), self.colours], dim=1)
         means = _sums(maps * self.areas, side) / areas.clamp(min=1)
-        return Level(self.side * side, means[:, :-3], means[:, -3:], areas)
+        energies = -means[:, :-3].clamp(min=LEAST_PROBABILITY).log()
+        return Level(self.side * side, energies, means[:, -3:], areas)
+
+    def gaussian(self, spread_px: Tensor, *, count: int) -> Float[Tensor, "{count}"]:
+        """Gaussian of places along one axis, between a cell and the one as many cells away as the entry's rank.
+
+        Of two cells it is the mean over their pixels, of which side - |t| pairs are side * rank + t pixels apart. (That
+        of the cells' centres would be too narrow: with 3 px, cells of 9 px would hardly hear their neighbours.)
+        """
+        t = torch.arange(1 - self.side, self.side).to(self.areas)
+        apart_px = self.side * torch.arange(count).to(self.areas)[:, None] + t
+        pairs = (apart_px.square() / (-2 * spread_px**2)).clamp(min=LEAST_EXPONENT).exp()
+        return pairs @ (self.side - t.abs()) / self.side**2
 
 
 def _sums(maps: Float[Tensor, "batch channels _ _"], side: int) -> Float[Tensor, "batch channels _ _"]:

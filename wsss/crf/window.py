@@ -96,14 +96,14 @@ def gathered(
 def _gaussian(
     level: Level, features: Float[Tensor, "batch _ height width"], spread_px: Tensor, displacements: list[Shift]
 ) -> Float[Tensor, "batch slots height width"]:
-    """exp( -|x_i - x_j|^2 / 2 spread_px^2 - |f_i - f_j|^2 / 2 ) in the layout of `gathered_plain`; 0 off the grid."""
-    kernel = [torch.ones_like(level.areas[:, 0])]
-    for dy, dx in displacements:
+    """Gaussian of places times exp( -|f_i - f_j|^2 / 2 ), in the layout of `gathered_plain`; 0 off the grid."""
+    near = level.gaussian(spread_px, count=max(level.areas.shape[-2:])).log()
+    kernel = []
+    for dy, dx in [(0, 0), *displacements]:
         here, there = _views(*features.shape[-2:], (dy, dx))
         apart = (features[here] - features[there]).square().sum(dim=1) / 2
-        near = (dy**2 + dx**2) * level.side**2 / (2 * spread_px**2)
-        one = torch.zeros_like(kernel[0])
-        one[here] = (-apart - near).clamp(min=LEAST_EXPONENT).exp()
+        one = torch.zeros_like(level.areas[:, 0])
+        one[here] = (near[dy] + near[abs(dx)] - apart).clamp(min=LEAST_EXPONENT).exp()
         kernel.append(one)
     return torch.stack(kernel, dim=1)
 
