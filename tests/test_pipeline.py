@@ -6,14 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
+import projects
 import pytest
 
 from wsss import store
 
-ROOT = Path(__file__).parent.parent
 SCORED = {"scores", "scores_gathered", "masks", "masks_gathered", "miou"}
 AFTER_WALK = SCORED | {"pseudo_masks", "pseudo_masks_gathered", "cue_scores", "psa_segmenter", "examples"}
 AFTER_SEC = SCORED | {"sec_segmenter", "examples"}
@@ -22,13 +21,7 @@ AFTER_SEC = SCORED | {"sec_segmenter", "examples"}
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A copy of the project, whose pipeline has been run once."""
-    copy = tmp_path_factory.mktemp("pipeline") / "project"
-    copy.mkdir()
-    for name in ("Snakefile", "config.yaml", "workflow", "profiles", "wsss"):
-        source = ROOT / name
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(source, copy / name, ignore=ignored) if source.is_dir() else shutil.copy(source, copy / name)
-    shutil.copy(ROOT / "tests/tiny.yaml", copy / "tiny.yaml")
+    copy = projects.copied(tmp_path_factory.mktemp("pipeline") / "project")
     run = snakemake(copy)
     assert run.returncode == 0, run.stdout + run.stderr
     return copy
@@ -36,10 +29,7 @@ def project(tmp_path_factory):
 
 def snakemake(project, *words, overlays=(), targets=()):
     """Run the copy's workflow with the copy's package."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *words]
-    command += ["--configfile", "tiny.yaml", *overlays, "--", *targets]
-    environment = {**os.environ, "PYTHONPATH": str(project), "PYTHONWARNINGS": "ignore"}
-    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    return projects.snakemake(project, "--cores", 2, *words, "--configfile", "tiny.yaml", *overlays, "--", *targets)
 
 
 def would_run(project, *, overlay=None):
