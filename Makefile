@@ -1,8 +1,9 @@
-# make demo: install, run PSA on the built-in data set, show its table.  make test: install, run all tests.
+# make demo: install, run PSA on the built-in data set, show its table.  make test: install, run the tests.
+# make test-slurm: PSA on a Slurm of its own, through profiles/slurm; needs root and Slurm's daemons, else it is skipped.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint
+.PHONY: demo test test-slurm lint
 
 demo: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores 8 results/psa_val_miou.txt results/cue_scores.json results/psa_examples.png
@@ -15,7 +16,10 @@ demo: .venv/installed
 
 test: .venv/installed
 	-$(BIN)/pip install --quiet --editable '.[lattice]' # needs a compiler; its tests are skipped without
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest
+
+test-slurm: .venv/installed
+	$(BIN)/python -m pytest -m slurm tests/slurm
 
 lint: .venv/installed
 	$(BIN)/ruff check .

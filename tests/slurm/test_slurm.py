@@ -1,0 +1,223 @@
+"""PSA on a throw-away Slurm, through profiles/slurm: the same results as on one machine, whatever befalls its jobs.
+
+Each stage that goes over images is cut in three, a training is cancelled midway, and a node is closed for a while.
+Threads are held to the same number in both runs: with another, sums are taken in another order, and weights differ.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import projects
+import pytest
+import torch
+
+from wsss import store
+
+SLURM_DEV = Path(__file__).parent / "slurm_dev.sh"
+SITE = {"slurm_account: project": "", "partition: cpu": "partition: cores", "&gpu gpu": "&gpu cards"}
+STEPS = "{classifier: {epochs: 60}, checkpoint_steps: 5}"  # 180 steps: long enough to be cut off
+TARGET = "results/psa_val_miou.txt"
+LIMIT = 1800  # seconds until a run is given up
+
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.skipif(
+        shutil.which("slurmctld") is None or os.geteuid() != 0,
+        reason="needs root and Slurm's daemons: tests/slurm/slurm_dev.sh install",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def clients(tmp_path_factory):
+    """The environment in which the commands of a Slurm of our own are found."""
+    folder = tmp_path_factory.mktemp("slurm")
+    for above in (folder, *folder.parents):  # munge wants a path that all may enter
+        if above.stat().st_uid != 0 or above.stat().st_mode & 0o055 == 0o055:
+            break
+        above.chmod(0o755)
+    environment = {**os.environ, "SLURM_DEV_DIR": str(folder), "SLURM_DEV_PORT": str(free_port())}
+    started = subprocess.run([SLURM_DEV, "start"], env=environment, capture_output=True, text=True, timeout=60)
+    if started.returncode == 3:
+        pytest.skip(started.stderr)
+    assert started.returncode == 0, started.stderr
+    try:
+        yield {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
+    finally:
+        subprocess.run([SLURM_DEV, "stop"], env=environment, check=True, timeout=60)
+
+
+def free_port():
+    """The first of four ports in a row that nobody listens on."""
+    for first in range(26817, 32000, 4):
+        with contextlib.ExitStack() as opened, contextlib.suppress(OSError):
+            for port in range(first, first + 4):
+                opened.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
+    raise AssertionError("no free ports")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project at a site of its own: the three lines of the profile are changed."""
+    copy = projects.copied(tmp_path_factory.mktemp("pipeline") / "project")
+    (copy / "overlay.yaml").write_text(STEPS)
+    profile = copy / "profiles/slurm/profile.yaml"
+    text = profile.read_text()
+    for ours, theirs in SITE.items():
+        assert text.count(ours) == 1
+        text = text.replace(ours, theirs)
+    profile.write_text(text)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def at_home(project):
+    """Results of a run on this machine."""
+    run = projects.snakemake(project, "--cores", 2, *words(project / "home"))
+    assert run.returncode == 0, run.stdout + run.stderr
+    return project / "home/results"
+
+
+@pytest.fixture(scope="module")
+def log_of_cluster(project, clients):
+    """What Snakemake says of a run on the cluster that is disturbed; its results are in `cluster`."""
+    log, results = project / "cluster.log", project / "cluster/results"
+    options = ["--workflow-profile", "profiles/slurm", "--set-scatter", "shards=3"]
+    options += ["--slurm-init-seconds-before-status-checks", 10]  # about as long as these jobs take
+    environment = {**projects.environment(project), **clients}
+    with log.open("w") as said:
+        command = projects.command(*options, *words(project / "cluster"))
+        run = subprocess.Popen(command, cwd=project, env=environment, stdout=said, stderr=subprocess.STDOUT)
+    try:
+        cancel_training(run, clients, results)
+        close_node(run, clients)
+        assert run.wait(LIMIT) == 0
+    except Exception as failure:
+        failure.add_note(log.read_text())
+        raise
+    finally:
+        end(run)
+    return log.read_text()
+
+
+def end(run):
+    """End a run that still lasts, and its jobs."""
+    if run.poll() is None:
+        run.send_signal(signal.SIGINT)
+        try:
+            run.wait(60)
+        except subprocess.TimeoutExpired:
+            run.kill()
+            run.wait()
+
+
+def words(folder):
+    return ["--max-threads", 2, "--directory", folder, "--configfile", "tiny.yaml", "overlay.yaml", "--", TARGET]
+
+
+def slurm(clients, *command):
+    environment = {**os.environ, **clients}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def jobs(clients):
+    """All jobs, those that are done included, as (id, rule, partition, state, GPUs)."""
+    listed = slurm(clients, "scontrol", "--oneliner", "show", "jobs").splitlines()
+    told = [dict(re.findall(r"(\w+)=(\S*)", line)) for line in listed if line.startswith("JobId=")]
+    return [
+        (job["JobId"], rule_in(job["Comment"]), job["Partition"], job["JobState"], job.get("TresPerJob", ""))
+        for job in told
+    ]
+
+
+def rule_in(comment):
+    return re.match(r"rule_(\w+?)(_wildcards_.*)?$", comment)[1]
+
+
+def until(found, run, what):
+    """The first thing that is found while the run lasts, or a failure that says what was waited for."""
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end and run.poll() is None:
+        if value := found():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"waited in vain for {what}")
+
+
+def cancel_training(run, clients, results):
+    until((results / "checkpoints/classifier.pt").exists, run, "a checkpoint of the classifier")
+    (job,) = [number for number, rule, _, state, _ in jobs(clients) if rule == "classifier" and state == "RUNNING"]
+    slurm(clients, "scancel", job)
+
+
+def close_node(run, clients):
+    """Close the node of the CPU jobs while activation maps are made, until a job waits for it."""
+
+    def in_state(where, what):
+        return [rule for _, rule, partition, state, _ in jobs(clients) if where in (rule, partition) and state == what]
+
+    until(lambda: in_state("cams", "RUNNING"), run, "activation maps")
+    slurm(clients, "scontrol", "update", "NodeName=core1", "State=DRAIN", "Reason=test")
+    until(lambda: in_state("cores", "PENDING"), run, "a job for the closed node")
+    time.sleep(3)
+    assert in_state("cores", "PENDING")
+    slurm(clients, "scontrol", "update", "NodeName=core1", "State=RESUME")
+
+
+def test_the_profile_is_used(log_of_cluster):
+    assert "Using workflow specific profile profiles/slurm" in log_of_cluster
+    assert "SLURM run ID" in log_of_cluster
+
+
+def test_each_rule_runs_where_it_belongs(log_of_cluster, clients):
+    places = {(rule, partition, gpus) for _, rule, partition, _, gpus in jobs(clients)}
+    on_cards = {"classifier", "cams", "affinity_net", "pseudo_masks", "psa_segmenter", "scores"}
+    on_cores = {"images", "affinity_labels", "masks", "miou"}
+    assert {rule for rule, partition, _ in places if partition == "cards"} == on_cards
+    assert {rule for rule, partition, _ in places if partition == "cores"} == on_cores
+    assert all(("gpu:1" in gpus) == (partition == "cards") for _, partition, gpus in places)
+
+
+def test_a_cancelled_training_is_sent_again_and_goes_on(log_of_cluster, project, clients):
+    states = sorted(state for _, rule, _, state, _ in jobs(clients) if rule == "classifier")
+    assert states == ["CANCELLED", "COMPLETED"]
+    assert "Trying to restart job" in log_of_cluster
+    said = (project / "cluster/results/logs/classifier.log").read_text()
+    assert re.search(r"training goes on from step [1-9]\d* of", said)
+
+
+def test_nothing_else_failed(log_of_cluster, clients):
+    assert [rule for _, rule, _, state, _ in jobs(clients) if state != "COMPLETED"] == ["classifier"]
+
+
+def test_stores_are_the_same(log_of_cluster, at_home, project):
+    stores = sorted(path.name for path in at_home.glob("*.h5"))
+    assert len(stores) == 5
+    for name in stores:
+        with store.read(project / "cluster/results" / name, store.kind_of(at_home / name)) as cut:
+            assert cut.attributes["shards"] == 3
+        assert store.digest(project / "cluster/results" / name) == store.digest(at_home / name), name
+
+
+def test_weights_are_the_same(log_of_cluster, at_home, project):
+    networks = sorted(path.name for path in at_home.glob("*.pt"))
+    assert networks == ["affinity_net.pt", "classifier.pt", "psa_segmenter.pt"]
+    for name in networks:
+        ours, theirs = (
+            torch.load(folder / name, weights_only=True) for folder in (at_home, project / "cluster/results")
+        )
+        for state in ("backbone_state", "head_state"):
+            torch.testing.assert_close(theirs.pop(state), ours.pop(state), rtol=0, atol=0)
+        assert theirs == ours  # classes, settings and the like
+
+
+def test_the_table_is_the_same(log_of_cluster, at_home, project):
+    assert (project / "cluster" / TARGET).read_text() == (at_home.parent / TARGET).read_text()
