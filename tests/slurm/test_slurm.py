@@ -18,12 +18,17 @@ import projects
 import pytest
 import torch
 
-from wsss import store
+from wsss import networks, store
 
 SLURM_DEV = Path(__file__).parent / "slurm_dev.sh"
 SITE = {"slurm_account: project": "", "partition: cpu": "partition: cores", "&gpu gpu": "&gpu cards"}
 STEPS = "{classifier: {epochs: 60}, checkpoint_steps: 5}"  # 180 steps: long enough to be cut off
 TARGET = "results/psa_val_miou.txt"
+# of two processes on one node, and of one on each of two: what is written into the profile for the training
+SPREAD = {
+    "gpus": "gpu: 2",
+    "nodes": 'gpu: 2, nodes: 2, tasks: 2, mpi: srun, launch: "srun --nodes=2 --ntasks-per-node=1 --kill-on-bad-exit=1"',
+}
 LIMIT = 1800  # seconds until a run is given up
 
 pytestmark = [
@@ -221,3 +226,40 @@ def test_weights_are_the_same(log_of_cluster, at_home, project):
 
 def test_the_table_is_the_same(log_of_cluster, at_home, project):
     assert (project / "cluster" / TARGET).read_text() == (at_home.parent / TARGET).read_text()
+
+
+def affinity_net_of(project, name, *options, **environment):
+    """Weights of AffinityNet, trained on the labels that the run on this machine made, in a folder of their own."""
+    folder = project / name
+    shutil.copytree(project / "home/results", folder / "results")
+    (folder / "results/affinity_net.pt").unlink()
+    # without dropout; in float64 and with fixed statistics two processes do what one does
+    (project / "exact.yaml").write_text("affinity_net: {freeze: true, precision: 64-true}")
+    target = ["--directory", folder, "--configfile", "tiny.yaml", "exact.yaml", "--", "results/affinity_net.pt"]
+    run = projects.snakemake(project, *options, "--max-threads", 2, *target, **environment)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return networks.read_file(folder / "results/affinity_net.pt")
+
+
+@pytest.fixture(scope="module")
+def by_one_process(project, at_home):
+    return affinity_net_of(project, "one", "--cores", 2)
+
+
+@pytest.mark.parametrize("spread", SPREAD)
+def test_processes_that_share_a_training_do_what_one_does(project, clients, by_one_process, spread):
+    text = (project / "profiles/slurm/profile.yaml").read_text()
+    alone = "affinity_net: {slurm_partition: *gpu}"
+    assert alone in text
+    profile = project / f"profiles/{spread}/profile.yaml"
+    profile.parent.mkdir()
+    profile.write_text(text.replace(alone, f"affinity_net: {{slurm_partition: *gpu, {SPREAD[spread]}}}"))
+    # the nodes of this cluster have names that no name server knows
+    environment = {**clients, "MASTER_ADDR": "127.0.0.1"}
+    together = affinity_net_of(project, spread, "--workflow-profile", f"profiles/{spread}", **environment)
+    for part in ("backbone_state", "head_state"):
+        torch.testing.assert_close(together[part], by_one_process[part], rtol=0, atol=1e-5)
+    *_, last = [
+        line for line in slurm(clients, "scontrol", "-o", "show", "jobs").splitlines() if "affinity_net" in line
+    ]
+    assert ("NumNodes=2" in last) == (spread == "nodes") and "gpu:2" in last
