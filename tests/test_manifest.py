@@ -1,5 +1,7 @@
 """The manifest, its parts, and the table of classes."""
 
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,15 @@ def test_an_empty_split(tmp_path):
         manifest.read(path, "train", "extra")
     with pytest.raises(WsssError, match="images.csv lists no image"):
         manifest.read(path)
+
+
+def test_reading_holds_no_more_than_the_rows(tmp_path):
+    manifest.write(tmp_path / "images.csv", [replace(ROWS[0], id=str(number)) for number in range(5000)])
+    tracemalloc.start()
+    rows = manifest.read(tmp_path / "images.csv")
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(rows) == 5000 and peak < 1.1 * held
 
 
 def test_a_missing_file(tmp_path):

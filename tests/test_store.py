@@ -263,6 +263,19 @@ def test_the_digest_sees_sizes_names_and_shapes(tmp_path):
     assert len(digests) == len(contents)
 
 
+def test_little_of_a_store_stays_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "CACHE", 100_000)
+    images = {f"{number:03}": number for number in range(300)}
+    path = write(tmp_path / "1.h5", images)
+    store.gather([path], tmp_path / "joined.h5")
+    for opened in (path, tmp_path / "joined.h5"):
+        with store.read(opened, "cams") as reader:
+            for image_id in reader:
+                assert reader[image_id].keys() == {"cam", "classes"}
+            limit, _, held, _ = reader._file.id.get_mdc_size()
+            assert limit == 100_000 and held < 1.5 * limit
+
+
 def test_the_digest_of_another_file(tmp_path):
     (tmp_path / "x.csv").write_text("abc")
     # of FIPS 180-2, appendix B.1

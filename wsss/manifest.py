@@ -6,6 +6,7 @@
 
 import csv
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,9 +42,9 @@ class Row:
 def write(path: Path, rows: list[Row]) -> None:
     """Write images.csv, whole or not at all."""
     header = ["id", "split", "image", "mask", "tags", "tag_source", "digest"]
-    lines = [
+    lines = (
         [row.id, row.split, row.image, row.mask or "", " ".join(row.tags), row.tag_source, row.digest] for row in rows
-    ]
+    )
     _write_csv(path, header, lines)
 
 
@@ -99,20 +100,21 @@ def write_classes(path: Path, classes: Classes) -> None:
 
 def read_classes(path: Path) -> Classes:
     """The classes of classes.csv."""
-    lines = _read_csv(path)
+    lines = list(_read_csv(path))
     return Classes(tuple(line["name"] for line in lines), tuple(int(line["mask_value"]) for line in lines))
 
 
-def _write_csv(path: Path, header: list[str], lines: list[list]) -> None:
+def _write_csv(path: Path, header: list[str], lines: Iterable[list]) -> None:
     with whole_or_absent(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(lines)
 
 
-def _read_csv(path: Path) -> list[dict[str, str]]:
+def _read_csv(path: Path) -> Iterator[dict[str, str]]:
+    """The lines one by one: held as they are, those of a large data set take more memory than its rows."""
     try:
         with path.open(newline="") as file:
-            return list(csv.DictReader(file))
+            yield from csv.DictReader(file)
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: run the stage images first") from error

@@ -40,13 +40,16 @@ KINDS = {
 # Old enough for Debian's h5ls; and a file of this version whose writer was killed does not open as if it were whole.
 LIBVER = ("v110", "v110")
 
+CACHE = 2**20
+"""Bytes of a file's groups that HDF5 keeps in memory: each is looked at once, and its own limit, 32 MB, becomes 100."""
+
 
 class Writer:
     """A store that is being written; see `create`."""
 
     def __init__(self, file: h5py.File) -> None:
         self._file = file
-        self._digests: list[str] = []
+        self._digest = hashlib.sha256()  # over those of the images: the same however they are spread over shards
 
     def add(self, image_id: str, size: tuple[int, int], **arrays: np.ndarray) -> None:
         """Add an image: its id, its size (height, width) and its arrays, float16 or uint8."""
@@ -61,10 +64,10 @@ class Writer:
             )
             content.update(f"{name} {array.shape}".encode() + array.tobytes())
         group.attrs["digest"] = content.hexdigest()
-        self._digests.append(content.hexdigest())
+        self._digest.update(content.hexdigest().encode())
 
     def finish(self) -> None:
-        self._file.attrs.update(digest=_joined(self._digests), images=len(self._file), complete=True)
+        self._file.attrs.update(digest=self._digest.hexdigest(), images=len(self._file), complete=True)
 
 
 @contextmanager
@@ -81,7 +84,7 @@ def create(
         inputs: the files that it was made from, by name.
     """
     with whole_or_absent(path) as partial, h5py.File(partial, "w", libver=LIBVER) as file:
-        file.attrs.update(kind=kind, schema=SCHEMA, arrays=KINDS[kind])
+        _with_small_cache(file).attrs.update(kind=kind, schema=SCHEMA, arrays=KINDS[kind])
         file.attrs.update(classes=list(classes.names), mask_values=list(classes.mask_values))
         file.attrs.update({f"setting.{name}": _in_words(value) for name, value in settings.items()})
         file.attrs.update({f"input.{name}": digest(source) for name, source in inputs.items()})
@@ -90,9 +93,13 @@ def create(
         writer.finish()
 
 
-def _joined(digests: list[str]) -> str:
-    """The digest of a store from those of its images: the same however the images are spread over shards."""
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
+def _with_small_cache(file: h5py.File) -> h5py.File:
+    """The file, of whose groups at most CACHE bytes stay in memory."""
+    config = file.id.get_mdc_config()
+    config.set_initial_size = True
+    config.initial_size = config.min_size = config.max_size = CACHE
+    file.id.set_mdc_config(config)
+    return file
 
 
 def _in_words(value: object) -> str:
@@ -178,7 +185,7 @@ class Shared:
 
 def gather(shards: list[Path], path: Path) -> None:
     """Join shards into one store of links, in the shards' order, with the digest that one store of all would have."""
-    digests = []
+    content = hashlib.sha256()
     with whole_or_absent(path) as partial, h5py.File(partial, "w", libver=LIBVER) as joined:
         for shard in shards:
             with _open(shard) as file:
@@ -192,8 +199,8 @@ def gather(shards: list[Path], path: Path) -> None:
                     if image_id in joined:
                         raise WsssError(f"{shard} holds {image_id!r}, as a shard before it does: give each shard once")
                     joined[image_id] = h5py.ExternalLink(os.path.relpath(shard, path.parent), image_id)
-                    digests.append(group.attrs["digest"])
-        joined.attrs.update(shards=len(shards), digest=_joined(digests), images=len(joined))
+                    content.update(group.attrs["digest"].encode())
+        joined.attrs.update(shards=len(shards), digest=content.hexdigest(), images=len(joined))
 
 
 def digest(path: Path) -> str:
@@ -218,7 +225,7 @@ def _open(path: Path) -> Iterator[h5py.File]:
             raise WsssError(f"{path} is not a finished store of wsss: remove it and rerun its stage")
         if file.attrs["schema"] != SCHEMA:
             raise WsssError(f"{path} has schema {file.attrs['schema']}, this version reads {SCHEMA}: rerun its stage")
-        yield file
+        yield _with_small_cache(file)
 
 
 def kind_of(path: Path) -> str:
