@@ -219,3 +219,9 @@ def test_listing_of_the_same_files_is_the_same(tmp_path):
 
 def test_listing_of_no_folder(tmp_path):
     assert listing(tmp_path / "gone") == f"no folder {tmp_path / 'gone'}"
+
+
+def test_a_module_of_many_stages_is_parsed_once(small):
+    provenance._parsed.cache_clear()
+    assert provenance.code("one") == provenance.code("one") != provenance.code("two")
+    assert provenance._parsed.cache_info().misses == 6  # of one: itself, middle, deep and pack's two; and two

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -24,9 +25,8 @@ def code(stage: str) -> str:
         module = waiting.pop()
         if module in found or module in DECIDE_NO_NUMBER:
             continue
-        tree = _syntax_tree(module)
-        found[module] = ast.dump(tree)
-        waiting += _imports(tree)
+        found[module], imported = _parsed(_file(module).read_text())
+        waiting += [name for name in imported if _file(name).exists()]
     return _digest(f"{module}: {tree}" for module, tree in sorted(found.items()))
 
 
@@ -48,14 +48,16 @@ def listing(root: Path, *, read: tuple[str, ...]) -> str:
     return _digest(lines)
 
 
-def _syntax_tree(module: str) -> ast.Module:
-    tree = ast.parse(_file(module).read_text())
+@cache
+def _parsed(text: str) -> tuple[str, tuple[str, ...]]:
+    """The syntax tree of a module, as text, and the wsss modules that it may import; most are in many stages."""
+    tree = ast.parse(text)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             # a string that stands alone is a docstring: it decides no number
             node.body = [line for line in body if not _is_text(line)]
-    return tree
+    return ast.dump(tree), tuple(_imports(tree))
 
 
 def _is_text(node: ast.AST) -> bool:
@@ -69,7 +71,7 @@ def _imports(tree: ast.Module) -> list[str]:
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return [name for name in names if name.split(".")[0] == "wsss" and _file(name).exists()]
+    return [name for name in names if name.split(".")[0] == "wsss"]
 
 
 def _file(module: str) -> Path:
