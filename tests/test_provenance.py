@@ -225,3 +225,15 @@ def test_a_module_of_many_stages_is_parsed_once(small):
     provenance._parsed.cache_clear()
     assert provenance.code("one") == provenance.code("one") != provenance.code("two")
     assert provenance._parsed.cache_info().misses == 6  # of one: itself, middle, deep and pack's two; and two
+
+
+def test_listing_is_in_the_order_of_paths(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "_digest", "\n".join)
+    root = dataset(tmp_path / "data")
+    for name in ("JPEGImages.zip", "JPEGImages/a/1.jpg", "JPEGImages/a.png"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(name)
+    (root / "link").symlink_to(root / "JPEGImages")
+    files = [str(path.relative_to(root)) for path in sorted(root.rglob("*")) if path.is_file()]
+    assert [line.split()[0] for line in listing(root).splitlines()] == files
+    assert len(files) == 6

@@ -2,6 +2,8 @@
 
 import ast
 import hashlib
+import os
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -41,11 +43,23 @@ def listing(root: Path, *, read: tuple[str, ...]) -> str:
     if not root.is_dir():
         return f"no folder {root}"
     lines = []
-    for path in sorted(path for path in root.rglob("*") if path.is_file()):
-        size = path.stat().st_size
-        content = hashlib.sha256(path.read_bytes()).hexdigest() if path.suffix in read else ""
-        lines.append(f"{path.relative_to(root)} {size} {content}")
+    for entry in _files(root):
+        content = hashlib.sha256(Path(entry).read_bytes()).hexdigest() if entry.name.endswith(read) else ""
+        lines.append(f"{entry.path.removeprefix(f'{root}/')} {entry.stat().st_size} {content}")
     return _digest(lines)
+
+
+def _files(folder: str | Path) -> Iterator[os.DirEntry]:
+    """The files in a folder and those below it, sorted; not by Path, which takes five times as long for many files."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except PermissionError:  # lost+found and its like
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(entry.path)
+        elif entry.is_file():
+            yield entry
 
 
 @cache
