@@ -96,7 +96,7 @@ def log_of_cluster(project, clients):
     """What Snakemake says of a run on the cluster that is disturbed; its results are in `cluster`."""
     log, results = project / "cluster.log", project / "cluster/results"
     options = ["--workflow-profile", "profiles/slurm", "--set-scatter", "shards=3"]
-    options += ["--slurm-init-seconds-before-status-checks", 10]  # about as long as these jobs take
+    options += ["--slurm-init-seconds-before-status-checks", 15]  # a little longer than these jobs take
     environment = {**projects.environment(project), **clients}
     with log.open("w") as said:
         command = projects.command(*options, *words(project / "cluster"))
