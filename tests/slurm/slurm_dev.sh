@@ -99,8 +99,8 @@ StateSaveLocation=$D/state
 SlurmdPidFile=$D/run/slurmd-%n.pid
 SlurmdLogFile=$D/log/slurmd-%n.log
 SlurmdSpoolDir=$D/spool/%n
-# no cgroups, no binding to cores: works in containers
-ProctrackType=proctrack/linuxproc
+# no cgroups, no binding to cores: works in containers; a process group is killed as a whole, orphans included
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 MpiDefault=none
 SelectType=select/cons_tres
