@@ -43,7 +43,7 @@ def launched(job: Job, *, precision: str) -> Fabric:
             plugins=[LightningEnvironment()] if alone else [],
         )
         fabric.launch()
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         raise WsssError(f"the job's `gpu` and `nodes` do not fit the processes that were started: {error}") from error
     return fabric
 

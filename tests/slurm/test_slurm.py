@@ -24,12 +24,12 @@ SLURM_DEV = Path(__file__).parent / "slurm_dev.sh"
 SITE = {"slurm_account: project": "", "partition: cpu": "partition: cores", "&gpu gpu": "&gpu cards"}
 STEPS = "{classifier: {epochs: 60}, checkpoint_steps: 5}"  # 180 steps: long enough to be cut off
 TARGET = "results/psa_val_miou.txt"
-# of two processes on one node, and of one on each of two: what is written into the profile for the training
+# two processes on one node, and two on each of two: what is written into the profile for the training
 SPREAD = {
-    "gpus": "gpu: 2",
-    "nodes": 'gpu: 2, nodes: 2, tasks: 2, mpi: srun, launch: "srun --nodes=2 --ntasks-per-node=1 --kill-on-bad-exit=1"',
+    "one_node": "gpu: 2",
+    "two_nodes": "gpu: 4, nodes: 2, tasks_per_node: 2, mpi: srun, "
+    'launch: "srun --nodes=2 --ntasks-per-node=2 --cpus-per-task=2 --kill-on-bad-exit=1"',
 }
-LIMIT = 1800  # seconds until a run is given up
 
 pytestmark = [
     pytest.mark.slurm,
@@ -256,10 +256,11 @@ def test_processes_that_share_a_training_do_what_one_does(project, clients, by_o
     profile.write_text(text.replace(alone, f"affinity_net: {{slurm_partition: *gpu, {SPREAD[spread]}}}"))
     # the nodes of this cluster have names that no name server knows
     environment = {**clients, "MASTER_ADDR": "127.0.0.1"}
-    together = affinity_net_of(project, spread, "--workflow-profile", f"profiles/{spread}", **environment)
+    together = affinity_net_of(project, spread, "--workflow-profile", f"profiles/{spread}", *SOON, **environment)
     for part in ("backbone_state", "head_state"):
         torch.testing.assert_close(together[part], by_one_process[part], rtol=0, atol=1e-5)
     *_, last = [
         line for line in slurm(clients, "scontrol", "-o", "show", "jobs").splitlines() if "affinity_net" in line
     ]
-    assert ("NumNodes=2" in last) == (spread == "nodes") and "gpu:2" in last
+    nodes, gpus = (1, 2) if spread == "one_node" else (2, 4)
+    assert f"NumNodes={nodes}" in last and f"gpu:{gpus}" in last
