@@ -12,7 +12,6 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment
 from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 from wsss import machine
 from wsss.errors import WsssError
@@ -55,6 +54,24 @@ def synchronised(network: nn.Module, fabric: Fabric) -> nn.Module:
     return convert_sync_batchnorm(network)
 
 
+class _Total(torch.autograd.Function):
+    """The sum over all processes; so is its gradient."""
+
+    @staticmethod
+    def forward(ctx, values: Tensor) -> Tensor:
+        return _added(values)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return _added(gradient)
+
+
+def _added(values: Tensor) -> Tensor:
+    everywhere = values.clone(memory_format=torch.contiguous_format)
+    torch.distributed.all_reduce(everywhere)
+    return everywhere
+
+
 def total(values: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
     """The sum of the values over all processes, with its gradient; the values themselves where there is one process.
 
@@ -62,4 +79,4 @@ def total(values: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
     that is the same in all of them has the gradient that it has in one process with the whole batch.
     """
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return all_reduce(values.contiguous()) if distributed else values
+    return _Total.apply(values) if distributed else values
