@@ -40,8 +40,8 @@ KINDS = {
 # Old enough for Debian's h5ls; and a file of this version whose writer was killed does not open as if it were whole.
 LIBVER = ("v110", "v110")
 
-CACHE = 2**20
-"""Bytes of a file's groups that HDF5 keeps in memory: each is looked at once, and its own limit, 32 MB, becomes 100."""
+CACHE = 2**17
+"""Bytes of a file's groups that HDF5 keeps in memory. Each is looked at once, and HDF5's own 32 MB take 100 of them."""
 
 
 class Writer:
