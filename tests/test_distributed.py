@@ -4,12 +4,15 @@ import csv
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 import trainings
+from lightning_fabric import Fabric
 from trainings import STEPS
 
 from wsss import distributed, machine, networks
@@ -123,6 +126,22 @@ def test_one_process_has_its_own_total_and_keeps_its_layers():
     network = torch.nn.BatchNorm2d(3)
     fabric = distributed.launched(job(1), precision="32-true")
     assert distributed.synchronised(network, fabric) is network
+
+
+def test_batchnorm_of_several_gpus_takes_the_whole_batch(tmp_path):
+    fabric = Mock(spec=Fabric, world_size=2, device=torch.device("cuda"))
+    torch.manual_seed(0)
+    network = networks.classifier(replace(trainings.FEATURES, freeze=False), classes=3)
+    layers = sum(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
+    expected = network.eval()(torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(1)))
+    found = distributed.synchronised(network, fabric)
+    assert sum(isinstance(module, torch.nn.SyncBatchNorm) for module in found.modules()) == layers > 10
+    torch.testing.assert_close(
+        found.eval()(torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(1))), expected
+    )
+    networks.save(tmp_path / "x.pt", found, classes=trainings.CLASSES, settings={})
+    loaded, _ = networks.load(tmp_path / "x.pt", "classifier")
+    assert not any(isinstance(module, torch.nn.SyncBatchNorm) for module in loaded.modules())
 
 
 @pytest.mark.parametrize(("name", "rank"), [("RANK", 3), ("LOCAL_RANK", 1), ("SLURM_PROCID", 2), ("OTHER", 0)])
