@@ -30,6 +30,8 @@ SPREAD = {
     "two_nodes": "gpu: 4, nodes: 2, tasks_per_node: 2, mpi: srun, "
     'launch: "srun --nodes=2 --ntasks-per-node=2 --cpus-per-task=2 --kill-on-bad-exit=1"',
 }
+SOON = ["--slurm-init-seconds-before-status-checks", 10]  # about as long as these jobs take
+LIMIT = 1800  # seconds until a run is given up
 
 pytestmark = [
     pytest.mark.slurm,
