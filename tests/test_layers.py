@@ -11,9 +11,9 @@ PACKAGE = provenance.PACKAGE
 
 LAYERS = [
     # the ground: knows nothing of segmentation
-    {"errors", "files"},
-    {"labels", "machine", "progress", "options", "provenance", "safe_pickle"},
-    {"pictures", "manifest", "store", "parallel", "localization_cues"},
+    {"errors", "files", "machine"},
+    {"labels", "progress", "options", "provenance", "safe_pickle"},
+    {"pictures", "manifest", "store", "parallel", "localization_cues", "distributed"},
     # the maths: plain functions of arrays
     {"grid", "affinity", "metrics", "crf", "seeds"},
     {"random_walk", "cam", "cues", "saliency", "sec_losses"},
