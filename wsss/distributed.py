@@ -31,7 +31,7 @@ def launched(job: Job, *, precision: str) -> Fabric:
     alone = not (by_srun or torch.distributed.is_torchelastic_launched())
     if alone and job.nodes > 1:
         raise WsssError(f"a training on {job.nodes} nodes is started by srun or torchrun: set `launch` in the profile")
-    if alone:  # this process starts the others, and they share its cores
+    if alone and job.processes_a_node > 1:  # this process starts the others, and they share its cores
         machine.use_threads(machine.cores() // job.processes_a_node)
     try:
         fabric = Fabric(
