@@ -2,6 +2,7 @@
 
 import csv
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -113,6 +114,18 @@ def test_processes_that_were_started_otherwise_than_asked_for(monkeypatch):
     monkeypatch.setattr(machine, "device", lambda: "cpu")
     with pytest.raises(WsssError, match="do not fit the processes that were started"):
         distributed.launched(job(4), precision="32-true")
+
+
+def test_what_was_started_ends_with_what_started_it():
+    other = subprocess.Popen(["sleep", "60"])
+    fabric = Mock(spec=Fabric)
+    fabric.strategy.launcher.procs = [other]
+    with pytest.raises(KeyboardInterrupt), distributed.together(fabric):
+        raise KeyboardInterrupt
+    assert other.wait(10) == -signal.SIGTERM
+    alone = distributed.launched(job(1), precision="32-true")
+    with pytest.raises(WsssError, match="mine"), distributed.together(alone):
+        raise WsssError("mine")
 
 
 def test_several_nodes_want_a_launcher():

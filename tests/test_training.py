@@ -177,6 +177,23 @@ def test_sigterm_ends_a_run_after_its_step_and_loses_nothing(tmp_path, undisturb
     assert f"goes on from step {step + 1}" in log.text
 
 
+def test_sigterm_for_all_processes_of_a_job_loses_nothing_either(tmp_path, undisturbed, log):
+    # as a cluster sends it, with the processes that read images beside the training
+    program = (
+        "import os, sys, pathlib, torch, test_training as t\n"
+        "torch.set_num_threads(int(sys.argv[2]))\n"
+        "t.machine.device = lambda: 'cpu'\n"
+        "t.training._workers = lambda: 2\n"
+        "everyone = lambda: os.killpg(0, t.signal.SIGTERM)\n"
+        "t.train(pathlib.Path(sys.argv[1]), loss=t.before(4, everyone), checkpoint_steps=100)\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path), str(torch.get_num_threads())]
+    ended = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, timeout=120, start_new_session=True)
+    assert ended.returncode == 128 + signal.SIGTERM, ended.stderr.decode()
+    assert_equal(train(tmp_path), undisturbed)
+    assert "goes on from step 5" in log.text
+
+
 def test_sigterm_at_the_last_step_comes_too_late(tmp_path, undisturbed):
     assert_equal(train(tmp_path, loss=before(STEPS - 1, sent(signal.SIGTERM))), undisturbed)
 

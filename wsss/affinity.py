@@ -7,6 +7,8 @@ Where this differs from the authors' code: they crop the grid, so that pairs nea
 pair counts wherever both of its pixels lie inside the grid.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Integer, Shaped, UInt8
@@ -156,6 +158,7 @@ def affinity_loss(
     labels: Integer[Tensor, "batch height width"],
     *,
     radius: int,
+    total: Callable[[Tensor], Tensor] = lambda sums: sums,
 ) -> Float[Tensor, ""]:
     """Cross-entropy of the affinities with the labels, each kind of pair weighing the same however many there are.
 
@@ -166,5 +169,7 @@ def affinity_loss(
 
     As in the authors' code 1e-5 is added inside each logarithm and to each number of pairs, so that a = 1 gives
     slightly less than 0 and a kind without pairs gives 0; and means are over the batch, not over each image.
+
+    Where several processes share the batch, `total` adds up their sums and counts, as distributed.total does.
     """
-    return affinity_loss_of(loss_sums(affinities, labels, radius=radius))
+    return affinity_loss_of(total(loss_sums(affinities, labels, radius=radius)))

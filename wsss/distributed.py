@@ -5,6 +5,8 @@ equal; one that is divided by a count of the whole batch takes `total` of both, 
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Shaped
@@ -26,7 +28,10 @@ def launched(job: Job, *, precision: str) -> Fabric:
     """
     there = torch.cuda.device_count()
     if 0 < there < job.processes_a_node:
-        raise WsssError(f"the job asks for {job.processes_a_node} GPUs a node, and {there} can be seen: change `gpu`")
+        raise WsssError(
+            f"the job asks for {job.processes_a_node} GPUs a node, and {there} can be seen: change `gpu`,"
+            " or how the scheduler shares them out"
+        )
     by_srun = "SLURM_STEP_ID" in os.environ and os.environ.get("SLURM_NTASKS") != "1"
     alone = not (by_srun or torch.distributed.is_torchelastic_launched())
     if alone and job.nodes > 1:
@@ -45,6 +50,17 @@ def launched(job: Job, *, precision: str) -> Fabric:
     except (ValueError, RuntimeError) as error:
         raise WsssError(f"the job's `gpu` and `nodes` do not fit the processes that were started: {error}") from error
     return fabric
+
+
+@contextmanager
+def together(fabric: Fabric) -> Iterator[None]:
+    """Where this process fails, those that it started end too: they would wait for it, and hold their GPUs."""
+    try:
+        yield
+    except BaseException:
+        for process in getattr(fabric.strategy.launcher, "procs", ()):
+            process.terminate()
+        raise
 
 
 def synchronised(network: nn.Module, fabric: Fabric) -> nn.Module:

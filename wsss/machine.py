@@ -1,4 +1,4 @@
-"""What this machine has: cores and accelerators. Nothing here changes a result."""
+"""What this machine has and says: cores, accelerators, signals. Nothing here changes a result beyond rounding."""
 
 import os
 import signal

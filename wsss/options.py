@@ -84,7 +84,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Job:
-    """On what a training runs, and where it is recorded; none of it decides the result.
+    """On what a training runs, and where it is recorded: it decides rounding and dropped units, no more of the result.
 
     Args:
         gpus: processes that share each batch, a GPU for each where there are any; as many on each node.

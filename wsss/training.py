@@ -1,13 +1,15 @@
 """One training loop, for every network: poly schedule, checkpoints from which a killed run goes on.
 
-A run is a function of its seed: which images form the batch of a step, how they are augmented and which units drop
-out are all drawn from (seed, step), so a run that was cut off and goes on equals one that was not.
+A run is a function of its seed: which images form the batch of a step and how they are augmented is drawn from (seed,
+step), so a run that was cut off and goes on equals one that was not. Of several processes each takes its share of every
+batch, and drops out units of its own, drawn from (seed, step, rank).
 """
 
 import csv
 import math
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -115,7 +117,7 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
     # only now: the optimizer's state goes where the weights are, and setup moves the weights alone
     start, curve = _resume(job.checkpoint, network, optimizer, digest)
     _check_same(start, job.checkpoint, fabric)
-    workers = 0 if machine.device() == "cpu" else machine.cores()
+    workers = _workers()
     share = {"rank": fabric.global_rank, "processes": fabric.world_size}
     batches = Batches(len(items), batch=batch, seed=schedule.seed, start=start, steps=steps, **share)
     loader = DataLoader(
@@ -124,6 +126,7 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
         collate_fn=collated,
         num_workers=workers,
         multiprocessing_context="fork" if workers else None,  # items are functions, which cannot be pickled
+        worker_init_fn=_ignore_sigterm,
     )
     loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
 
@@ -133,7 +136,8 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
             _write_curve(job.curve, curve)
             _save(job.checkpoint, network, optimizer, digest, done, curve)
 
-    with machine.told_to_end() as told:
+    alone = fabric.world_size == 1  # several may be told at different steps: they end, and have their last checkpoint
+    with distributed.together(fabric), machine.told_to_end() if alone else nullcontext(lambda: False) as told:
         for step, data in enumerate(track(loader, what, total=steps, unit="step", start=start), start):
             if isinstance(data, WsssError):
                 raise data
@@ -147,17 +151,26 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
             fabric.backward(value)
             optimizer.step()
             curve.append({"step": step, "learning_rate": rate, "loss": value.detach(), **terms})
-            # several processes may be told at different steps: they go on from the last checkpoint
-            end = told() and fabric.world_size == 1
+            end = told()
             if end or (step + 1) % job.checkpoint_steps == 0 or step + 1 == steps:
                 record(step + 1)
             if end and step + 1 < steps:
                 LOG.info("%s was told to end (SIGTERM): kept up to step %d, from which it goes on", what, step + 1)
                 raise SystemExit(128 + signal.SIGTERM)
-    if fabric.is_global_zero:
-        keep(network.to("cpu").eval())
-        job.checkpoint.unlink(missing_ok=True)
-    fabric.barrier()
+        if fabric.is_global_zero:
+            keep(network.to("cpu").eval())
+            job.checkpoint.unlink(missing_ok=True)
+        fabric.barrier()
+
+
+def _workers() -> int:
+    """Processes that read images beside the training: on a CPU it has the cores to itself."""
+    return 0 if machine.device() == "cpu" else machine.cores()
+
+
+def _ignore_sigterm(_: int) -> None:
+    """A cluster signals all processes of a job; a reader that ended would take the step with it that is to be kept."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 class Batches:

@@ -62,7 +62,9 @@ stop_one() {
 }
 
 install() {
-    command -v munged slurmctld slurmd sbatch >/dev/null && return
+    local i missing=""
+    for i in munged slurmctld slurmd sbatch; do command -v $i >/dev/null || missing=yes; done
+    [ -n "$missing" ] || return 0
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
     apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge >/dev/null

@@ -51,8 +51,8 @@ def affinity_net(
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> torch.Tensor:
         photographs, target = batch
-        sums = affinity.loss_sums(affinity.affinities(model(photographs), radius=radius), target, radius=radius)
-        return affinity.affinity_loss_of(distributed.total(sums))
+        found = affinity.affinities(model(photographs), radius=radius)
+        return affinity.affinity_loss(found, target, radius=radius, total=distributed.total)
 
     settings = {"radius": radius, **training.options(features, augment, schedule)}
     task = training.Task("affinity_net", item, len(rows), loss, settings, [images, affinity_labels, *features.files])
