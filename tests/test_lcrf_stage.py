@@ -7,35 +7,17 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+import trainings
 from test_sec_stages import CLASSES, FEATURES, on_the_cpu, run  # noqa: F401 (fixtures)
 
 from wsss import lcrf_losses, networks, store
 from wsss.crf import exact
 from wsss.errors import WsssError
 from wsss.likelihoods import likelihood_of, local_evidence
-from wsss.options import Bound, Job, Prior, Schedule
+from wsss.options import Job, Schedule
 from wsss.stages.lcrf_segmenter import lcrf_segmenter
 
-BOUND = Bound(
-    likelihood="local_evidence",
-    likelihood_weight=1,
-    entropy_weight=0.05,
-    prior_weight=0.05,
-    prior_ramp=0.5,
-    sample=True,
-    temperature_start=1,
-    temperature_end=0.5,
-    by_tags=False,
-    alpha=8,
-    absent=0.001,
-    least_share=0.1,
-    eps=0.01,
-    background=True,
-    pool_present=0.1,
-    pool_absent=0,
-    pool_background=0.3,
-)
-PRIOR = Prior(smoothness_weight=3, smoothness_cells=0.25, appearance_weight=10, appearance_cells=2, appearance_rgb=13)
+BOUND = replace(trainings.BOUND, entropy_weight=0.05, prior_weight=0.05, sample=True)
 LIKELIHOODS = ("local_evidence", "masked_cam", "masked_image", "pooling")
 
 
@@ -55,7 +37,7 @@ def trained(folder, *, bound=BOUND, seeds=(), warm_share=0, input_px=32, epochs=
         flip=True,
         jitter=0.1,
         bound=bound,
-        prior=PRIOR,
+        prior=trainings.PRIOR,
         warm_share=warm_share,
         schedule=Schedule(
             epochs=epochs,
@@ -140,7 +122,7 @@ def optimised(*, prior_weight, steps=200):
     cams[0, 0, :, :3] = 0.9
     cams[0, 0, 2, 1] = 0.02  # a cell that the classifier missed
     tags = torch.tensor([[True, False]])
-    kernels = exact.kernels(small, lcrf_losses.kernel_of(PRIOR))
+    kernels = exact.kernels(small, lcrf_losses.kernel_of(trainings.PRIOR))
     fits = partial(local_evidence, cams=cams, tags=tags, alpha=8, absent=0.001)
     scores = torch.zeros(1, 3, 6, 6, requires_grad=True)
     optimizer = torch.optim.Adam([scores], lr=0.1)

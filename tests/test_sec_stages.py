@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import trainings
 from PIL import Image
 from test_training import on_the_cpu  # noqa: F401 (a fixture)
 
 from wsss import manifest, networks, store
 from wsss.errors import WsssError
 from wsss.labels import VOID, Classes
-from wsss.options import Crf, Features, Job, Schedule, SecLosses
+from wsss.options import Crf, Features, Job, Schedule
 from wsss.sec_losses import objective
 from wsss.stages.ablation import ablation
 from wsss.stages.scores import scores
@@ -22,17 +23,7 @@ from wsss.stages.seeds import seeds
 
 CLASSES = Classes.of({"cat": 8, "dog": 12})
 FEATURES = Features("timm/test_efficientnet", stride=8, weights="none", freeze=False)
-LOSSES = SecLosses(
-    floor=1e-4,
-    seed_weight=1,
-    expand_weight=1,
-    constrain_weight=1,
-    constrain_gradient=False,
-    pool_by="share",
-    pool_present=0.1,
-    pool_absent=0,
-    pool_background=0.3,
-)
+LOSSES = replace(trainings.SEC, constrain_gradient=False)
 CRF = Crf(
     "exact",
     steps=2,
