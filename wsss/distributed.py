@@ -26,6 +26,7 @@ def launched(job: Job, *, precision: str) -> Fabric:
     Raises:
         WsssError: the job asks for more GPUs than there are, or other processes were started than it asks for.
     """
+    machine.hold_gpus(job.processes_a_node)
     there = torch.cuda.device_count()
     if 0 < there < job.processes_a_node:
         raise WsssError(

@@ -1,10 +1,16 @@
 """What this machine has and says: cores, accelerators, signals. Nothing here changes a result beyond rounding."""
 
+import fcntl
 import os
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
 
 def use_threads(threads: int) -> None:
@@ -26,17 +32,64 @@ def cores() -> int:
     return int(first) if first.isdecimal() and int(first) else len(os.sched_getaffinity(0))
 
 
+@cache
 def device() -> str:
-    """The accelerator where there is one, else the CPU."""
+    """The accelerator where there is one, else the CPU; of several GPUs, one that no other job holds."""
     import torch
 
+    hold_gpus(1)
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # set by torchrun, by the first process of one node, by srun
+_held: list[int] = []  # locks, until the process ends
+
+
+def hold_gpus(count: int) -> None:
+    """Take so many of this machine's GPUs, those first that no other process of ours holds, and see no others.
+
+    Snakemake counts GPUs, but does not say which; schedulers of clusters, torchrun and srun do, and are left to it.
+    To be called before CUDA is first used; a second call changes nothing.
+    """
+    if _held or "SLURM_JOB_ID" in os.environ or any(name in os.environ for name in RANKS):
+        return
+    there = _gpus()
+    if len(there) <= count:
+        return
+    free = [gpu for gpu in there if len(_held) < count and _lock(gpu)]
+    taken = [gpu for gpu in there if gpu not in free]
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join([*free, *taken][:count])
+
+
+def _gpus() -> list[str]:
+    """The GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES takes."""
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        return [word for word in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if word]
+    if not shutil.which("nvidia-smi"):
+        return []
+    listed = subprocess.run(["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"], capture_output=True, text=True)
+    return listed.stdout.split() if listed.returncode == 0 else []
+
+
+def _lock(gpu: str) -> bool:
+    """Whether a GPU is this process's now, until it ends: a lock ends with its process, however that dies."""
+    path = Path(tempfile.gettempdir()) / f"wsss-{gpu}.lock"
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+    except PermissionError:  # another user's file, which may be locked all the same
+        file = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return False
+    _held.append(file)
+    return True
 
 
 def rank() -> int:
     """Which of the processes of a training this is: 0 where it is the only one."""
-    names = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # by torchrun, by the first process of one node, by srun
-    return next((int(os.environ[name]) for name in names if name in os.environ), 0)
+    return next((int(os.environ[name]) for name in RANKS if name in os.environ), 0)
 
 
 @contextmanager

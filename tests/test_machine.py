@@ -1,0 +1,83 @@
+"""Which GPUs a job takes; nvidia-smi is a stand-in that lists three, and each job a process of its own."""
+
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+
+import pytest
+
+GPUS = "GPU-a", "GPU-b", "GPU-c"
+JOB = "import os, sys; from wsss import machine; machine.hold_gpus({}); machine.hold_gpus({}); "
+JOB += "print(os.environ.get('CUDA_VISIBLE_DEVICES', 'all'), flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def jobs(tmp_path):
+    """Starts a job that takes so many GPUs and lasts until it is ended; gives the job and what it sees."""
+    (tmp_path / "bin").mkdir()
+    listing = tmp_path / "bin/nvidia-smi"
+    listing.write_text("#!/bin/sh\nprintf '%s\\n' " + " ".join(GPUS))
+    listing.chmod(0o755)
+    given = {name: word for name, word in os.environ.items() if not name.startswith(("CUDA", "SLURM", "RANK", "LOCAL"))}
+    given |= {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
+    with ExitStack() as running:
+
+        def start(count=1, **more):
+            job = subprocess.Popen(
+                [sys.executable, "-c", JOB.format(count, count)],
+                env={**given, **more},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            running.enter_context(job)
+            running.callback(job.kill)
+            return job, job.stdout.readline().strip()
+
+        yield start
+
+
+def test_each_job_takes_a_gpu_that_no_other_holds(jobs):
+    assert [jobs()[1] for _ in range(3)] == list(GPUS)
+
+
+def test_a_training_takes_several(jobs):
+    assert jobs(2)[1] == "GPU-a,GPU-b"
+    assert jobs()[1] == "GPU-c"
+
+
+def test_a_gpu_is_free_once_its_job_was_killed(jobs):
+    jobs()
+    second, seen = jobs()
+    assert seen == "GPU-b"
+    second.kill()
+    second.wait()
+    assert jobs()[1] == "GPU-b"
+
+
+def test_where_all_are_held_they_are_shared(jobs):
+    jobs(2)
+    assert jobs(2)[1] == "GPU-c,GPU-a"
+    assert jobs(1)[1] == "GPU-a"
+
+
+def test_a_job_that_takes_all_sees_all(jobs):
+    assert jobs(3)[1] == "all"
+
+
+def test_the_users_choice_is_kept(jobs):
+    assert jobs(CUDA_VISIBLE_DEVICES="4,7")[1] == "4"
+    assert jobs(CUDA_VISIBLE_DEVICES="4,7")[1] == "7"
+    assert jobs(CUDA_VISIBLE_DEVICES="7")[1] == "7"
+    assert jobs(CUDA_VISIBLE_DEVICES="")[1] == ""
+
+
+@pytest.mark.parametrize("name", ["SLURM_JOB_ID", "RANK", "LOCAL_RANK"])
+def test_a_scheduler_or_launcher_that_chooses_is_left_to_it(jobs, name):
+    assert jobs(**{name: "0"})[1] == "all"
+
+
+def test_without_nvidia_smi_nothing_is_chosen(jobs, tmp_path):
+    (tmp_path / "bin/nvidia-smi").unlink()
+    assert jobs()[1] == "all"
