@@ -6,14 +6,18 @@ The real Snakefile runs each stage of PSA and the cues of SEC on the built-in da
 folder of its own under `--work`; a size that was measured there before is only read. Four fifths of the images train,
 the rest are held out. Networks are trained for the same few steps at every size, and left out of the table.
 
-Time is that of the processors, of all processes of a job, so that other programs on the machine count little. Over n
-images a stage takes a + b n^p, with start-up a: Python, torch, the weights. Three sizes give p without knowing a.
-Memory is what all processes of a job hold together; pages that two of them share are counted twice.
+Then the command of each stage, as its log has it, is run again alone; a short one three times, and the fastest run
+counts. Time is that of the processors, of all processes of a stage. Over n images it takes a + b n^p, with start-up a:
+Python, torch, the weights. Three sizes give p without knowing a.
+Memory is what all processes of a stage hold together.
 """
 
+import contextlib
+import ctypes
 import json
 import math
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -36,13 +40,18 @@ SIDE_PX, CELLS = 32, 256
 STEPS, BATCH = 20, 16
 """Of each training."""
 
+SHORT_S = 30
+"""A stage below that is run three times."""
+
+PR_SET_CHILD_SUBREAPER = 36  # of prctl(2)
+
 
 @dataclass
 class Run:
     """A run of the workflow.
 
     Args:
-        seconds, memory, disk: processor time, largest memory and bytes of the output of each job.
+        seconds, memory, disk: processor time, largest memory and bytes of the output of each stage, run alone.
         own: processor time of Snakemake itself.
         wall: seconds of the whole run, whatever else the machine did.
         dry: seconds of `snakemake -n` once all is up to date, the fastest of three.
@@ -74,32 +83,42 @@ def overlay(images: int) -> dict[str, object]:
     }
 
 
-def processor_time(process: psutil.Process) -> float:
-    """Seconds that a process has spent on the processors so far, without its children."""
-    times = process.cpu_times()
-    return times.user + times.system
-
-
-def watch(snakemake: psutil.Popen) -> tuple[dict[str, float], dict[str, int], float]:
-    """Processor time and largest memory of each job of a running Snakemake, by the job's log, and its own time."""
-    seconds: dict[str, float] = {}
-    memory: dict[str, int] = {}
-    own = 0.0
-    while snakemake.poll() is None:
+def alone(command: list[str], folder: Path) -> tuple[float, int]:
+    """Processor time and largest memory of a command of `wsss`, with all processes that it starts."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # what its processes leave behind becomes a child of this one: a pool's server ends after the stage
+    prctl = ctypes.CDLL(None).prctl
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    with (folder / "log").open("a") as log:
+        program = [sys.executable, "-m", *command]
+        process = psutil.Popen(program, cwd=folder, stdout=log, stderr=log, env=environment)
+    seconds, memory, failed = 0.0, 0, False
+    while True:
         try:
-            own = processor_time(snakemake)
-            for job in snakemake.children(recursive=True):
-                words = job.cmdline()
-                if "--log" not in words:
-                    continue
-                log = words[words.index("--log") + 1]
-                parts = [job, *job.children(recursive=True)]
-                seconds[log] = max(sum(map(processor_time, parts)), seconds.get(log, 0))
-                memory[log] = max(sum(part.memory_info().rss for part in parts), memory.get(log, 0))
-        except psutil.NoSuchProcess:  # it ended while it was looked at
+            ended, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:  # the last of them
+            break
+        if ended:
+            seconds += usage.ru_utime + usage.ru_stime  # its own, and that of those for which it waited
+            failed |= ended == process.pid and status != 0
             continue
-        time.sleep(0.2)
-    return seconds, memory, own
+        with contextlib.suppress(psutil.Error):  # one of them ended while it was looked at
+            parts = [process, *process.children(recursive=True)]
+            memory = max(memory, sum(part.memory_full_info().pss for part in parts))
+        time.sleep(0.1)
+    prctl(PR_SET_CHILD_SUBREAPER, 0)
+    if failed:
+        sys.exit(f"wsss failed: see {folder}/log")
+    return seconds, memory
+
+
+def stage(log: Path, folder: Path) -> tuple[float, int]:
+    """Processor time and largest memory of the stage with this log, alone; the least time of three runs if short."""
+    command = shlex.split(log.read_text().splitlines()[0].split(" $ ")[1])
+    runs = [alone(command, folder)]
+    if runs[0][0] < SHORT_S:
+        runs += [alone(command, folder) for _ in range(2)]
+    return min(seconds for seconds, _ in runs), max(memory for _, memory in runs)
 
 
 def seconds_of(function: Callable[[], object]) -> float:
@@ -120,7 +139,10 @@ def measure(images: int, folder: Path) -> Run:
     began = time.perf_counter()
     with (folder / "log").open("w") as log:
         snakemake = psutil.Popen(command, stdout=log, stderr=log, env=environment)
-        seconds, memory, own = watch(snakemake)
+        while snakemake.poll() is None:
+            with contextlib.suppress(psutil.Error):
+                times = snakemake.cpu_times()
+            time.sleep(0.1)
     wall = time.perf_counter() - began
     if snakemake.returncode:
         sys.exit(f"snakemake failed: see {folder}/log")
@@ -132,16 +154,17 @@ def measure(images: int, folder: Path) -> Run:
         if "Nothing to be done" not in run.stdout + run.stderr:
             sys.exit(f"{folder} is not up to date after its run: {run.stdout}")
 
+    dry = min(seconds_of(dry_run) for _ in range(3))  # before stages are run again, which makes their files newer
     results = folder / "results"
-    logs = {str(path.relative_to(folder)): path for path in (results / "logs").rglob("*.log")}
-    names = {log: path.relative_to(results / "logs").with_suffix("").as_posix() for log, path in logs.items()}
+    logs = {path.relative_to(results / "logs").with_suffix("").as_posix(): path for path in results.rglob("*.log")}
+    stages = {name: stage(log, folder) for name, log in sorted(logs.items()) if name not in TRAINED}
     return Run(
-        seconds={name: seconds.get(log, 0) for log, name in names.items()},
-        memory={name: memory.get(log, 0) for log, name in names.items()},
-        disk={name: sum(path.stat().st_size for path in results.glob(f"{name}.*")) for name in names.values()},
-        own=own,
+        seconds={name: seconds for name, (seconds, _) in stages.items()},
+        memory={name: memory for name, (_, memory) in stages.items()},
+        disk={name: sum(path.stat().st_size for path in results.glob(f"{name}.*")) for name in stages},
+        own=times.user + times.system,
         wall=wall,
-        dry=min(seconds_of(dry_run) for _ in range(3)),
+        dry=dry,
         listing=seconds_of(lambda: provenance.listing(results / "shapes", read=(".txt", ".npy"))),
     )
 
@@ -194,7 +217,7 @@ def row(stage: str, sizes: list[int], seconds: list[float], memory: list[int], d
 def main(images: tuple[int, int, int] = (200, 2000, 20000), work: Path = Path("scaling")) -> None:
     """Print a table, a line a stage, and what the workflow adds."""
     runs = [measured(count, (work / str(count)).resolve()) for count in images]
-    jobs = [name for name in runs[0].seconds if name not in TRAINED]
+    jobs = list(runs[0].seconds)
     gathers = [name.split("/")[0] for name in jobs if "/" in name]
     stages = {name.split("/")[0]: [name] for name in jobs if name not in gathers} | {"gather": gathers}
     heads = ["stage", "ms an image", "exponent", "start-up, s", *(f"MB at {count:,}" for count in images)]
