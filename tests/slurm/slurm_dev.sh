@@ -28,28 +28,10 @@ NODES="core1 card1 card2"
 HOST=$(uname -n)
 HOST=${HOST%%.*}
 MARK="# slurm_dev.sh"
-
-say() { printf 'slurm_dev: %s\n' "$*" >&2; }
-die() { say "$*"; exit 1; }
-cannot() { say "this machine does not allow it: $*"; exit 3; }
-
-# pid file, program -> pid, if that process still is the program that was started (pids are used again)
-alive() {
-    local pid
-    [ -s "$1" ] || return 1
-    pid=$(cat "$1")
-    case "$(readlink "/proc/$pid/exe" 2>/dev/null)" in *"$2"*) printf '%s' "$pid" ;; *) return 1 ;; esac
-}
+. "$(dirname "$0")/../daemons.sh"
 
 # a zombie counts as gone: pid 1 of a container may take seconds to reap it
 gone() { ! grep -qE '^State:[[:space:]]+[^Z[:space:]]' "/proc/$1/status" 2>/dev/null; }
-
-# seconds, command: try until it works, with a deadline
-wait_for() {
-    local end=$(($(date +%s) + $1))
-    shift
-    until "$@" >/dev/null 2>&1; do [ "$(date +%s)" -lt "$end" ] || return 1; sleep 0.05; done
-}
 
 # pid file, program
 stop_one() {

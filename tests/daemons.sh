@@ -1,0 +1,20 @@
+# What the scripts of throw-away clusters share; read by them with `.`
+
+say() { printf '%s: %s\n' "$(basename "$0" .sh)" "$*" >&2; }
+die() { say "$*"; exit 1; }
+cannot() { say "this machine does not allow it: $*"; exit 3; }
+
+# pid file, program -> pid, if that process still is the program that was started (pids are used again)
+alive() {
+    local pid
+    [ -s "$1" ] || return 1
+    pid=$(cat "$1")
+    case "$(readlink "/proc/$pid/exe" 2>/dev/null)" in *"$2"*) printf '%s' "$pid" ;; *) return 1 ;; esac
+}
+
+# seconds, command: try until it works, with a deadline
+wait_for() {
+    local end=$(($(date +%s) + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do [ "$(date +%s)" -lt "$end" ] || return 1; sleep 0.05; done
+}
