@@ -1,4 +1,5 @@
 # Small helpers: the only Python of the workflow.
+import os
 import shlex
 import sys
 from importlib.util import find_spec
@@ -61,6 +62,9 @@ wildcard_constraints:
 
 # `wsss` is the one of the environment that runs snakemake, whatever stands first on the PATH
 shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+
+# for the commands of a profile, which run in the folder of --directory
+os.environ.update(WSSS_PROFILES=f"{workflow.basedir}/profiles")
 
 
 def memory(mb):
