@@ -8,17 +8,17 @@ import contextlib
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import time
 from pathlib import Path
 
+import clusters
 import projects
 import pytest
 import torch
 
-from wsss import networks, store
+from wsss import networks
 
 SLURM_DEV = Path(__file__).parent / "slurm_dev.sh"
 SITE = {"slurm_account: project": "", "partition: cpu": "partition: cores", "&gpu gpu": "&gpu cards"}
@@ -75,59 +75,25 @@ def free_port():
 def project(tmp_path_factory):
     """A copy of the project at a site of its own: the three lines of the profile are changed."""
     copy = projects.copied(tmp_path_factory.mktemp("pipeline") / "project")
-    (copy / "overlay.yaml").write_text(STEPS)
-    profile = copy / "profiles/slurm/profile.yaml"
-    text = profile.read_text()
-    for ours, theirs in SITE.items():
-        assert text.count(ours) == 1
-        text = text.replace(ours, theirs)
-    profile.write_text(text)
+    clusters.at_site(copy, "slurm", SITE)
     return copy
 
 
 @pytest.fixture(scope="module")
 def at_home(project):
     """Results of a run on this machine."""
-    run = projects.snakemake(project, "--cores", 2, *words(project / "home"))
-    assert run.returncode == 0, run.stdout + run.stderr
-    return project / "home/results"
+    return clusters.at_home(project)
 
 
 @pytest.fixture(scope="module")
 def log_of_cluster(project, clients):
     """What Snakemake says of a run on the cluster that is disturbed; its results are in `cluster`."""
-    log, results = project / "cluster.log", project / "cluster/results"
     options = ["--workflow-profile", "profiles/slurm", "--set-scatter", "shards=3"]
     options += ["--slurm-init-seconds-before-status-checks", 15]  # a little longer than these jobs take
-    environment = {**projects.environment(project), **clients}
-    with log.open("w") as said:
-        command = projects.command(*options, *words(project / "cluster"))
-        run = subprocess.Popen(command, cwd=project, env=environment, stdout=said, stderr=subprocess.STDOUT)
-    try:
-        cancel_training(run, clients, results)
+    with clusters.running(project, *options, **clients) as run:
+        cancel_training(run, clients, project / "cluster/results")
         close_node(run, clients)
-        assert run.wait(LIMIT) == 0
-    except Exception as failure:
-        failure.add_note(log.read_text())
-        raise
-    finally:
-        end(run)
-    return log.read_text()
-
-
-def end(run):
-    """End a run that still lasts, and its jobs."""
-    if run.poll() is None:
-        run.send_signal(signal.SIGINT)
-        try:
-            run.wait(60)
-        except subprocess.TimeoutExpired:
-            run.kill()
-            run.wait()
-
-
-def words(folder):
-    return ["--max-threads", 2, "--directory", folder, "--configfile", "tiny.yaml", "overlay.yaml", "--", TARGET]
+    return (project / "cluster.log").read_text()
 
 
 def slurm(clients, *command):
@@ -149,18 +115,8 @@ def rule_in(comment):
     return re.match(r"rule_(\w+?)(_wildcards_.*)?$", comment)[1]
 
 
-def until(found, run, what):
-    """The first thing that is found while the run lasts, or a failure that says what was waited for."""
-    end = time.monotonic() + LIMIT
-    while time.monotonic() < end and run.poll() is None:
-        if value := found():
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"waited in vain for {what}")
-
-
 def cancel_training(run, clients, results):
-    until((results / "checkpoints/classifier.pt").exists, run, "a checkpoint of the classifier")
+    clusters.until((results / "checkpoints/classifier.pt").exists, run, "a checkpoint of the classifier")
     (job,) = [number for number, rule, _, state, _ in jobs(clients) if rule == "classifier" and state == "RUNNING"]
     slurm(clients, "scancel", job)
 
@@ -171,9 +127,9 @@ def close_node(run, clients):
     def in_state(where, what):
         return [rule for _, rule, partition, state, _ in jobs(clients) if where in (rule, partition) and state == what]
 
-    until(lambda: in_state("cams", "RUNNING"), run, "activation maps")
+    clusters.until(lambda: in_state("cams", "RUNNING"), run, "activation maps")
     slurm(clients, "scontrol", "update", "NodeName=core1", "State=DRAIN", "Reason=test")
-    until(lambda: in_state("cores", "PENDING"), run, "a job for the closed node")
+    clusters.until(lambda: in_state("cores", "PENDING"), run, "a job for the closed node")
     time.sleep(3)
     assert in_state("cores", "PENDING")
     slurm(clients, "scontrol", "update", "NodeName=core1", "State=RESUME")
@@ -206,24 +162,11 @@ def test_nothing_else_failed(log_of_cluster, clients):
 
 
 def test_stores_are_the_same(log_of_cluster, at_home, project):
-    stores = sorted(path.name for path in at_home.glob("*.h5"))
-    assert len(stores) == 5
-    for name in stores:
-        with store.read(project / "cluster/results" / name, store.kind_of(at_home / name)) as cut:
-            assert cut.attributes["shards"] == 3
-        assert store.digest(project / "cluster/results" / name) == store.digest(at_home / name), name
+    clusters.assert_same_stores(at_home, project / "cluster/results", shards=3)
 
 
 def test_weights_are_the_same(log_of_cluster, at_home, project):
-    networks = sorted(path.name for path in at_home.glob("*.pt"))
-    assert networks == ["affinity_net.pt", "classifier.pt", "psa_segmenter.pt"]
-    for name in networks:
-        ours, theirs = (
-            torch.load(folder / name, weights_only=True) for folder in (at_home, project / "cluster/results")
-        )
-        for state in ("backbone_state", "head_state"):
-            torch.testing.assert_close(theirs.pop(state), ours.pop(state), rtol=0, atol=0)
-        assert theirs == ours  # classes, settings and the like
+    clusters.assert_same_weights(at_home, project / "cluster/results")
 
 
 def test_the_table_is_the_same(log_of_cluster, at_home, project):
