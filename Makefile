@@ -1,9 +1,10 @@
 # make demo: install, run PSA on the built-in data set, show its table.  make test: install, run the tests.
 # make test-slurm: PSA on a Slurm of its own, through profiles/slurm; needs root and Slurm's daemons, else it is skipped.
+# make test-gridengine: the same on a Grid Engine, through profiles/generic.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slurm lint
+.PHONY: demo test test-slurm test-gridengine lint
 
 demo: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores 8 results/psa_val_miou.txt results/cue_scores.json results/psa_examples.png
@@ -20,6 +21,9 @@ test: .venv/installed
 
 test-slurm: .venv/installed
 	$(BIN)/python -m pytest -m slurm tests/slurm
+
+test-gridengine: .venv/installed
+	$(BIN)/python -m pytest -m gridengine tests/gridengine
 
 lint: .venv/installed
 	$(BIN)/ruff check .
