@@ -22,16 +22,13 @@ from wsss import networks
 
 SLURM_DEV = Path(__file__).parent / "slurm_dev.sh"
 SITE = {"slurm_account: project": "", "partition: cpu": "partition: cores", "&gpu gpu": "&gpu cards"}
-STEPS = "{classifier: {epochs: 60}, checkpoint_steps: 5}"  # 180 steps: long enough to be cut off
-TARGET = "results/psa_val_miou.txt"
 # two processes on one node, and two on each of two: what is written into the profile for the training
 SPREAD = {
     "one_node": "gpu: 2",
     "two_nodes": "gpu: 4, nodes: 2, tasks_per_node: 2, mpi: srun, "
     'launch: "srun --nodes=2 --ntasks-per-node=2 --cpus-per-task=2 --kill-on-bad-exit=1"',
 }
-SOON = ["--slurm-init-seconds-before-status-checks", 10]  # about as long as these jobs take
-LIMIT = 1800  # seconds until a run is given up
+SOON = ["--slurm-init-seconds-before-status-checks", 10]  # then after 20 more: these jobs take 15 to 30
 
 pytestmark = [
     pytest.mark.slurm,
@@ -89,7 +86,7 @@ def at_home(project):
 def log_of_cluster(project, clients):
     """What Snakemake says of a run on the cluster that is disturbed; its results are in `cluster`."""
     options = ["--workflow-profile", "profiles/slurm", "--set-scatter", "shards=3"]
-    options += ["--slurm-init-seconds-before-status-checks", 15]  # a little longer than these jobs take
+    options += SOON
     with clusters.running(project, *options, **clients) as run:
         cancel_training(run, clients, project / "cluster/results")
         close_node(run, clients)
@@ -170,7 +167,7 @@ def test_weights_are_the_same(log_of_cluster, at_home, project):
 
 
 def test_the_table_is_the_same(log_of_cluster, at_home, project):
-    assert (project / "cluster" / TARGET).read_text() == (at_home.parent / TARGET).read_text()
+    assert (project / "cluster" / clusters.TARGET).read_text() == (at_home.parent / clusters.TARGET).read_text()
 
 
 def affinity_net_of(project, name, *options, **environment):
