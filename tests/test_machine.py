@@ -8,8 +8,15 @@ from contextlib import ExitStack
 import pytest
 
 GPUS = "GPU-a", "GPU-b", "GPU-c"
-JOB = "import os, sys; from wsss import machine; machine.hold_gpus({}); machine.hold_gpus({}); "
-JOB += "print(os.environ.get('CUDA_VISIBLE_DEVICES', 'all'), flush=True); sys.stdin.read()"
+JOB = """
+import os, sys, pathlib
+from wsss import machine
+machine.LOCKS = pathlib.Path({locks!r})
+machine.hold_gpus({count})
+machine.hold_gpus({count})
+print(os.environ.get("CUDA_VISIBLE_DEVICES", "all"), flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.fixture
@@ -20,12 +27,12 @@ def jobs(tmp_path):
     listing.write_text("#!/bin/sh\nprintf '%s\\n' " + " ".join(GPUS))
     listing.chmod(0o755)
     given = {name: word for name, word in os.environ.items() if not name.startswith(("CUDA", "SLURM", "RANK", "LOCAL"))}
-    given |= {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
+    given |= {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
     with ExitStack() as running:
 
         def start(count=1, **more):
             job = subprocess.Popen(
-                [sys.executable, "-c", JOB.format(count, count)],
+                [sys.executable, "-c", JOB.format(locks=str(tmp_path), count=count)],
                 env={**given, **more},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

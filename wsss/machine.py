@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -42,6 +41,7 @@ def device() -> str:
 
 
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # set by torchrun, by the first process of one node, by srun
+LOCKS = Path("/tmp")  # not $TMPDIR, which some schedulers give each job for itself
 _held: list[int] = []  # locks, until the process ends
 
 
@@ -73,7 +73,7 @@ def _gpus() -> list[str]:
 
 def _lock(gpu: str) -> bool:
     """Whether a GPU is this process's now, until it ends: a lock ends with its process, however that dies."""
-    path = Path(tempfile.gettempdir()) / f"wsss-{gpu}.lock"
+    path = LOCKS / f"wsss-{gpu}.lock"
     try:
         file = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
     except PermissionError:  # another user's file, which may be locked all the same
