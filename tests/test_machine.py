@@ -80,9 +80,14 @@ def test_the_users_choice_is_kept(jobs):
     assert jobs(CUDA_VISIBLE_DEVICES="")[1] == ""
 
 
-@pytest.mark.parametrize("name", ["SLURM_JOB_ID", "RANK", "LOCAL_RANK"])
-def test_a_scheduler_or_launcher_that_chooses_is_left_to_it(jobs, name):
-    assert jobs(**{name: "0"})[1] == "all"
+@pytest.mark.parametrize("given", [{"LOCAL_RANK": "1"}, {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "2"}])
+def test_of_several_processes_each_is_left_its_own(jobs, given):
+    assert jobs(**given)[1] == "all"
+
+
+def test_jobs_inside_one_job_of_slurm_share_its_gpus_out(jobs):
+    ours = {"SLURM_JOB_ID": "7", "SLURM_PROCID": "0", "SLURM_NTASKS": "1", "CUDA_VISIBLE_DEVICES": "0,1"}
+    assert [jobs(**ours)[1], jobs(SLURM_STEP_ID="0", **ours)[1]] == ["0", "1"]
 
 
 def test_without_nvidia_smi_nothing_is_chosen(jobs, tmp_path):

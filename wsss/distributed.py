@@ -4,7 +4,6 @@ A loss is averaged over the processes. So one that is a mean over images needs n
 equal; one that is divided by a count of the whole batch takes `total` of both, and is then the same in every process.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,8 +32,7 @@ def launched(job: Job, *, precision: str) -> Fabric:
             f"the job asks for {job.processes_a_node} GPUs a node, and {there} can be seen: change `gpu`,"
             " or how the scheduler shares them out"
         )
-    by_srun = "SLURM_STEP_ID" in os.environ and os.environ.get("SLURM_NTASKS") != "1"
-    alone = not (by_srun or torch.distributed.is_torchelastic_launched())
+    alone = not (machine.by_srun() or torch.distributed.is_torchelastic_launched())
     if alone and job.nodes > 1:
         raise WsssError(f"a training on {job.nodes} nodes is started by srun or torchrun: set `launch` in the profile")
     if alone and job.processes_a_node > 1:  # this process starts the others, and they share its cores

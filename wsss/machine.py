@@ -40,7 +40,6 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # set by torchrun, by the first process of one node, by srun
 LOCKS = Path("/tmp")  # not $TMPDIR, which some schedulers give each job for itself
 _held: list[int] = []  # locks, until the process ends
 
@@ -48,10 +47,10 @@ _held: list[int] = []  # locks, until the process ends
 def hold_gpus(count: int) -> None:
     """Take so many of this machine's GPUs, those first that no other process of ours holds, and see no others.
 
-    Snakemake counts GPUs, but does not say which; schedulers of clusters, torchrun and srun do, and are left to it.
+    Snakemake counts GPUs, but does not say which. Of processes that were started together each has its own already.
     To be called before CUDA is first used; a second call changes nothing.
     """
-    if _held or "SLURM_JOB_ID" in os.environ or any(name in os.environ for name in RANKS):
+    if _held or by_srun() or "LOCAL_RANK" in os.environ:
         return
     there = _gpus()
     if len(there) <= count:
@@ -87,9 +86,15 @@ def _lock(gpu: str) -> bool:
     return True
 
 
+def by_srun() -> bool:
+    """Whether Slurm's srun started this process as one of several."""
+    return "SLURM_STEP_ID" in os.environ and os.environ.get("SLURM_NTASKS") != "1"
+
+
 def rank() -> int:
     """Which of the processes of a training this is: 0 where it is the only one."""
-    return next((int(os.environ[name]) for name in RANKS if name in os.environ), 0)
+    names = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # by torchrun, by the first process of one node, by srun
+    return next((int(os.environ[name]) for name in names if name in os.environ), 0)
 
 
 @contextmanager
