@@ -6,7 +6,7 @@ The real Snakefile runs each stage of PSA and the cues of SEC on the built-in da
 folder of its own under `--work`; a size that was measured there before is only read. Four fifths of the images train,
 the rest are held out. Networks are trained for the same few steps at every size, and left out of the table.
 
-Then the command of each stage, as its log has it, is run again alone; a short one three times, and the fastest run
+Then the command of each stage, as its log has it, is run again alone; a short one several times, and the fastest run
 counts. Time is that of the processors, of all processes of a stage. Over n images it takes a + b n^p, with start-up a:
 Python, torch, the weights. Three sizes give p without knowing a.
 Memory is what all processes of a stage hold together.
@@ -40,8 +40,8 @@ SIDE_PX, CELLS = 32, 256
 STEPS, BATCH = 20, 16
 """Of each training."""
 
-SHORT_S = 30
-"""A stage below that is run three times."""
+AGAIN_S = 30
+"""A stage is run again until so much processor time was spent on it."""
 
 PR_SET_CHILD_SUBREAPER = 36  # of prctl(2)
 
@@ -113,11 +113,11 @@ def alone(command: list[str], folder: Path) -> tuple[float, int]:
 
 
 def stage(log: Path, folder: Path) -> tuple[float, int]:
-    """Processor time and largest memory of the stage with this log, alone; the least time of three runs if short."""
+    """Processor time and largest memory of the stage with this log, run alone; of several runs the least time."""
     command = shlex.split(log.read_text().splitlines()[0].split(" $ ")[1])
-    runs = [alone(command, folder)]
-    if runs[0][0] < SHORT_S:
-        runs += [alone(command, folder) for _ in range(2)]
+    runs: list[tuple[float, int]] = []
+    while sum(seconds for seconds, _ in runs) < AGAIN_S:
+        runs.append(alone(command, folder))
     return min(seconds for seconds, _ in runs), max(memory for _, memory in runs)
 
 
