@@ -13,7 +13,7 @@ import os, sys, pathlib
 from wsss import machine
 machine.LOCKS = pathlib.Path({locks!r})
 machine.hold_gpus({count})
-machine.hold_gpus({count})
+machine.hold_gpus(1)  # as machine.device does, later
 print(os.environ.get("CUDA_VISIBLE_DEVICES", "all"), flush=True)
 sys.stdin.read()
 """
@@ -92,4 +92,24 @@ def test_jobs_inside_one_job_of_slurm_share_its_gpus_out(jobs):
 
 def test_without_nvidia_smi_nothing_is_chosen(jobs, tmp_path):
     (tmp_path / "bin/nvidia-smi").unlink()
-    assert jobs()[1] == "all"
+    assert jobs(PATH=str(tmp_path / "bin"))[1] == "all"
+
+
+def test_one_that_sees_a_single_gpu_holds_it_too(jobs):
+    jobs(CUDA_VISIBLE_DEVICES="0")
+    assert jobs(CUDA_VISIBLE_DEVICES="0,1")[1] == "1"
+
+
+def test_a_lock_that_cannot_be_opened_counts_as_held(jobs, tmp_path):
+    (tmp_path / "wsss-GPU-a.lock").symlink_to(tmp_path / "elsewhere")
+    assert jobs()[1] == "GPU-b"
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_other_users_may_open_a_lock(jobs, tmp_path):
+    before = os.umask(0o077)
+    try:
+        jobs()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "wsss-GPU-a.lock").stat().st_mode & 0o777 == 0o644

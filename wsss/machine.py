@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -41,23 +41,25 @@ def device() -> str:
 
 
 LOCKS = Path("/tmp")  # not $TMPDIR, which some schedulers give each job for itself
-_held: list[int] = []  # locks, until the process ends
+_asked: list[int] = []  # how many GPUs this process asked for
+_held: list[int] = []  # their locks, until it ends
 
 
 def hold_gpus(count: int) -> None:
     """Take so many of this machine's GPUs, those first that no other process of ours holds, and see no others.
 
     Snakemake counts GPUs, but does not say which. Of processes that were started together each has its own already.
-    To be called before CUDA is first used; a second call changes nothing.
+    To be called before CUDA is first used; a second call changes nothing. Processes of which only some are given
+    CUDA_VISIBLE_DEVICES do not see each other: it may have other names than nvidia-smi.
     """
-    if _held or by_srun() or "LOCAL_RANK" in os.environ:
+    if _asked or by_srun() or "LOCAL_RANK" in os.environ:
         return
+    _asked.append(count)
     there = _gpus()
-    if len(there) <= count:
-        return
     free = [gpu for gpu in there if len(_held) < count and _lock(gpu)]
     taken = [gpu for gpu in there if gpu not in free]
-    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join([*free, *taken][:count])
+    if len(there) > count:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join([*free, *taken][:count])
 
 
 def _gpus() -> list[str]:
@@ -72,11 +74,9 @@ def _gpus() -> list[str]:
 
 def _lock(gpu: str) -> bool:
     """Whether a GPU is this process's now, until it ends: a lock ends with its process, however that dies."""
-    path = LOCKS / f"wsss-{gpu}.lock"
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
-    except PermissionError:  # another user's file, which may be locked all the same
-        file = os.open(path, os.O_RDONLY)
+    file = _opened(LOCKS / f"wsss-{gpu.strip().replace('/', '-')}.lock")
+    if file is None:
+        return False
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -84,6 +84,17 @@ def _lock(gpu: str) -> bool:
         return False
     _held.append(file)
     return True
+
+
+def _opened(path: Path) -> int | None:
+    """The file, made where it is not there; nothing where that is forbidden."""
+    for create in (os.O_CREAT, 0):  # of another user's file the first is refused
+        with suppress(OSError):
+            file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | create, 0o644)
+            with suppress(PermissionError):
+                os.fchmod(file, 0o644)  # whatever the umask: other users must open it
+            return file
+    return None
 
 
 def by_srun() -> bool:

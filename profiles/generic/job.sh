@@ -3,6 +3,6 @@
 [ -z "$WSSS_LIBRARIES" ] || export LD_LIBRARY_PATH="$WSSS_LIBRARIES" # which Grid Engine does not hand on
 sh "$1"
 code=$?
-kept=${1%/*}/${JOB_ID:-${PBS_JOBID:-$LSB_JOBID}}.exit # as Grid Engine, PBS and LSF call the id
+kept=${1%/*}/${PBS_JOBID:-${LSB_JOBID:-$JOB_ID}}.exit # as PBS, LSF and Grid Engine call the id
 echo "$code" >"$kept.partial" && mv "$kept.partial" "$kept"
 exit "$code"

@@ -179,8 +179,10 @@ def test_a_job_that_ends_says_how(clients, tmp_path, code, said):
 
 def test_a_job_that_is_deleted_by_force_failed(clients, tmp_path):
     job = send(clients, tmp_path, "touch began; sleep 600")
+    end = time.monotonic() + 60
     while not (tmp_path / "began").exists():
         assert status(clients, tmp_path, job) == "running"
+        assert time.monotonic() < end
     ask(clients, "qdel", "-f", job)
     assert outcome(clients, tmp_path, job) == "failed"
     assert account(clients, job)["exit_status"].split()[0] == "0"  # which is why it is not asked
