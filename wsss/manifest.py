@@ -24,7 +24,7 @@ CUE_SPLITS = (*TRAINING_SPLITS, "held")
 """What has activation maps and pseudo masks."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One image of the manifest."""
 
@@ -39,7 +39,7 @@ class Row:
     """Of the content of image and mask: a file that was replaced changes the manifest, and so reruns what follows."""
 
 
-def write(path: Path, rows: list[Row]) -> None:
+def write(path: Path, rows: Iterable[Row]) -> None:
     """Write images.csv, whole or not at all."""
     header = ["id", "split", "image", "mask", "tags", "tag_source", "digest"]
     lines = (

@@ -99,4 +99,4 @@ def _with_held_out(rows: list[Row], count: int) -> list[Row]:
 
 def _write(images: Path, rows: list[Row], classes_table: Path, classes: Classes) -> None:
     manifest.write_classes(classes_table, classes)
-    manifest.write(images, [manifest.with_digest(row) for row in rows])
+    manifest.write(images, map(manifest.with_digest, rows))  # one by one: all rows twice would be much memory
