@@ -18,3 +18,18 @@ wait_for() {
     shift
     until "$@" >/dev/null 2>&1; do [ "$(date +%s)" -lt "$end" ] || return 1; sleep 0.05; done
 }
+
+run() {
+    start
+    trap stop EXIT
+    PATH=$D/bin:$PATH "$@"
+}
+
+# the script's words: one of its functions, or its own head
+command_line() {
+    case "${1:-}" in
+    install | start | stop | status) "$1" ;;
+    run) shift; run "$@" ;;
+    *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "$0"; exit 2 ;;
+    esac
+}

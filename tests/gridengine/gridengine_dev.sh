@@ -179,15 +179,6 @@ stop() {
     rm -rf "$D/root" "$D/spool" # the next start begins empty, at job 1
 }
 
-run() {
-    start
-    trap stop EXIT
-    PATH=$D/bin:$PATH "$@"
-}
+status() { "$D/bin/qstat" -f -F gpu,mem_free,slots; }
 
-case "${1:-}" in
-install | start | stop) "$1" ;;
-status) "$D/bin/qstat" -f -F gpu,mem_free,slots ;;
-run) shift; run "$@" ;;
-*) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "$0"; exit 2 ;;
-esac
+command_line "$@"

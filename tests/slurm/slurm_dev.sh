@@ -170,15 +170,6 @@ stop() {
     rm -rf "$D/state" "$D/spool" # the next start begins empty, at job 1
 }
 
-run() {
-    start
-    trap stop EXIT
-    PATH=$D/bin:$PATH "$@"
-}
+status() { "$D/bin/sinfo" -N -o '%N %T %C %m %G %P'; }
 
-case "${1:-}" in
-install | start | stop) "$1" ;;
-status) "$D/bin/sinfo" -N -o '%N %T %C %m %G %P' ;;
-run) shift; run "$@" ;;
-*) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "$0"; exit 2 ;;
-esac
+command_line "$@"
