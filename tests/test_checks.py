@@ -1,9 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from wsss import manifest
 from wsss.data import checks
 from wsss.manifest import Classes, Row
 from wsss.pictures import write_mask
@@ -20,13 +22,28 @@ def good_row(folder: Path, name: str, split: str) -> Row:
     return Row(name, split, image, mask, ("cat", "dog"), "image_labels.txt")
 
 
+def problems_of(rows: list[Row]) -> list[str]:
+    """What is wrong with the files of the rows."""
+    return [problem for _, problems in checks.looked_at(((row, None) for row in rows), CLASSES) for problem in problems]
+
+
 @pytest.fixture
 def rows(tmp_path):
     return [good_row(tmp_path, name, split) for name, split in (("a", "train"), ("b", "extra"), ("c", "val"))]
 
 
 def test_nothing_wrong(rows):
-    assert checks.check(rows, CLASSES) == []
+    assert list(checks.looked_at([(row, None) for row in rows], CLASSES)) == [
+        (manifest.with_digest(row), []) for row in rows
+    ]
+
+
+def test_what_was_known_comes_first(rows):
+    rows[1].image.unlink()
+    found = list(checks.looked_at([(rows[0], None), (rows[1], "no tags")], CLASSES))
+    assert found[0][1] == []
+    known, seen = found[1][1]
+    assert known == "no tags" and "b.jpg does not exist" in seen
 
 
 def test_all_problems_of_all_files(tmp_path, rows):
@@ -39,7 +56,7 @@ def test_all_problems_of_all_files(tmp_path, rows):
     Image.new("RGB", (8, 6)).save(tmp_path / "colour.png")
     (tmp_path / "both.jpg").unlink()
     (tmp_path / "both.png").unlink()
-    problems = checks.check(rows + bad, CLASSES)
+    problems = problems_of(rows + bad)
     expected = [
         "gone.jpg does not exist",
         "cut.jpg cannot be read",
@@ -56,24 +73,23 @@ def test_all_problems_of_all_files(tmp_path, rows):
         assert "\n" not in problem
 
 
-def test_empty_splits(rows):
-    assert checks.check(rows[:2], CLASSES) == ["the split val holds no image: is its list empty?"]
-    assert len(checks.check(rows[1:2], CLASSES)) == 2
+def test_empty_splits():
+    assert checks.empty_splits(["train", "extra", "val"]) == []
+    assert checks.empty_splits(["train", "extra"]) == ["the split val holds no image: is its list empty?"]
+    assert len(checks.empty_splits(["extra"])) == 2
 
 
 def test_rows_without_mask(rows):
-    assert (
-        checks.check([Row(row.id, row.split, row.image, None, row.tags, row.tag_source) for row in rows], CLASSES) == []
-    )
+    assert problems_of([replace(row, mask=None) for row in rows]) == []
 
 
 def test_processes_find_the_same_in_the_same_order(rows, tmp_path, monkeypatch):
     rows += [good_row(tmp_path, f"more{number}", "train") for number in range(20)]
     for row in rows[5::4]:
         row.image.unlink()
-    alone = checks.check(rows, CLASSES)
+    alone = problems_of(rows)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert checks.check(rows, CLASSES) == alone
+    assert problems_of(rows) == alone
     assert len(alone) == len(rows[5::4])
 
 

@@ -101,7 +101,7 @@ def test_all_problems_in_one_message_and_nothing_written(tmp_path, run):
         "2007_000001 is in train.txt and in val.txt",
     ):
         assert sum(words in problem for problem in problems) == 1
-    assert not (tmp_path / "results").exists()
+    assert list((tmp_path / "results").iterdir()) == []
 
 
 def test_a_problem_seen_twice_is_told_once(tmp_path, run):

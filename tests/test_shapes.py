@@ -68,13 +68,15 @@ def test_layout(tmp_path):
 
 def test_it_is_read_as_voc_and_its_tags_are_those_of_the_masks(tmp_path):
     write(tmp_path, train=12)
-    options = dict(classes=CLASSES, train="train", extra="", val="val", masks="SegmentationClass")
-    rows, problems = voc.rows(tmp_path, tags="file", **options)
+    splits, problems = voc.splits(tmp_path, train="train", extra="", val="val")
     assert problems == []
-    assert checks.check(rows, CLASSES) == []
+    options = dict(classes=CLASSES, masks="SegmentationClass")
+    found = list(checks.looked_at(voc.rows(tmp_path, splits, tags="file", **options), CLASSES))
+    assert all(problems == [] for _, problems in found)
+    rows = [row for row, _ in found]
     assert [row.split for row in rows] == ["train"] * 12 + ["val"] * 2
-    by_masks, _ = voc.rows(tmp_path, tags="masks", **options)
-    assert [row.tags for row in rows] == [row.tags for row in by_masks]
+    by_masks = voc.rows(tmp_path, splits, tags="masks", **options)
+    assert [row.tags for row in rows] == [row.tags for row, _ in by_masks]
     for row in rows:
         assert pictures.read_photograph(row.image).shape == (SIZE, SIZE, 3)
         mask = pictures.read_mask(row.mask)

@@ -44,9 +44,13 @@ def mask_of(names: str) -> np.ndarray:
     return mask
 
 
-def read(root: Path, **changes):
-    options = dict(classes=CLASSES, train="train", extra="more", val="val", masks="SegmentationClass", tags="file")
-    return voc.rows(root, **(options | changes))
+def read(
+    root: Path, *, train="train", extra="more", val="val", classes=CLASSES, masks="SegmentationClass", tags="file"
+):
+    """The rows, and what is wrong with lists and tags."""
+    splits, problems = voc.splits(root, train=train, extra=extra, val=val)
+    found = list(voc.rows(root, splits, classes=classes, masks=masks, tags=tags))
+    return [row for row, _ in found], problems + [problem for _, problem in found if problem]
 
 
 def tags_of(rows) -> dict[str, str]:
@@ -250,3 +254,16 @@ def test_masks_of_train_may_be_missing_altogether_and_tags_of_val(tmp_path):
     assert problems == []
     assert [row.split for row in rows if row.mask] == ["val"] * len(IDS["val"])
     assert all(row.tags == () for row in rows if row.split == "val")
+
+
+def test_held_images_have_masks_too(tmp_path):
+    root = layout(tmp_path)
+    splits, _ = voc.splits(root, train="train", extra="", val="val")
+    splits["2007_000001"] = "held"
+    rows = [row for row, _ in voc.rows(root, splits, classes=CLASSES, masks="SegmentationClass", tags="file")]
+    assert [(row.split, row.mask is not None) for row in rows] == [("held", True), ("train", True), ("val", True)]
+
+
+def test_a_missing_tag_source_is_told_before_the_first_row(tmp_path):
+    with pytest.raises(WsssError, match="Annotations does not exist"):
+        voc.rows(layout(tmp_path), {}, classes=CLASSES, masks="", tags="annotations")

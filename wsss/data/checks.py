@@ -1,33 +1,34 @@
 """Looks at every image and mask before anything is trained on them, and says all that is wrong at once."""
 
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from wsss import pictures
+from wsss import manifest, pictures
 from wsss.errors import WsssError
 from wsss.labels import VOID
 from wsss.manifest import Classes, Row
 from wsss.parallel import mapped
-from wsss.progress import track
 
 NEEDED_SPLITS = ("train", "val")
 
 
-def check(rows: list[Row], classes: Classes) -> list[str]:
-    """What is wrong with the images and masks of the rows, a line for each file or empty split; every file is decoded.
+def looked_at(found: Iterable[tuple[Row, str | None]], classes: Classes) -> Iterator[tuple[Row, list[str]]]:
+    """The rows with the digests of their files, every one of which is decoded, and what is wrong with each row.
 
-    Tags are looked at by `tag_problem`, where they are read.
+    Args:
+        found: rows, each with what is known to be wrong with it, such as the result of `tag_problem`.
+        classes: the classes; a mask with a value outside them is a problem.
     """
-    problems = [
-        f"the split {split} holds no image: is its list empty?"
-        for split in NEEDED_SPLITS
-        if not any(row.split == split for row in rows)
-    ]
-    for found in track(mapped(partial(_picture_problems, classes=classes), rows), "checks", total=len(rows)):
-        problems += found
-    return problems
+    return mapped(partial(_look_at, classes=classes), found)
+
+
+def empty_splits(splits: Iterable[str]) -> list[str]:
+    """What is wrong where these are the splits of all images: those that are needed and hold none."""
+    present = set(splits)
+    return [f"the split {split} holds no image: is its list empty?" for split in NEEDED_SPLITS if split not in present]
 
 
 def tag_problem(row: Row, classes: Classes) -> str | None:
@@ -49,7 +50,13 @@ def unknown_values(path: Path, mask: np.ndarray, classes: Classes) -> str | None
     return None
 
 
-def _picture_problems(row: Row, *, classes: Classes) -> list[str]:
+def _look_at(found: tuple[Row, str | None], *, classes: Classes) -> tuple[Row, list[str]]:
+    row, known = found
+    problems = [*filter(None, [known]), *_picture_problems(row, classes)]
+    return (row if problems else manifest.with_digest(row)), problems
+
+
+def _picture_problems(row: Row, classes: Classes) -> list[str]:
     image = mask = None
     problems: list[str] = []
     try:

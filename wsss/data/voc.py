@@ -7,7 +7,9 @@ ImageSets/Segmentation/NAME.txt     lists of ids
 image_labels.txt, Annotations/ID.xml or cls_labels.npy: tags
 """
 
-from collections.abc import Callable
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
@@ -18,8 +20,7 @@ from wsss import pictures, safe_pickle
 from wsss.data import checks
 from wsss.errors import WsssError
 from wsss.labels import BACKGROUND, VOID
-from wsss.manifest import Classes, Row
-from wsss.progress import track
+from wsss.manifest import JUDGING_SPLITS, Classes, Row
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 
@@ -28,40 +29,67 @@ Reader = Callable[[str], list[str]]
 """From the id of an image to the names of its classes; none where the source has no entry."""
 
 
-def rows(
-    root: Path, *, classes: Classes, train: str, extra: str, val: str, masks: str, tags: Tags
-) -> tuple[list[Row], list[str]]:
-    """The rows of the manifest, and what is wrong with lists and tags, a line each; no photograph is opened.
+def splits(root: Path, *, train: str, extra: str, val: str) -> tuple[dict[str, str], list[str]]:
+    """The split of each image by its id, and what is wrong with the lists, a line each.
 
     Args:
         root: the folder that holds JPEGImages.
-        classes: the classes; a tag outside them is a problem.
         train, extra, val: names of lists; images of train and val are left out of extra, which "" does without.
-        masks: folder of the masks of val and, where it holds any, of train; "" for none.
-        tags: where the tags are read.
 
     Raises:
-        WsssError: the folder, a list or the tag source is missing.
+        WsssError: the folder or a list is missing.
     """
     if not root.is_dir():
         raise WsssError(f"{root} is no folder: expected the one that holds JPEGImages and ImageSets")
-    splits, problems = _splits(root, train=train, extra=extra, val=val)
+    lists = {
+        "train": read_list(root, train),
+        "extra": read_list(root, extra) if extra else [],
+        "val": read_list(root, val),
+    }
+    problems = [
+        f"{image_id} is in {train}.txt and in {val}.txt: take it out of one, for val is held out"
+        for image_id in sorted(set(lists["train"]) & set(lists["val"]))
+    ]
+    known = {*lists["train"], *lists["val"]}
+    lists["extra"] = [image_id for image_id in lists["extra"] if image_id not in known]
+    return {image_id: split for split, ids in lists.items() for image_id in ids}, problems
+
+
+def rows(
+    root: Path, splits: dict[str, str], *, classes: Classes, masks: str, tags: Tags
+) -> Iterator[tuple[Row, str | None]]:
+    """The rows of the manifest one by one, each with what is wrong with its tags; no photograph is opened.
+
+    Args:
+        root: the folder that holds JPEGImages.
+        splits: the split of each image.
+        classes: the classes; a tag outside them is a problem.
+        masks: folder of the masks of val and, where it holds any, of train and held; "" for none.
+        tags: where the tags are read.
+
+    Raises:
+        WsssError: the tag source or the folder of masks is missing; told at once, before the first row.
+    """
     source, reader = TAG_SOURCES[tags]
     read = reader(root, classes)
     if masks and not (root / masks).is_dir():
         raise WsssError(f"{root / masks} is no folder: name the one of the masks, or '' where there are none")
     mask_folder = root / masks if masks else None
-    train_masks = any(mask_folder and (mask_folder / f"{i}.png").exists() for i, s in splits.items() if s == "train")
-    masked = {"train", "val"} if train_masks else {"val"}
-    result = []
-    for image_id, split in track(splits.items(), "tags", total=len(splits)):
+    masked = {"val"}
+    if mask_folder and any(
+        (mask_folder / f"{i}.png").exists() for i, split in splits.items() if split in JUDGING_SPLITS
+    ):
+        masked.update(JUDGING_SPLITS)
+
+    def row(image_id: str, split: str) -> tuple[Row, str | None]:
         names, problem = _tags(read, image_id, classes)
         mask = mask_folder / f"{image_id}.png" if mask_folder and split in masked else None
-        row = Row(image_id, split, _photograph(root, image_id), mask, names, source)
+        found = Row(image_id, split, _photograph(root, image_id), mask, names, source)
         if names or problem or split != "val":  # what is held out need not be tagged
-            problems += filter(None, [problem or checks.tag_problem(row, classes)])
-        result.append(row)
-    return result, problems
+            problem = problem or checks.tag_problem(found, classes)
+        return found, problem
+
+    return (row(*item) for item in splits.items())
 
 
 def _photograph(root: Path, image_id: str) -> Path:
@@ -82,18 +110,6 @@ def _id(word: str) -> str:
     return name.stem if name.suffix.lower() in PICTURE_SUFFIXES else name.name
 
 
-def _splits(root: Path, *, train: str, extra: str, val: str) -> tuple[dict[str, str], list[str]]:
-    train_ids, val_ids = read_list(root, train), read_list(root, val)
-    known = {*train_ids, *val_ids}
-    extra_ids = [image_id for image_id in read_list(root, extra) if image_id not in known] if extra else []
-    problems = [
-        f"{image_id} is in {train}.txt and in {val}.txt: take it out of one, for val is held out"
-        for image_id in sorted(set(train_ids) & set(val_ids))
-    ]
-    splits = {"train": train_ids, "extra": extra_ids, "val": val_ids}
-    return {image_id: split for split, ids in splits.items() for image_id in ids}, problems
-
-
 def _tags(read: Reader, image_id: str, classes: Classes) -> tuple[tuple[str, ...], str | None]:
     """The tags of an image, in the order of the classes, and what kept them from being read."""
     try:
@@ -107,15 +123,17 @@ def _tags(read: Reader, image_id: str, classes: Classes) -> tuple[tuple[str, ...
 def _file_tags(root: Path, classes: Classes) -> Reader:
     """image_labels.txt: a line an image, `id class class ...`."""
     path = root / "image_labels.txt"
-    lines: dict[str, list[list[str]]] = {}
-    for image_id, *names in _words(path):
-        lines.setdefault(_id(image_id), []).append(names)
+    lines: dict[str, str] = {}
+    times: Counter[str] = Counter()  # of ids that stand more than once
+    for word, *names in _words(path):
+        if (image_id := _id(word)) in lines:
+            times[image_id] += 1
+        lines[image_id] = sys.intern(" ".join(names))  # few of them differ
 
     def read(image_id: str) -> list[str]:
-        found = lines.get(image_id, [[]])
-        if len(found) > 1:
-            raise WsssError(f"{image_id}: stands {len(found)} times in {path}: keep one line")
-        return found[0]
+        if image_id in times:
+            raise WsssError(f"{image_id}: stands {times[image_id] + 1} times in {path}: keep one line")
+        return lines.get(image_id, "").split()
 
     return read
 
@@ -199,12 +217,12 @@ def _names(values: np.ndarray, classes: Classes) -> list[str]:
     return [names.get(value, str(value)) for value in values.tolist()]
 
 
-def _words(path: Path) -> list[list[str]]:
+def _words(path: Path) -> Iterator[list[str]]:
     """The words of each line that has any."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with path.open(encoding="utf-8") as file:
+            yield from filter(None, map(str.split, file))
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: correct its name in the configuration, or make it") from error
     except UnicodeDecodeError as error:
         raise WsssError(f"{path} is no text in UTF-8 ({error})") from error
-    return [line.split() for line in lines if line.strip()]

@@ -1,6 +1,6 @@
 """The manifest: any data set as one list of images, masks and tags, checked before anything is trained on it."""
 
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -8,6 +8,7 @@ from wsss import manifest
 from wsss.errors import WsssError, refuse
 from wsss.labels import VOC_CLASSES
 from wsss.manifest import Classes, Row
+from wsss.progress import track
 
 
 def images(
@@ -60,10 +61,18 @@ def images(
         own_classes = VOC_CLASSES
         _fetch(root, download)
     table = _classes(classes, own_classes)
-    rows, problems = voc.rows(root, classes=table, train=train, extra=extra, val=val, masks=masks, tags=tags)
-    problems += checks.check(rows, table)
-    refuse(list(dict.fromkeys(problems)), f"the data set in {root} cannot be used")
-    _write(images, _with_held_out(rows, held_out), classes_table, table)
+    splits, problems = voc.splits(root, train=train, extra=extra, val=val)
+    problems += checks.empty_splits(splits.values())
+    found = voc.rows(root, _with_held_out(splits, held_out), classes=table, masks=masks, tags=tags)
+
+    def rows() -> Iterator[Row]:
+        for row, wrong in track(checks.looked_at(found, table), "images", total=len(splits)):
+            problems.extend(wrong)
+            yield row
+        refuse(list(dict.fromkeys(problems)), f"the data set in {root} cannot be used")
+
+    manifest.write(images, rows())  # one by one: the rows of a large data set take much memory
+    manifest.write_classes(classes_table, table)
 
 
 def _fetch(root: Path, download: bool) -> None:
@@ -88,15 +97,9 @@ def _classes(words: tuple[str, ...], own: tuple[str, ...]) -> Classes:
     return Classes(tuple(names), tuple(values))
 
 
-def _with_held_out(rows: list[Row], count: int) -> list[Row]:
-    """Rows of which so many training images are in the split held instead."""
-    train = [row for row in rows if row.split == "train"]
-    if count >= len(train):
+def _with_held_out(splits: dict[str, str], count: int) -> dict[str, str]:
+    """The splits of the images, so many of train in the split held instead."""
+    train = [image_id for image_id, split in splits.items() if split == "train"]
+    if count and count >= len(train):
         raise WsssError(f"held_out is {count}, but there are only {len(train)} images in train: keep some to train on")
-    held = {row.id for row in manifest.evenly(train, count)} if count else set()
-    return [replace(row, split="held") if row.id in held else row for row in rows]
-
-
-def _write(images: Path, rows: list[Row], classes_table: Path, classes: Classes) -> None:
-    manifest.write_classes(classes_table, classes)
-    manifest.write(images, map(manifest.with_digest, rows))  # one by one: all rows twice would be much memory
+    return splits | dict.fromkeys(manifest.evenly(train, count), "held")
