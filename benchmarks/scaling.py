@@ -3,13 +3,15 @@
     OMP_WAIT_POLICY=passive PYTHONPATH=. python benchmarks/scaling.py --images 200 2000 20000 --work scaling
 
 The real Snakefile runs each stage of PSA and the cues of SEC on the built-in data set, for each number of images in a
-folder of its own under `--work`; a size that was measured there before is only read. Four fifths of the images train,
-the rest are held out. Networks are trained for the same few steps at every size, and left out of the table.
+folder of its own under `--work`. Four fifths of the images train, the rest are held out. Networks are trained for the
+same few steps at every size, and left out of the table.
 
-Then the command of each stage, as its log has it, is run again alone; a short one several times, and the fastest run
-counts. Time is that of the processors, of all processes of a stage. Over n images it takes a + b n^p, with start-up a:
-Python, torch, the weights. Three sizes give p without knowing a.
-Memory is what all processes of a stage hold together.
+Then the command of each stage, as its log has it, is run again alone, at each size in turn, so that a host that is slow
+for a while is slow for all sizes; the fastest of `--rounds` rounds counts. Time is that of the processors, of all
+processes of a stage. Over n images it takes a + b n^p, with start-up a: Python, torch, the weights. Three sizes give p
+without knowing a. Memory is what all processes of a stage hold together.
+
+What was measured is kept under `--work`: a benchmark that was cut off goes on, and rounds can be added to an old one.
 """
 
 import contextlib
@@ -21,8 +23,10 @@ import shlex
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -40,31 +44,36 @@ SIDE_PX, CELLS = 32, 256
 STEPS, BATCH = 20, 16
 """Of each training."""
 
-AGAIN_S = 30
-"""A stage is run again until so much processor time was spent on it."""
+AGAIN_S = 10
+"""In each round a stage is run again until so much processor time was spent on it."""
 
 PR_SET_CHILD_SUBREAPER = 36  # of prctl(2)
 
 
 @dataclass
-class Run:
-    """A run of the workflow.
+class Overhead:
+    """What a run of the workflow takes beside its stages.
 
     Args:
-        seconds, memory, disk: processor time, largest memory and bytes of the output of each stage, run alone.
         own: processor time of Snakemake itself.
-        wall: seconds of the whole run, whatever else the machine did.
+        wall: seconds of the whole run by the clock, stages included.
         dry: seconds of `snakemake -n` once all is up to date, the fastest of three.
         listing: seconds of the digest of the data set's folder, which `-n` takes where that was not drawn here.
     """
 
-    seconds: dict[str, float]
-    memory: dict[str, int]
-    disk: dict[str, int]
     own: float
     wall: float
     dry: float
     listing: float
+
+
+@dataclass
+class Cost:
+    """What a stage takes: processor time in seconds, largest memory and output in bytes."""
+
+    seconds: float
+    memory: int
+    disk: int
 
 
 def overlay(images: int) -> dict[str, object]:
@@ -81,6 +90,65 @@ def overlay(images: int) -> dict[str, object]:
         "seeds": {"cells": SIDE_PX // 8},
         "sec_segmenter": {"input_px": SIDE_PX},
     }
+
+
+def run(images: int, folder: Path) -> Overhead:
+    """Run the workflow over so many images in an empty folder."""
+    folder.mkdir(parents=True)
+    (folder / "overlay.yaml").write_text(json.dumps(overlay(images)))
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(folder), "--configfile", str(folder / "overlay.yaml")]
+    command += ["--", *(f"results/{target}" for target in TARGETS)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    began = time.perf_counter()
+    with (folder / "log").open("w") as log:
+        snakemake = psutil.Popen(command, stdout=log, stderr=log, env=environment)
+        while snakemake.poll() is None:
+            with contextlib.suppress(psutil.Error):
+                times = snakemake.cpu_times()
+            time.sleep(0.1)
+    wall = time.perf_counter() - began
+    if snakemake.returncode:
+        sys.exit(f"snakemake failed: see {folder}/log")
+
+    def dry_run() -> None:
+        again = subprocess.run(
+            [*command[:3], "-n", *command[3:]], capture_output=True, text=True, env=environment, check=True
+        )
+        if "Nothing to be done" not in again.stdout + again.stderr:
+            sys.exit(f"{folder} is not up to date after its run: {again.stdout}")
+
+    return Overhead(
+        own=times.user + times.system,
+        wall=wall,
+        dry=min(seconds_of(dry_run) for _ in range(3)),
+        listing=seconds_of(lambda: provenance.listing(folder / "results" / "shapes", read=(".txt", ".npy"))),
+    )
+
+
+def seconds_of(function: Callable[[], object]) -> float:
+    """Seconds that a call takes."""
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
+
+
+def stages(folder: Path) -> list[str]:
+    """The stages that ran in a folder, without the trainings; a shard's name is such as cams/1-of-1."""
+    logs = folder / "results" / "logs"
+    names = [path.relative_to(logs).with_suffix("").as_posix() for path in logs.rglob("*.log")]
+    return sorted(name for name in names if name not in TRAINED)
+
+
+def cost(stage: str, folder: Path) -> Cost:
+    """What a stage takes, run alone."""
+    results = folder / "results"
+    command = shlex.split((results / "logs" / f"{stage}.log").read_text().splitlines()[0].split(" $ ")[1])
+    runs: list[tuple[float, int]] = []
+    while sum(seconds for seconds, _ in runs) < AGAIN_S:
+        runs.append(alone(command, folder))
+    disk = sum(path.stat().st_size for path in results.glob(f"{stage}.*"))
+    return Cost(min(seconds for seconds, _ in runs), max(memory for _, memory in runs), disk)
 
 
 def alone(command: list[str], folder: Path) -> tuple[float, int]:
@@ -112,69 +180,12 @@ def alone(command: list[str], folder: Path) -> tuple[float, int]:
     return seconds, memory
 
 
-def stage(log: Path, folder: Path) -> tuple[float, int]:
-    """Processor time and largest memory of the stage with this log, run alone; of several runs the least time."""
-    command = shlex.split(log.read_text().splitlines()[0].split(" $ ")[1])
-    runs: list[tuple[float, int]] = []
-    while sum(seconds for seconds, _ in runs) < AGAIN_S:
-        runs.append(alone(command, folder))
-    return min(seconds for seconds, _ in runs), max(memory for _, memory in runs)
-
-
-def seconds_of(function: Callable[[], object]) -> float:
-    """Seconds that a call takes."""
-    began = time.perf_counter()
-    function()
-    return time.perf_counter() - began
-
-
-def measure(images: int, folder: Path) -> Run:
-    """Run the workflow in an empty folder."""
-    folder.mkdir(parents=True)
-    (folder / "overlay.yaml").write_text(json.dumps(overlay(images)))
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--directory", str(folder), "--configfile", str(folder / "overlay.yaml")]
-    command += ["--", *(f"results/{target}" for target in TARGETS)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    began = time.perf_counter()
-    with (folder / "log").open("w") as log:
-        snakemake = psutil.Popen(command, stdout=log, stderr=log, env=environment)
-        while snakemake.poll() is None:
-            with contextlib.suppress(psutil.Error):
-                times = snakemake.cpu_times()
-            time.sleep(0.1)
-    wall = time.perf_counter() - began
-    if snakemake.returncode:
-        sys.exit(f"snakemake failed: see {folder}/log")
-
-    def dry_run() -> None:
-        run = subprocess.run(
-            [*command[:3], "-n", *command[3:]], capture_output=True, text=True, env=environment, check=True
-        )
-        if "Nothing to be done" not in run.stdout + run.stderr:
-            sys.exit(f"{folder} is not up to date after its run: {run.stdout}")
-
-    dry = min(seconds_of(dry_run) for _ in range(3))  # before stages are run again, which makes their files newer
-    results = folder / "results"
-    logs = {path.relative_to(results / "logs").with_suffix("").as_posix(): path for path in results.rglob("*.log")}
-    stages = {name: stage(log, folder) for name, log in sorted(logs.items()) if name not in TRAINED}
-    return Run(
-        seconds={name: seconds for name, (seconds, _) in stages.items()},
-        memory={name: memory for name, (_, memory) in stages.items()},
-        disk={name: sum(path.stat().st_size for path in results.glob(f"{name}.*")) for name in stages},
-        own=times.user + times.system,
-        wall=wall,
-        dry=dry,
-        listing=seconds_of(lambda: provenance.listing(results / "shapes", read=(".txt", ".npy"))),
-    )
-
-
-def measured(images: int, folder: Path) -> Run:
-    """The run over so many images, made where it is not there yet."""
-    kept = folder / "measured.json"
-    if not kept.exists():
-        kept.write_text(json.dumps(asdict(measure(images, folder)), indent=1))
-    return Run(**json.loads(kept.read_text()))
+def kept(path: Path, measure: Callable[[], Overhead | Cost]) -> dict:
+    """What was measured, by this benchmark or by one before it that left the file."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(measure()), indent=1))
+    return json.loads(path.read_text())
 
 
 def exponent(sizes: list[int], values: list[float]) -> float:
@@ -198,43 +209,64 @@ def of_stage(stage: str, images: int) -> int:
     return images if stage in ("images", "gather") else images * 4 // 5
 
 
-def row(stage: str, sizes: list[int], seconds: list[float], memory: list[int], disk: list[int]) -> str:
+def best(runs: list[Cost]) -> Cost:
+    """Of several runs of one stage."""
+    return Cost(min(run.seconds for run in runs), max(run.memory for run in runs), runs[-1].disk)
+
+
+def together(costs: list[Cost]) -> Cost:
+    """Of stages that run one after another."""
+    return Cost(sum(c.seconds for c in costs), max(c.memory for c in costs), sum(c.disk for c in costs))
+
+
+def row(stage: str, sizes: list[int], costs: list[Cost]) -> str:
     """A line of the table."""
     more = sizes[2] - sizes[1]
+    seconds = [cost.seconds for cost in costs]
     each = (seconds[2] - seconds[1]) / more
     cells = [
         f"{stage:<15}",
         f"{1000 * each:8.2f}",
         f"{exponent(sizes, seconds):8.2f}",
         f"{seconds[0] - each * sizes[0]:8.1f}",
-        *(f"{held / 1e6:8.0f}" for held in memory),
-        f"{memory[2] / memory[0] - 1:+8.0%}",
-        f"{(disk[2] - disk[1]) / more / 1000:8.2f}",
+        *(f"{cost.memory / 1e6:8.0f}" for cost in costs),
+        f"{costs[2].memory / costs[0].memory - 1:+8.0%}",
+        f"{(costs[2].disk - costs[1].disk) / more / 1000:8.2f}",
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def main(images: tuple[int, int, int] = (200, 2000, 20000), work: Path = Path("scaling")) -> None:
+def main(images: tuple[int, int, int] = (200, 2000, 20000), work: Path = Path("scaling"), rounds: int = 3) -> None:
     """Print a table, a line a stage, and what the workflow adds."""
-    runs = [measured(count, (work / str(count)).resolve()) for count in images]
-    jobs = list(runs[0].seconds)
-    gathers = [name.split("/")[0] for name in jobs if "/" in name]
-    stages = {name.split("/")[0]: [name] for name in jobs if name not in gathers} | {"gather": gathers}
+    folders = {count: (work / str(count)).resolve() for count in images}
+    overheads = [Overhead(**kept(work / f"{n}.json", partial(run, n, folder))) for n, folder in folders.items()]
+    jobs = stages(folders[images[0]])
+    runs: dict[tuple[str, int], list[Cost]] = defaultdict(list)
+    for number in range(1, rounds + 1):
+        for job in jobs:
+            for count, folder in folders.items():
+                path = work / f"round{number}" / str(count) / f"{job}.json"
+                runs[job, count].append(Cost(**kept(path, partial(cost, job, folder))))
+
+    gathers = [job.split("/")[0] for job in jobs if "/" in job]
+    parts = {job.split("/")[0]: [job] for job in jobs if job not in gathers} | {"gather": gathers}
+    costs = {part: [together([best(runs[job, n]) for job in of]) for n in images] for part, of in parts.items()}
     heads = ["stage", "ms an image", "exponent", "start-up, s", *(f"MB at {count:,}" for count in images)]
     print(f"| {' | '.join([*heads, 'growth', 'KB an image'])} |")
     print(f"|---|{'---:|' * (len(heads) + 1)}")
-    last, middle = runs[2].seconds, runs[1].seconds
-    for stage in sorted(stages, key=lambda stage: sum(middle[name] - last[name] for name in stages[stage])):
-        names = stages[stage]
-        sizes = [of_stage(stage, count) for count in images]
-        seconds = [sum(run.seconds[name] for name in names) for run in runs]
-        memory = [max(run.memory[name] for name in names) for run in runs]
-        disk = [sum(run.disk[name] for name in names) for run in runs]
-        print(row(stage.removeprefix("psa_val_"), sizes, seconds, memory, disk))
+    for part in sorted(parts, key=lambda part: costs[part][1].seconds - costs[part][2].seconds):
+        print(
+            row(
+                part.removeprefix("psa_").removeprefix("val_"), [of_stage(part, count) for count in images], costs[part]
+            )
+        )
+    everything = [together([cost[size] for cost in costs.values()]) for size in range(len(images))]
+    print(row("all", list(images), everything))
     print()
-    parts = {"own": "Snakemake itself", "wall": "by the clock", "dry": "snakemake -n", "listing": "folder's digest"}
-    for name, what in parts.items():
-        print(f"{what:<22}", *(f"{getattr(run, name):8.1f} s" for run in runs))
+    lines = {"own": "Snakemake itself", "wall": "by the clock", "dry": "snakemake -n", "listing": "folder's digest"}
+    print(f"{'all stages':<22}", *(f"{cost.seconds:8.1f} s" for cost in everything))
+    for name, what in lines.items():
+        print(f"{what:<22}", *(f"{getattr(overhead, name):8.2f} s" for overhead in overheads))
 
 
 if __name__ == "__main__":
