@@ -162,7 +162,7 @@ def test_a_kernel_has_to_be_symmetric():
 @pytest.mark.parametrize("name", ["masked_cam", "local_evidence", "pooling"])
 @given(seed=st.integers(0, 2**16), size=st.floats(0, 6), entropy_weight=st.floats(0, 1), prior_weight=st.floats(0, 3))
 @settings(max_examples=8, deadline=None)
-def test_the_bound_never_exceeds_the_evidence(name, seed, size, entropy_weight, prior_weight):
+def test_the_bound_never_exceeds_the_log_of_the_sum_over_all_labels(name, seed, size, entropy_weight, prior_weight):
     scores, kernel = size * normal(seed, 1, CLASSES, 3, 3), kernel_like(seed + 1)
     log_p = CELLS * choices(seed)[name](GRIDS, uniform(seed, 1, 2) < 0.5)
     log_evidence = (log_prior(prior_weight * kernel) + log_p).logsumexp(0)

@@ -135,6 +135,20 @@ def test_dropout_acts_in_training_alone():
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_layers_of_vgg_that_are_dropped(kind, monkeypatch):
+    network, dropped = build(kind, backbone="vgg16").train(), []
+
+    def forward(layer, maps):
+        dropped.append((maps.shape[1], layer.p))
+        return maps
+
+    monkeypatch.setattr(torch.nn.Dropout2d, "forward", forward)
+    network(images())
+    fc6 = fc7 = (1024, 0.5)
+    assert dropped == {"classifier": [fc6, fc7], "affinity_net": [fc6], "segmenter": [fc6, fc7]}[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_frozen_keeps_norms_and_early_layers(kind):
     network = build(kind, freeze=True)
     kept = early_names(network) | norm_names(network)

@@ -1,4 +1,7 @@
-"""The choices of log p(y|z,x) of the latent CRF (see `lcrf_losses`), up to a constant, without trainable parameters.
+"""The choices of log p(y|z,x) of the latent CRF (see `lcrf_losses`), without trainable parameters.
+
+None is a distribution over the tags, normalised for every z: `local_evidence` is a potential of the labels, given the
+tags, and the others weigh present and absent classes anew.
 
 `masked_cam`, `local_evidence`, `masked_image` and `pooling` are functions (z, evidence, tags) of labels, relaxed or
 one-hot, of what a frozen classifier has to go by, and of y, to a number for each image. The tags' classes and the
@@ -97,12 +100,13 @@ def local_evidence(
     alpha: float,
     absent: float,
 ) -> Float[Tensor, " batch"]:
-    """log p(y|z,x) that counts the classifier's evidence at every cell; it is linear in z.
+    """In the place of log p(y|z,x) a potential, the classifier's evidence at every cell; it is linear in z.
 
         1/n sum_j sum_k z_jk log e_jk,    e_j = [ (1 - max_{k in T} cam_jk)^alpha, cam_jk for k in T ] / their sum
 
-    with T the tags. No e is below `absent`, which is the e of the other classes. Since it is linear, log p(y|q,x) is
-    the expectation E_q log p(y|z,x), and no sample is needed.
+    with T the tags. No e is below `absent`, which is the e of the other classes. It is normalised over the labels, not
+    over y, so the latent CRF is then a CRF of activation maps and pairs, whose q is a network. Since it is linear, its
+    value for q is its expectation, and no sample is needed.
 
     Args:
         z: labels.

@@ -138,8 +138,8 @@ class AffinityNet(Network):
 class Segmenter(Network):
     """A score for each class at each cell.
 
-    VGG-16 carries its atrous layer (LargeFOV's fc6) in the backbone; elsewhere a 3x3 convolution with that dilation
-    stands before the linear map.
+    VGG-16 carries its atrous layer (LargeFOV's fc6) in the backbone, and half of fc7 is dropped, as of fc6; elsewhere a
+    3x3 convolution with that dilation stands before the linear map.
     """
 
     def __init__(self, backbone: nn.Module, *, classes: int, atrous: bool, dilation: int, frozen: bool) -> None:
@@ -148,17 +148,16 @@ class Segmenter(Network):
         self.atrous = nn.Identity()
         if atrous:
             width = min(512, channels)
-            self.atrous = nn.Sequential(
-                nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation), nn.ReLU(), nn.Dropout2d(0.1)
-            )
+            self.atrous = nn.Sequential(nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation), nn.ReLU())
             nn.init.kaiming_normal_(self.atrous[0].weight, nonlinearity="relu")
             channels = width
+        self.dropout = nn.Dropout2d(0.1 if atrous else 0.5)
         self.head = nn.Conv2d(channels, classes, 1)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes rows columns"]:
-        return self.head(self.atrous(self.taps(images, self.backbone.stride)[-1]))
+        return self.head(self.dropout(self.atrous(self.taps(images, self.backbone.stride)[-1])))
 
 
 def classifier(features: Features, *, classes: int) -> Classifier:

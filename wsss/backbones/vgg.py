@@ -35,7 +35,10 @@ FEATURES_STD = (1 / 255, 1 / 255, 1 / 255)
 
 
 class Vgg16(Backbone):
-    """DeepLab-LargeFOV; its taps are conv4_3 (before pool4), conv5_3 and fc7. Layers bear torchvision's numbers."""
+    """DeepLab-LargeFOV; its taps are conv4_3 (before pool4), conv5_3 and fc7. Layers bear torchvision's numbers.
+
+    fc6 is dropped here; whether fc7 is, differs between the networks on top.
+    """
 
     def __init__(self, *, field_dilation: int) -> None:
         super().__init__(channels=(512, 512, FC_CHANNELS), stride=8, mean=IMAGENET_MEAN, std=IMAGENET_STD)
@@ -43,7 +46,6 @@ class Vgg16(Backbone):
         self.fc6 = nn.Conv2d(512, FC_CHANNELS, 3, padding=field_dilation, dilation=field_dilation)
         self.fc7 = nn.Conv2d(FC_CHANNELS, FC_CHANNELS, 1)
         self.dropout6 = nn.Dropout2d(0.5)
-        self.dropout7 = nn.Dropout2d(0.5)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
@@ -65,8 +67,7 @@ class Vgg16(Backbone):
         conv4 = self.features[:23](self.normalise(images))
         conv5 = self.features[23:](conv4)
         fc6 = self.dropout6(self.fc6(conv5).relu())
-        fc7 = self.dropout7(self.fc7(fc6).relu())
-        return conv4, conv5, fc7
+        return conv4, conv5, self.fc7(fc6).relu()
 
 
 def build(*, stride: int, weights: str, field_dilation: int) -> Vgg16:

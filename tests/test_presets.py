@@ -1,0 +1,47 @@
+"""presets/: overlays that most of their users run on machines which no test has."""
+
+import pytest
+import yaml
+from projects import ROOT
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config, validate
+
+from wsss.options import Schedule
+
+PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
+
+
+def merged(overlay: dict) -> dict:
+    """The configuration with an overlay, as `snakemake --configfile` reads it."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    update_config(config, overlay)
+    validate(config, str(ROOT / "workflow/config.schema.yaml"))
+    return config
+
+
+def preset(name: str) -> dict:
+    return merged(yaml.safe_load((ROOT / f"presets/{name}.yaml").read_text()))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_a_valid_configuration_that_the_readme_lists(name):
+    config = preset(name)
+    assert config["images"]["dataset"] == "voc"
+    assert f"| `{name}` |" in (ROOT / "README.md").read_text()
+    seeds, segmenter = config["seeds"], config["sec_segmenter"]
+    if "sec" in config["methods"]:
+        assert segmenter["input_px"] == seeds["cells"] * segmenter["stride"]
+
+
+def test_a_key_that_is_none_is_refused():
+    with pytest.raises(WorkflowError, match="epoch"):
+        merged({"classifier": {"epoch": 3}})
+
+
+def test_sec_takes_8000_steps_as_published():
+    names = Schedule.__dataclass_fields__
+    schedule = Schedule(
+        **{name: value for name, value in preset("voc12_sec")["sec_segmenter"].items() if name in names}
+    )
+    assert schedule.steps(10_582) == 8000
+    assert schedule.drops == 3
