@@ -44,6 +44,9 @@ SIDE_PX, CELLS = 32, 256
 STEPS, BATCH = 20, 16
 """Of each training."""
 
+PARTS = ["JPEGImages", "SegmentationClass", "image_labels.txt"]
+"""Of the data set, for its digest."""
+
 AGAIN_S = 10
 """In each round a stage is run again until so much processor time was spent on it."""
 
@@ -122,7 +125,7 @@ def run(images: int, folder: Path) -> Overhead:
         own=times.user + times.system,
         wall=wall,
         dry=min(seconds_of(dry_run) for _ in range(3)),
-        listing=seconds_of(lambda: provenance.listing(folder / "results" / "shapes", read=(".txt", ".npy"))),
+        listing=seconds_of(lambda: provenance.listing(folder / "results" / "shapes", PARTS)),
     )
 
 

@@ -24,7 +24,8 @@ def good_row(folder: Path, name: str, split: str) -> Row:
 
 def problems_of(rows: list[Row]) -> list[str]:
     """What is wrong with the files of the rows."""
-    return [problem for _, problems in checks.looked_at(((row, None) for row in rows), CLASSES) for problem in problems]
+    looked = checks.looked_at(((row, None) for row in rows), CLASSES)
+    return [problem for _, problems, _ in looked for problem in problems]
 
 
 @pytest.fixture
@@ -34,15 +35,25 @@ def rows(tmp_path):
 
 def test_nothing_wrong(rows):
     assert list(checks.looked_at([(row, None) for row in rows], CLASSES)) == [
-        (manifest.with_digest(row), []) for row in rows
+        (manifest.with_digest(row), [], True) for row in rows
+    ]
+
+
+def test_masks_of_background_and_void_show_no_class(rows):
+    write_mask(rows[0].mask, np.array([[0, 255] * 4] * 6, np.uint8))
+    rows[1] = replace(rows[1], mask=None)
+    assert [looked.shows_class for looked in checks.looked_at([(row, None) for row in rows], CLASSES)] == [
+        False,
+        False,
+        True,
     ]
 
 
 def test_what_was_known_comes_first(rows):
     rows[1].image.unlink()
     found = list(checks.looked_at([(rows[0], None), (rows[1], "no tags")], CLASSES))
-    assert found[0][1] == []
-    known, seen = found[1][1]
+    assert found[0].problems == []
+    known, seen = found[1].problems
     assert known == "no tags" and "b.jpg does not exist" in seen
 
 

@@ -112,6 +112,16 @@ def test_a_problem_seen_twice_is_told_once(tmp_path, run):
     assert len(str(caught.value).splitlines()) == 2
 
 
+def test_masks_that_show_no_class(tmp_path, run):
+    root = layout(tmp_path / "data")
+    for path in (root / "SegmentationClass").iterdir():
+        write_mask(path, np.array([[0, 255] * 4] * 6, np.uint8))  # 255 for an object, as in many a mask of one class
+    with pytest.raises(WsssError, match="no mask in .*SegmentationClass shows a class: .* 255 is void"):
+        run()
+    rows, _ = run(masks="")
+    assert len(rows) == 4
+
+
 def test_an_empty_list(tmp_path, run):
     write_list(layout(tmp_path / "data"), "val", "")
     with pytest.raises(WsssError, match="the split val holds no image"):

@@ -100,6 +100,11 @@ def test_a_warm_start_needs_both(run, seeds, share):  # noqa: F811
         trained(run, seeds=tuple(run / name for name in seeds), warm_share=share)
 
 
+def test_seeds_of_another_grid_are_refused(run):  # noqa: F811
+    with pytest.raises(WsssError, match="the seeds lie on 4 cells a side, the network has 5: set the cells"):
+        trained(run, seeds=(run / "seeds.h5",), warm_share=0.5, input_px=40)
+
+
 def test_an_input_that_is_no_multiple_of_the_stride_is_refused(run):  # noqa: F811
     with pytest.raises(WsssError, match="input_px is 30: give a multiple of 8"):
         trained(run, input_px=30)

@@ -1,8 +1,10 @@
 """Photographs and masks on disk."""
 
+import struct
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from wsss import labels, pictures
 from wsss.errors import WsssError
@@ -68,6 +70,45 @@ def test_a_photograph_of_another_mode_becomes_rgb(tmp_path, mode, colour):
     picture.save(tmp_path / "x.png")
     found = pictures.read_photograph(tmp_path / "x.png")
     np.testing.assert_array_equal(found, np.full((2, 3, 3), 255 if mode == "1" else 77))
+
+
+def with_exif(photograph, exif):
+    """Beside the photograph one with other EXIF data, and otherwise the same."""
+    with Image.open(photograph) as picture:
+        picture.save(photograph.with_name("other.jpg"), exif=exif, quality="keep", dpi=(72, 72))
+    return photograph.with_name("other.jpg")
+
+
+def tags(**values):
+    exif = Image.Exif()
+    exif.update({getattr(ExifTags.Base, name).value: value for name, value in values.items()})
+    return exif
+
+
+@pytest.mark.parametrize("orientation", range(10))  # 0 and 9 are none
+def test_a_turned_photograph_is_set_upright(photograph, orientation):
+    path = with_exif(photograph, tags(Orientation=orientation))
+    with Image.open(path) as picture:
+        assert picture.getexif()[ExifTags.Base.Orientation] == orientation
+        expected = np.array(ImageOps.exif_transpose(picture))
+    found = pictures.read_photograph(path)
+    np.testing.assert_array_equal(found, expected)
+    assert pictures.photograph_size(path) == found.shape[:2] == ((60, 40) if 4 < orientation < 9 else (40, 60))
+
+
+@pytest.mark.parametrize("data", [b"no header", b"MM\0*"])
+def test_damaged_exif_data_do_not_turn_a_photograph(photograph, data):
+    upright = pictures.read_photograph(with_exif(photograph, tags()))
+    path = with_exif(photograph, b"Exif\0\0" + data)
+    with Image.open(path) as picture, pytest.raises((SyntaxError, struct.error)):
+        picture.getexif()
+    np.testing.assert_array_equal(pictures.read_photograph(path), upright)
+    assert pictures.photograph_size(path) == (40, 60)
+
+
+def test_a_turned_photograph_with_a_tag_of_a_wrong_kind(photograph):
+    path = with_exif(photograph, tags(Orientation=6, Make=7))
+    assert pictures.read_photograph(path).shape == (60, 40, 3)
 
 
 def test_a_truncated_jpeg(photograph):

@@ -176,18 +176,22 @@ def test_a_run_is_its_code_options_and_inputs(small):
     assert len({first, *others, run()}) == 7
 
 
+PARTS = ["JPEGImages", "lists/train.txt", "lists/val.txt", "Annotations"]
+
+
 def dataset(root):
-    for name, text in {"JPEGImages/a.jpg": "12345", "ImageSets/train.txt": "a\n", "ImageSets/val.txt": "b\n"}.items():
+    files = {"JPEGImages/a.jpg": "12345", "lists/train.txt": "a\n", "lists/val.txt": "b\n", "Annotations/a.xml": "<a/>"}
+    for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     return root
 
 
 def listing(root):
-    return provenance.listing(root, read=(".txt",))
+    return provenance.listing(root, PARTS)
 
 
-def test_listing_sees_what_is_in_the_folder(tmp_path):
+def test_listing_sees_what_is_read(tmp_path):
     root = dataset(tmp_path / "data")
     found = [listing(root)]
     (root / "JPEGImages/b.jpg").write_text("1")
@@ -196,14 +200,34 @@ def test_listing_sees_what_is_in_the_folder(tmp_path):
     found.append(listing(root))
     (root / "JPEGImages/b.jpg").rename(root / "JPEGImages/c.jpg")
     found.append(listing(root))
-    (root / "ImageSets/train.txt").write_text("c\n")  # as long as before
+    for name in ("lists/train.txt", "Annotations/a.xml"):
+        (root / name).write_text((root / name).read_text().replace("a", "c"))  # as long as before
+        found.append(listing(root))
+    (root / "lists/val.txt").unlink()
     found.append(listing(root))
-    (root / "ImageSets/tags.xml").write_text("c")
+    (root / "Annotations/a.xml").unlink()
+    (root / "Annotations").rmdir()
     found.append(listing(root))
     assert len(set(found)) == len(found)
-    (root / "ImageSets/tags.xml").write_text("d")  # of a kind that is not read
-    assert listing(root) == found[-1]
-    assert provenance.listing(root, read=(".xml",)) != provenance.listing(dataset(tmp_path / "other"), read=(".xml",))
+
+
+def test_listing_sees_nothing_else(tmp_path):
+    root = dataset(tmp_path / "data")
+    first = listing(root)
+    for name in ("results/cams.h5", "JPEGImages/.DS_Store", "JPEGImages/old/a.jpg", "lists/other.txt", "masks/a.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    assert listing(root) == first
+
+
+def test_listing_follows_links(tmp_path):
+    root, images = dataset(tmp_path / "data"), tmp_path / "elsewhere"
+    first = listing(root)
+    (root / "JPEGImages").rename(images)
+    (root / "JPEGImages").symlink_to(images)
+    assert listing(root) == first
+    (images / "b.jpg").symlink_to(images / "a.jpg")
+    assert listing(root) != first
 
 
 def test_listing_of_the_same_files_is_the_same(tmp_path):
@@ -225,15 +249,3 @@ def test_a_module_of_many_stages_is_parsed_once(small):
     provenance._parsed.cache_clear()
     assert provenance.code("one") == provenance.code("one") != provenance.code("two")
     assert provenance._parsed.cache_info().misses == 6  # of one: itself, middle, deep and pack's two; and two
-
-
-def test_listing_is_in_the_order_of_paths(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "_digest", "\n".join)
-    root = dataset(tmp_path / "data")
-    for name in ("JPEGImages.zip", "JPEGImages/a/1.jpg", "JPEGImages/a.png"):
-        (root / name).parent.mkdir(exist_ok=True)
-        (root / name).write_text(name)
-    (root / "link").symlink_to(root / "JPEGImages")
-    files = [str(path.relative_to(root)) for path in sorted(root.rglob("*")) if path.is_file()]
-    assert [line.split()[0] for line in listing(root).splitlines()] == files
-    assert len(files) == 6

@@ -72,8 +72,8 @@ def test_it_is_read_as_voc_and_its_tags_are_those_of_the_masks(tmp_path):
     assert problems == []
     options = dict(classes=CLASSES, masks="SegmentationClass")
     found = list(checks.looked_at(voc.rows(tmp_path, splits, tags="file", **options), CLASSES))
-    assert all(problems == [] for _, problems in found)
-    rows = [row for row, _ in found]
+    assert all(looked.problems == [] for looked in found)
+    rows = [looked.row for looked in found]
     assert [row.split for row in rows] == ["train"] * 12 + ["val"] * 2
     by_masks = voc.rows(tmp_path, splits, tags="masks", **options)
     assert [row.tags for row in rows] == [row.tags for row, _ in by_masks]

@@ -312,6 +312,16 @@ def test_a_joined_store_has_the_digest_of_one_store_of_all(tmp_path, shards):
     assert store.digest(joined) == store.digest(shards[0])
 
 
+@pytest.mark.parametrize("parts", [["bdac"], ["b", "dac"], ["bd", "ac"], ["ca", "bd"]])
+def test_the_digest_does_not_hang_on_shards_or_on_the_order(tmp_path, parts):
+    seeds = dict(zip("abcd", range(4), strict=True))
+    one = store.digest(write(tmp_path / "one.h5", seeds))
+    for number, ids in enumerate(parts):
+        write(tmp_path / f"{number}.h5", {image_id: seeds[image_id] for image_id in ids})
+    store.gather([tmp_path / f"{number}.h5" for number in range(len(parts))], tmp_path / "joined.h5")
+    assert store.digest(tmp_path / "joined.h5") == one
+
+
 def test_a_changed_shard_changes_the_joined_file(tmp_path, shards):
     joined = tmp_path / "results/cams.h5"
     store.gather(shards, joined)

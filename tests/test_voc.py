@@ -92,6 +92,21 @@ def test_lists_with_paths_and_more_words(tmp_path):
     assert voc.read_list(tmp_path, "val") == ["photo.v2"]
 
 
+def test_two_photographs_of_one_name_in_two_folders(tmp_path):
+    write_list(layout(tmp_path), "train", "cats/001.jpg", "cats/002", "cats/001.jpg", "dogs/001.jpg")
+    with pytest.raises(WsssError, match=r"train\.txt lists 001 in the folders cats and dogs: .* a name of its own"):
+        read(tmp_path)
+
+
+def test_a_byte_order_mark(tmp_path):
+    layout(tmp_path)
+    for name in ("ImageSets/Segmentation/train.txt", "image_labels.txt"):
+        text = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    rows, problems = read(tmp_path)
+    assert problems == [] and rows[0].id == "2007_000001"
+
+
 def test_tags_of_annotations(tmp_path):
     folder = layout(tmp_path) / "Annotations"
     folder.mkdir()
@@ -245,15 +260,22 @@ def test_a_mask_folder_that_is_not_there_is_told(tmp_path):
         read(tmp_path, masks="nowhere")
 
 
-def test_masks_of_train_may_be_missing_altogether_and_tags_of_val(tmp_path):
+@pytest.mark.parametrize("without", [1, 2])
+def test_masks_of_train_may_be_missing_and_tags_of_val(tmp_path, without):
     root = layout(tmp_path)
-    for image_id in IDS["train"]:
+    for image_id in IDS["train"][:without]:
         (root / f"SegmentationClass/{image_id}.png").unlink()
     write_tags(root, {image_id: names for image_id, names in TAGS.items() if image_id not in IDS["val"]})
     rows, problems = read(root)
     assert problems == []
-    assert [row.split for row in rows if row.mask] == ["val"] * len(IDS["val"])
+    assert [row.split for row in rows if row.mask] == ["train"] * (2 - without) + ["val"] * len(IDS["val"])
     assert all(row.tags == () for row in rows if row.split == "val")
+
+
+def test_masks_of_val_are_looked_for(tmp_path):
+    root = layout(tmp_path)
+    (root / "SegmentationClass/2008_000003.png").unlink()
+    assert read(root)[0][-1].mask == root / "SegmentationClass/2008_000003.png"
 
 
 def test_held_images_have_masks_too(tmp_path):

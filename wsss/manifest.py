@@ -21,7 +21,7 @@ network is trained on, for what is fitted to the networks' scores; val: images f
 TRAINING_SPLITS = ("train", "extra")
 
 JUDGING_SPLITS = ("train", "held")
-"""Training images that may have masks."""
+"""Images beside those of val that may have masks."""
 
 CUE_SPLITS = (*TRAINING_SPLITS, "held")
 """What has activation maps and pseudo masks."""

@@ -36,4 +36,7 @@ def mapped(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
             while waiting:
                 yield waiting.popleft().result()
         except BrokenProcessPool as error:
-            raise WsssError("a worker was killed, as a rule for want of memory: give fewer --threads") from error
+            raise WsssError(
+                "a worker was killed, as a rule for want of memory: give fewer --threads "
+                "(in a workflow --set-threads STAGE=2, or more mem_mb), or smaller photographs"
+            ) from error

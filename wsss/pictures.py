@@ -3,18 +3,32 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from wsss.errors import WsssError
 from wsss.labels import palette
 
 ORIENTATION = 0x0112
-"""EXIF's tag; its values above 4 are quarter turns."""
+"""EXIF's tag."""
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What sets a photograph upright, by the tag's value; those above 4 swap height and width."""
 
 
 def read_photograph(path: Path) -> np.ndarray:
     """A photograph as uint8 RGB (height, width, 3), turned upright as its EXIF data say."""
-    picture = ImageOps.exif_transpose(_opened(path))
+    picture = _opened(path)
+    orientation = _orientation(picture)
+    if orientation in TURNS:
+        picture = picture.transpose(TURNS[orientation])
     if picture.mode.startswith("I;16"):  # Pillow would cut 16 bits off at 255
         picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     return np.array(picture.convert("RGB"))
@@ -25,10 +39,19 @@ def photograph_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as picture:
             width, height = picture.size
-            turned = picture.getexif().get(ORIENTATION, 1) > 4
+            turned = _orientation(picture) > 4
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise WsssError(f"{path} cannot be read as a picture ({error})") from error
     return (width, height) if turned else (height, width)
+
+
+def _orientation(picture: Image.Image) -> int:
+    """EXIF's orientation; 1, upright, where there is none or it cannot be read, as viewers have it."""
+    try:
+        value = picture.getexif().get(ORIENTATION, 1)
+    except Exception:  # Pillow raises many kinds for damaged EXIF data
+        return 1
+    return value if value in TURNS else 1
 
 
 def read_mask(path: Path) -> np.ndarray:

@@ -12,7 +12,7 @@ rule affinity_labels:
     threads: 8
     resources:
         gpu=0,
-        mem_mb=memory(16000),
+        mem_mb=growing(16000),
         runtime=240,
     params:
         options=flags("affinity_labels"),
@@ -61,7 +61,7 @@ rule affinity_net:
         gpu=1,
         nodes=1,
         launch="env",
-        mem_mb=memory(16000),
+        mem_mb=growing(16000),
         runtime=720,
         checkpoint_steps=config["checkpoint_steps"],
     params:
@@ -90,7 +90,7 @@ rule pseudo_masks:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=memory(16000),
+        mem_mb=growing(16000),
         runtime=240,
     params:
         options=flags("pseudo_masks"),

@@ -10,7 +10,7 @@ rule images:
     threads: 8
     resources:
         gpu=0,
-        mem_mb=memory(4000),
+        mem_mb=growing(4000),
         runtime=120,
     params:
         options=flags("images"),
@@ -38,7 +38,7 @@ rule classifier:
         gpu=1,
         nodes=1,
         launch="env",
-        mem_mb=memory(16000),
+        mem_mb=growing(16000),
         runtime=720,
         checkpoint_steps=config["checkpoint_steps"],
     params:
@@ -66,7 +66,7 @@ rule cams:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=memory(8000),
+        mem_mb=growing(8000),
         runtime=240,
     params:
         options=flags("cams"),

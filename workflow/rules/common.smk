@@ -67,11 +67,11 @@ shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 os.environ.update(WSSS_PROFILES=f"{workflow.basedir}/profiles")
 
 
-def memory(mb):
-    """MB of memory for a job, and as much more at each further attempt."""
+def growing(amount):
+    """MB of memory or minutes for a job, and as much more at each further attempt."""
 
     def needed(wildcards, attempt):
-        return mb * attempt
+        return amount * attempt
 
     return needed
 
@@ -151,10 +151,21 @@ def code(stage):
 
 
 def listing():
-    """A digest of the data set's folder, so that added photographs are seen; what is made or fetched is not found."""
-    if config["images"]["dataset"] == "shapes" or config["images"]["download"]:
+    """A digest of what stage images reads, so that added photographs are seen; what is made or fetched is not found."""
+    images = config["images"]
+    if images["dataset"] == "shapes" or images["download"]:
         return "generated"
-    annotations = [".xml"] if config["images"]["tags"] == "annotations" else []
-    return provenance.listing(
-        Path(config["images"]["root"]), read=(".txt", ".npy", *annotations)
-    )
+    lists = [images[name] for name in ("train", "extra", "val") if images[name]]
+    tags = {
+        "file": ["image_labels.txt"],
+        "annotations": ["Annotations"],
+        "npy": ["cls_labels.npy"],
+        "masks": ["SegmentationClass", "SegmentationClassAug"],
+    }
+    parts = [
+        "JPEGImages",
+        *(f"ImageSets/Segmentation/{name}.txt" for name in lists),
+        *tags[images["tags"]],
+        *([images["masks"]] if images["masks"] else []),
+    ]
+    return provenance.listing(Path(images["root"]), parts)

@@ -16,7 +16,7 @@ rule lcrf_segmenter:
         gpu=1,
         nodes=1,
         launch="env",
-        mem_mb=memory(16000),
+        mem_mb=growing(16000),
         runtime=1440,
         checkpoint_steps=config["checkpoint_steps"],
     params:

@@ -13,8 +13,8 @@ rule miou:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=memory(2000),
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(120),
     params:
         code=code("miou"),
     shell:
@@ -38,8 +38,8 @@ rule cue_scores:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=memory(2000),
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(240),
     params:
         options=flags("cue_scores"),
         code=code("cue_scores"),
@@ -86,7 +86,7 @@ rule examples:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=memory(2000),
+        mem_mb=growing(2000),
         runtime=30,
     params:
         options=flags("examples"),

@@ -12,7 +12,7 @@ rule saliency:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=memory(8000),
+        mem_mb=growing(8000),
         runtime=240,
     params:
         options=flags("saliency"),
@@ -59,7 +59,7 @@ rule seeds:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=memory(4000),
+        mem_mb=growing(4000),
         runtime=120,
     params:
         options=flags("seeds"),
@@ -108,7 +108,7 @@ rule sec_segmenter:
         gpu=1,
         nodes=1,
         launch="env",
-        mem_mb=memory(16000),
+        mem_mb=growing(16000),
         runtime=1440,
         checkpoint_steps=config["checkpoint_steps"],
     params:

@@ -15,7 +15,7 @@ rule psa_segmenter:
         gpu=1,
         nodes=1,
         launch="env",
-        mem_mb=memory(16000),
+        mem_mb=growing(16000),
         runtime=1440,
         checkpoint_steps=config["checkpoint_steps"],
     params:
@@ -43,7 +43,7 @@ rule scores:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=memory(8000),
+        mem_mb=growing(8000),
         runtime=240,
     params:
         options=flags("scores"),
@@ -95,7 +95,7 @@ rule crf:
     threads: 8
     resources:
         gpu=0,
-        mem_mb=memory(8000),
+        mem_mb=growing(8000),
         runtime=240,
     params:
         start=flags("masks"),
@@ -121,7 +121,7 @@ rule masks:
     threads: 8
     resources:
         gpu=0,
-        mem_mb=memory(16000),
+        mem_mb=growing(16000),
         runtime=240,
     params:
         options=flags("masks"),

@@ -1,8 +1,9 @@
 """Looks at every image and mask before anything is trained on them, and says all that is wrong at once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +16,16 @@ from wsss.parallel import mapped
 NEEDED_SPLITS = ("train", "val")
 
 
-def looked_at(found: Iterable[tuple[Row, str | None]], classes: Classes) -> Iterator[tuple[Row, list[str]]]:
-    """The rows with the digests of their files, every one of which is decoded, and what is wrong with each row.
+class Looked(NamedTuple):
+    """A row with the digest of its files, what is wrong with it, a line each, and whether its mask shows a class."""
+
+    row: Row
+    problems: list[str]
+    shows_class: bool
+
+
+def looked_at(found: Iterable[tuple[Row, str | None]], classes: Classes) -> Iterator[Looked]:
+    """Decode every file of the rows.
 
     Args:
         found: rows, each with what is known to be wrong with it, such as the result of `tag_problem`.
@@ -50,30 +59,27 @@ def unknown_values(path: Path, mask: np.ndarray, classes: Classes) -> str | None
     return None
 
 
-def _look_at(found: tuple[Row, str | None], *, classes: Classes) -> tuple[Row, list[str]]:
+def _look_at(found: tuple[Row, str | None], *, classes: Classes) -> Looked:
     row, known = found
-    problems = [*filter(None, [known]), *_picture_problems(row, classes)]
-    return (row if problems else manifest.with_digest(row)), problems
-
-
-def _picture_problems(row: Row, classes: Classes) -> list[str]:
-    image = mask = None
-    problems: list[str] = []
-    try:
-        image = pictures.read_photograph(row.image)
-    except WsssError as error:
-        problems.append(str(error))
-    try:
-        mask = pictures.read_mask(row.mask) if row.mask else None
-    except WsssError as error:
-        problems.append(str(error))
+    problems = [known] if known else []
+    image = _read(pictures.read_photograph, row.image, problems)
+    mask = _read(pictures.read_mask, row.mask, problems) if row.mask else None
     if mask is not None:
-        problems += filter(None, [_mask_problem(row, image, mask, classes)])
-    return problems
+        if image is not None and image.shape[:2] != mask.shape:
+            sizes = ["{} x {}".format(*picture.shape[:2]) for picture in (mask, image)]
+            problems.append(
+                f"{row.mask}: the mask has {sizes[0]} pixels (height x width), "
+                f"its image {row.image}, upright as its EXIF data say, {sizes[1]}"
+            )
+        elif problem := unknown_values(row.mask, mask, classes):
+            problems.append(problem)
+    shows_class = mask is not None and bool(np.isin(mask, classes.mask_values[1:]).any())
+    return Looked(row if problems else manifest.with_digest(row), problems, shows_class)
 
 
-def _mask_problem(row: Row, image: np.ndarray | None, mask: np.ndarray, classes: Classes) -> str | None:
-    if image is not None and image.shape[:2] != mask.shape:
-        sizes = ["{} x {}".format(*picture.shape[:2]) for picture in (mask, image)]
-        return f"{row.mask}: the mask has {sizes[0]} pixels (height x width), its image {row.image} {sizes[1]}"
-    return unknown_values(row.mask, mask, classes)
+def _read(reader: Callable[[Path], np.ndarray], path: Path, problems: list[str]) -> np.ndarray | None:
+    try:
+        return reader(path)
+    except WsssError as error:
+        problems.append(str(error))
+        return None

@@ -64,7 +64,7 @@ def rows(
         root: the folder that holds JPEGImages.
         splits: the split of each image.
         classes: the classes; a tag outside them is a problem.
-        masks: folder of the masks of val and, where it holds any, of train and held; "" for none.
+        masks: folder of the masks of val and of those images of train and held that have one; "" for none.
         tags: where the tags are read.
 
     Raises:
@@ -75,16 +75,15 @@ def rows(
     if masks and not (root / masks).is_dir():
         raise WsssError(f"{root / masks} is no folder: name the one of the masks, or '' where there are none")
     mask_folder = root / masks if masks else None
-    masked = {"val"}
-    if mask_folder and any(
-        (mask_folder / f"{i}.png").exists() for i, split in splits.items() if split in JUDGING_SPLITS
-    ):
-        masked.update(JUDGING_SPLITS)
+
+    def mask_of(image_id: str, split: str) -> Path | None:
+        mask = mask_folder / f"{image_id}.png" if mask_folder else None
+        wanted = split == "val" or (split in JUDGING_SPLITS and mask and mask.exists())
+        return mask if wanted else None
 
     def row(image_id: str, split: str) -> tuple[Row, str | None]:
         names, problem = _tags(read, image_id, classes)
-        mask = mask_folder / f"{image_id}.png" if mask_folder and split in masked else None
-        found = Row(image_id, split, _photograph(root, image_id), mask, names, source)
+        found = Row(image_id, split, _photograph(root, image_id), mask_of(image_id, split), names, source)
         if names or problem or split != "val":  # what is held out need not be tagged
             problem = problem or checks.tag_problem(found, classes)
         return found, problem
@@ -101,7 +100,15 @@ def _photograph(root: Path, image_id: str) -> Path:
 def read_list(root: Path, name: str) -> list[str]:
     """The ids of ImageSets/Segmentation/NAME.txt, each once: the first word of a line, without folder and suffix."""
     path = root / "ImageSets" / "Segmentation" / f"{name}.txt"
-    return list(dict.fromkeys(_id(words[0]) for words in _words(path)))
+    folders: dict[str, Path] = {}
+    for word, *_ in _words(path):
+        folder = Path(word).parent
+        if folders.setdefault(_id(word), folder) != folder:
+            raise WsssError(
+                f"{path} lists {_id(word)} in the folders {folders[_id(word)]} and {folder}: an id has no folder, "
+                "so give each photograph a name of its own, in JPEGImages"
+            )
+    return list(folders)
 
 
 def _id(word: str) -> str:
@@ -220,7 +227,7 @@ def _names(values: np.ndarray, classes: Classes) -> list[str]:
 def _words(path: Path) -> Iterator[list[str]]:
     """The words of each line that has any."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             yield from filter(None, map(str.split, file))
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: correct its name in the configuration, or make it") from error

@@ -1,14 +1,15 @@
 """The manifest: any data set as one list of images, masks and tags, checked before anything is trained on it."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from wsss import manifest
 from wsss.errors import WsssError, refuse
-from wsss.labels import VOC_CLASSES
+from wsss.labels import VOC_CLASSES, VOID
 from wsss.manifest import Classes, Row
-from wsss.progress import track
+from wsss.progress import LOG, track
 
 
 def images(
@@ -66,10 +67,17 @@ def images(
     found = voc.rows(root, _with_held_out(splits, held_out), classes=table, masks=masks, tags=tags)
 
     def rows() -> Iterator[Row]:
-        for row, wrong in track(checks.looked_at(found, table), "images", total=len(splits)):
-            problems.extend(wrong)
-            yield row
+        masked: Counter[str] = Counter()
+        shows_class = False
+        for looked in track(checks.looked_at(found, table), "images", total=len(splits)):
+            problems.extend(looked.problems)
+            masked[looked.row.split] += looked.row.mask is not None
+            shows_class |= looked.shows_class
+            yield looked.row
+        if masked.total() and not shows_class:
+            problems.append(f"no mask in {root / masks} shows a class: give pixels its value, for {VOID} is void")
         refuse(list(dict.fromkeys(problems)), f"the data set in {root} cannot be used")
+        LOG.info("masks: %s", ", ".join(f"{count} of {split}" for split, count in masked.items()))
 
     manifest.write(images, rows())  # one by one: the rows of a large data set take much memory
     manifest.write_classes(classes_table, table)

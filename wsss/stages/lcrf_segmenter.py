@@ -62,6 +62,11 @@ def lcrf_segmenter(
     if bool(warm_share) != bool(seeds):
         raise WsssError(f"warm_share is {warm_share} with {len(seeds)} stores of seeds: a warm start takes one of them")
     cues = store.Shared(seeds[0], "seeds") if seeds else None
+    if cues and int(cues.attributes["setting.cells"]) != cells:
+        raise WsssError(
+            f"the seeds lie on {cues.attributes['setting.cells']} cells a side, the network has {cells}: "
+            "set the cells of the seeds to input_px / stride"
+        )
     torch.manual_seed(schedule.seed)
     network = networks.segmenter(features, classes=len(classes.names), dilation=dilation)
     augment = Augment(resize_px=(0, 0), flip=flip, jitter=jitter, crop_px=input_px)
