@@ -12,6 +12,7 @@ import projects
 import pytest
 
 from wsss import store
+from wsss.data import shapes
 
 SCORED = {"scores", "scores_gathered", "masks", "masks_gathered", "miou"}
 AFTER_WALK = SCORED | {"pseudo_masks", "pseudo_masks_gathered", "cue_scores", "psa_segmenter", "examples"}
@@ -157,6 +158,30 @@ def test_a_grid_that_does_not_fit_is_told_before_anything_runs(project):
     (project / "overlay.yaml").write_text("sec_segmenter: {input_px: 72}")
     run = snakemake(project, "--dry-run", overlays=["overlay.yaml"])
     assert run.returncode != 0 and "input_px is not seeds: cells times its stride" in run.stdout + run.stderr
+
+
+def test_a_data_set_of_ones_own_is_watched(tmp_path):
+    project = projects.copied(tmp_path / "project")
+    root, target = project / "results/data", ["results/images.csv"]  # its own results lie below it
+    shapes.write(root, train=3, val=2, size=64, seed=0)
+    overlay = {"images": {"dataset": "voc", "root": str(root), "classes": ["target=1", "stripes=2", "checker=3", "cross=4"]}}
+    (project / "own.yaml").write_text(json.dumps(overlay))
+
+    def run(*words):
+        found = snakemake(project, *words, overlays=["own.yaml"], targets=target)
+        assert found.returncode == 0, found.stdout + found.stderr
+        return "Nothing to be done" in found.stdout + found.stderr
+
+    run()
+    (root / "JPEGImages/.hidden").touch()
+    (root / "notes.txt").write_text("of no one's concern")
+    assert run("--dry-run")
+    for name in ("JPEGImages/train_00000.jpg", "SegmentationClass/val_00000.png", "image_labels.txt"):
+        content = (root / name).read_bytes()
+        (root / name).write_bytes(content + b"\n")
+        assert not run("--dry-run"), name
+        (root / name).write_bytes(content)
+    assert run("--dry-run")
 
 
 def test_an_edited_comment_reruns_nothing(project, edited):

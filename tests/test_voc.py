@@ -289,3 +289,25 @@ def test_held_images_have_masks_too(tmp_path):
 def test_a_missing_tag_source_is_told_before_the_first_row(tmp_path):
     with pytest.raises(WsssError, match="Annotations does not exist"):
         voc.rows(layout(tmp_path), {}, classes=CLASSES, masks="", tags="annotations")
+
+
+@pytest.mark.parametrize("tags", ["file", "annotations", "npy", "masks"])
+def test_parts_are_all_that_is_read(tmp_path, tags):
+    root = layout(tmp_path / "whole")
+    npy(root, str)
+    for folder in ("Annotations", "SegmentationClassAug", "other"):
+        (root / folder).mkdir()
+    for image_id, names in TAGS.items():
+        objects = "".join(f"<object><name>{name}</name></object>" for name in names.split())
+        (root / f"Annotations/{image_id}.xml").write_text(f"<annotation>{objects}</annotation>")
+        write_mask(root / f"SegmentationClassAug/{image_id}.png", mask_of(names))
+    lists = dict(train="train", extra="more", val="val")
+    for part in voc.parts(**lists, masks="SegmentationClass", tags=tags):
+        (tmp_path / "part" / part).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "part" / part).symlink_to(root / part)
+    rows, problems = read(tmp_path / "part", tags=tags)
+    assert problems == []
+    assert tags_of(rows) == IN_ORDER
+    assert all(row.image.exists() and (row.mask is None or row.mask.exists()) for row in rows)
+    assert len(voc.parts(**lists, masks="", tags=tags)) == (6 if tags == "masks" else 5)
+    assert len(voc.parts(**lists | {"extra": ""}, masks="other", tags=tags)) == (6 if tags == "masks" else 5)

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from wsss import options, provenance
+from wsss.data import voc
 
 validate(config, "../config.schema.yaml")
 if config["sec_seeds"] == "results/seeds.h5":
@@ -155,17 +156,6 @@ def listing():
     images = config["images"]
     if images["dataset"] == "shapes" or images["download"]:
         return "generated"
-    lists = [images[name] for name in ("train", "extra", "val") if images[name]]
-    tags = {
-        "file": ["image_labels.txt"],
-        "annotations": ["Annotations"],
-        "npy": ["cls_labels.npy"],
-        "masks": ["SegmentationClass", "SegmentationClassAug"],
-    }
-    parts = [
-        "JPEGImages",
-        *(f"ImageSets/Segmentation/{name}.txt" for name in lists),
-        *tags[images["tags"]],
-        *([images["masks"]] if images["masks"] else []),
-    ]
+    names = ("train", "extra", "val", "masks", "tags")
+    parts = voc.parts(**{name: images[name] for name in names})
     return provenance.listing(Path(images["root"]), parts)

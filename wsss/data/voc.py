@@ -29,6 +29,13 @@ Reader = Callable[[str], list[str]]
 """From the id of an image to the names of its classes; none where the source has no entry."""
 
 
+def parts(*, train: str, extra: str, val: str, masks: str, tags: Tags) -> list[str]:
+    """Folders and files below the root from which a manifest with these options is made; see `splits` and `rows`."""
+    lists = [str(_list(name)) for name in (train, extra, val) if name]
+    sources = ["SegmentationClass", "SegmentationClassAug"] if tags == "masks" else [TAG_SOURCES[tags][0]]
+    return list(dict.fromkeys(["JPEGImages", *lists, *sources, *filter(None, [masks])]))
+
+
 def splits(root: Path, *, train: str, extra: str, val: str) -> tuple[dict[str, str], list[str]]:
     """The split of each image by its id, and what is wrong with the lists, a line each.
 
@@ -99,7 +106,7 @@ def _photograph(root: Path, image_id: str) -> Path:
 
 def read_list(root: Path, name: str) -> list[str]:
     """The ids of ImageSets/Segmentation/NAME.txt, each once: the first word of a line, without folder and suffix."""
-    path = root / "ImageSets" / "Segmentation" / f"{name}.txt"
+    path = root / _list(name)
     folders: dict[str, Path] = {}
     for word, *_ in _words(path):
         folder = Path(word).parent
@@ -109,6 +116,10 @@ def read_list(root: Path, name: str) -> list[str]:
                 "so give each photograph a name of its own, in JPEGImages"
             )
     return list(folders)
+
+
+def _list(name: str) -> Path:
+    return Path("ImageSets", "Segmentation", f"{name}.txt")
 
 
 def _id(word: str) -> str:
