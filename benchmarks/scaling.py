@@ -20,6 +20,7 @@ import json
 import math
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -34,6 +35,8 @@ import tyro
 from scipy.optimize import bisect
 
 from wsss import provenance
+from wsss.data import voc
+from wsss.files import whole_or_absent
 
 ROOT = Path(__file__).parent.parent
 TARGETS = ("psa_val_miou.txt", "psa_examples.png", "cue_scores.json")
@@ -43,9 +46,6 @@ SIDE_PX, CELLS = 32, 256
 
 STEPS, BATCH = 20, 16
 """Of each training."""
-
-PARTS = ["JPEGImages", "SegmentationClass", "image_labels.txt"]
-"""Of the data set, for its digest."""
 
 AGAIN_S = 10
 """In each round a stage is run again until so much processor time was spent on it."""
@@ -96,7 +96,8 @@ def overlay(images: int) -> dict[str, object]:
 
 
 def run(images: int, folder: Path) -> Overhead:
-    """Run the workflow over so many images in an empty folder."""
+    """Run the workflow over so many images in a folder, which is emptied."""
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "overlay.yaml").write_text(json.dumps(overlay(images)))
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile", str(ROOT / "Snakefile")]
@@ -121,11 +122,12 @@ def run(images: int, folder: Path) -> Overhead:
         if "Nothing to be done" not in again.stdout + again.stderr:
             sys.exit(f"{folder} is not up to date after its run: {again.stdout}")
 
+    parts = voc.parts(train="train", extra="", val="val", masks="SegmentationClass", tags="file")
     return Overhead(
         own=times.user + times.system,
         wall=wall,
         dry=min(seconds_of(dry_run) for _ in range(3)),
-        listing=seconds_of(lambda: provenance.listing(folder / "results" / "shapes", PARTS)),
+        listing=seconds_of(lambda: provenance.listing(folder / "results" / "shapes", parts)),
     )
 
 
@@ -186,8 +188,9 @@ def alone(command: list[str], folder: Path) -> tuple[float, int]:
 def kept(path: Path, measure: Callable[[], Overhead | Cost]) -> dict:
     """What was measured, by this benchmark or by one before it that left the file."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(measure()), indent=1))
+        found = measure()
+        with whole_or_absent(path) as partial:
+            partial.write_text(json.dumps(asdict(found), indent=1))
     return json.loads(path.read_text())
 
 

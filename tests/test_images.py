@@ -120,6 +120,11 @@ def test_masks_that_show_no_class(tmp_path, run):
         run()
     rows, _ = run(masks="")
     assert len(rows) == 4
+    for path in (root / "SegmentationClass").iterdir():
+        path.write_bytes(b"no picture")  # which is told, and not that they show no class
+    with pytest.raises(WsssError, match=r"data cannot be used \(3 found\)") as caught:
+        run()
+    assert "shows a class" not in str(caught.value)
 
 
 def test_an_empty_list(tmp_path, run):

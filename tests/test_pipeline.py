@@ -162,9 +162,12 @@ def test_a_grid_that_does_not_fit_is_told_before_anything_runs(project):
 
 def test_a_data_set_of_ones_own_is_watched(tmp_path):
     project = projects.copied(tmp_path / "project")
-    root, target = project / "results/data", ["results/images.csv"]  # its own results lie below it
-    shapes.write(root, train=3, val=2, size=64, seed=0)
-    overlay = {"images": {"dataset": "voc", "root": str(root), "classes": ["target=1", "stripes=2", "checker=3", "cross=4"]}}
+    root, target = project, ["results/images.csv"]  # so that results lie below the root, too
+    shapes.write(tmp_path / "drawn", train=3, val=2, size=64, seed=0)
+    shutil.copytree(tmp_path / "drawn", root, dirs_exist_ok=True)
+    overlay = {
+        "images": {"dataset": "voc", "root": str(root), "classes": ["target=1", "stripes=2", "checker=3", "cross=4"]}
+    }
     (project / "own.yaml").write_text(json.dumps(overlay))
 
     def run(*words):

@@ -93,8 +93,10 @@ def test_lists_with_paths_and_more_words(tmp_path):
 
 
 def test_two_photographs_of_one_name_in_two_folders(tmp_path):
-    write_list(layout(tmp_path), "train", "cats/001.jpg", "cats/002", "cats/001.jpg", "dogs/001.jpg")
-    with pytest.raises(WsssError, match=r"train\.txt lists 001 in the folders cats and dogs: .* a name of its own"):
+    write_list(layout(tmp_path), "train", "cats/001.jpg", "cats/002", "/JPEGImages/cats/001.jpg")
+    read(tmp_path)
+    write_list(tmp_path, "val", "dogs/001.jpg")
+    with pytest.raises(WsssError, match=r"val\.txt: 001 is in the folder 'dogs' and in 'cats': .* a name of its own"):
         read(tmp_path)
 
 

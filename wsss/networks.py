@@ -138,8 +138,8 @@ class AffinityNet(Network):
 class Segmenter(Network):
     """A score for each class at each cell.
 
-    VGG-16 carries its atrous layer (LargeFOV's fc6) in the backbone, and half of fc7 is dropped, as of fc6; elsewhere a
-    3x3 convolution with that dilation stands before the linear map.
+    VGG-16 carries its atrous layer (LargeFOV's fc6) in the backbone, and a dropout of one half follows fc7 as it does
+    fc6; elsewhere a 3x3 convolution with that dilation stands before the linear map.
     """
 
     def __init__(self, backbone: nn.Module, *, classes: int, atrous: bool, dilation: int, frozen: bool) -> None:

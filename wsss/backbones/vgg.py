@@ -37,7 +37,7 @@ FEATURES_STD = (1 / 255, 1 / 255, 1 / 255)
 class Vgg16(Backbone):
     """DeepLab-LargeFOV; its taps are conv4_3 (before pool4), conv5_3 and fc7. Layers bear torchvision's numbers.
 
-    fc6 is dropped here; whether fc7 is, differs between the networks on top.
+    Dropout follows fc6 here; whether it follows fc7 is up to the network on top.
     """
 
     def __init__(self, *, field_dilation: int) -> None:

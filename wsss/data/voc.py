@@ -48,6 +48,7 @@ def splits(root: Path, *, train: str, extra: str, val: str) -> tuple[dict[str, s
     """
     if not root.is_dir():
         raise WsssError(f"{root} is no folder: expected the one that holds JPEGImages and ImageSets")
+    _check_folders(root, [name for name in (train, extra, val) if name])
     lists = {
         "train": read_list(root, train),
         "extra": read_list(root, extra) if extra else [],
@@ -106,16 +107,21 @@ def _photograph(root: Path, image_id: str) -> Path:
 
 def read_list(root: Path, name: str) -> list[str]:
     """The ids of ImageSets/Segmentation/NAME.txt, each once: the first word of a line, without folder and suffix."""
-    path = root / _list(name)
-    folders: dict[str, Path] = {}
-    for word, *_ in _words(path):
-        folder = Path(word).parent
-        if folders.setdefault(_id(word), folder) != folder:
-            raise WsssError(
-                f"{path} lists {_id(word)} in the folders {folders[_id(word)]} and {folder}: an id has no folder, "
-                "so give each photograph a name of its own, in JPEGImages"
-            )
-    return list(folders)
+    return list(dict.fromkeys(_id(words[0]) for words in _words(root / _list(name))))
+
+
+def _check_folders(root: Path, names: list[str]) -> None:
+    """Refuse lists that name one id in two folders, for ids have none."""
+    folders: dict[str, str] = {}
+    for name in names:
+        for word, *_ in _words(root / _list(name)):
+            folder = "/".join(part for part in Path(word).parent.parts if part not in ("/", "JPEGImages"))
+            before = folders.setdefault(_id(word), folder)
+            if before != folder:
+                raise WsssError(
+                    f"{root / _list(name)}: {_id(word)} is in the folder {folder!r} and in {before!r}: "
+                    "give each photograph a name of its own, in JPEGImages"
+                )
 
 
 def _list(name: str) -> Path:

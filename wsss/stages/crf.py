@@ -33,21 +33,24 @@ def crf(
     from contextlib import ExitStack
     from dataclasses import replace
 
-    from wsss import evaluation, fitted_crf, manifest, store
+    from wsss import fitted_crf, manifest, store
     from wsss.crf.fit import fitted as learned
     from wsss.crf_teacher import Teacher
     from wsss.errors import WsssError
     from wsss.progress import LOG
 
-    rows = manifest.evenly(manifest.read(images, split), most_images)
+    rows = manifest.read(images, split)
+    if masks == "annotated":
+        rows = [row for row in rows if row.mask]
+    rows = manifest.evenly(rows, most_images)
     if len(rows) < 2:
-        raise WsssError(f"a CRF is fitted on 2 images at least, this is {len(rows)}: see crf: most_images")
+        raise WsssError(
+            f"a CRF is fitted on 2 images at least, this is {len(rows)}: see crf: most_images, and the masks of {split}"
+        )
     if (masks == "pseudo") != bool(pseudo_masks):
         raise WsssError(
             f"masks is {masks!r}, and there are {len(pseudo_masks)} stores of pseudo masks: give one for pseudo"
         )
-    if masks == "annotated":
-        evaluation.demand_masks(rows, images)
     start = replace(crf, engine="conv")
     with ExitStack() as opened:
         source = opened.enter_context(store.read(scores, "scores"))

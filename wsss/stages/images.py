@@ -64,20 +64,25 @@ def images(
     table = _classes(classes, own_classes)
     splits, problems = voc.splits(root, train=train, extra=extra, val=val)
     problems += checks.empty_splits(splits.values())
-    found = voc.rows(root, _with_held_out(splits, held_out), classes=table, masks=masks, tags=tags)
+    splits = _with_held_out(splits, held_out)
+    found = voc.rows(root, splits, classes=table, masks=masks, tags=tags)
 
     def rows() -> Iterator[Row]:
-        masked: Counter[str] = Counter()
+        counts, masked = Counter(splits.values()), Counter[str]()
         shows_class = False
         for looked in track(checks.looked_at(found, table), "images", total=len(splits)):
             problems.extend(looked.problems)
             masked[looked.row.split] += looked.row.mask is not None
             shows_class |= looked.shows_class
             yield looked.row
-        if masked.total() and not shows_class:
-            problems.append(f"no mask in {root / masks} shows a class: give pixels its value, for {VOID} is void")
+        if masked.total() and not shows_class and not problems:
+            problems.append(
+                f"no mask in {root / masks} shows a class: give its pixels the class's value; {VOID} is void"
+            )
         refuse(list(dict.fromkeys(problems)), f"the data set in {root} cannot be used")
-        LOG.info("masks: %s", ", ".join(f"{count} of {split}" for split, count in masked.items()))
+        LOG.info(
+            "masks: %s", ", ".join(f"{masked[split]} of {count} {split} images" for split, count in counts.items())
+        )
 
     manifest.write(images, rows())  # one by one: the rows of a large data set take much memory
     manifest.write_classes(classes_table, table)
