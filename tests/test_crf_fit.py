@@ -240,3 +240,14 @@ def test_the_stages_make_and_take_it(scored, kind):
 def test_what_the_stage_refuses(scored, changes, words):
     with pytest.raises(WsssError, match=words):
         fit_stage(scored, **changes)
+
+
+def test_images_without_masks_are_passed_over(scored):
+    rows = manifest.read(scored / "images.csv")
+    rows[1] = replace(rows[1], mask=None)
+    manifest.write(scored / "images.csv", rows)
+    fit_stage(scored)
+    assert fitted_crf.read(scored / "crf.json", CLASSES)[2]["images"] == 3
+    manifest.write(scored / "images.csv", [replace(row, mask=None) for row in rows])
+    with pytest.raises(WsssError, match="this is 0: see crf: most_images, and the masks of held"):
+        fit_stage(scored)
