@@ -1,5 +1,6 @@
 """Runs of the tests' workflow on a cluster that is disturbed, and what they must have in common with a run at home."""
 
+import os
 import signal
 import subprocess
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import projects
+import pytest
 import torch
 
 from wsss import store
@@ -16,6 +18,24 @@ from wsss import store
 STEPS = "{classifier: {epochs: 60}, checkpoint_steps: 5}"  # 180 steps: long enough to be cut off
 TARGET = "results/psa_val_miou.txt"
 LIMIT = 1800  # seconds until a run is given up
+
+
+@contextmanager
+def started(script: Path, **variables: str) -> Iterator[None]:
+    """A throw-away cluster, by its script and the script's variables.
+
+    Where the machine does not allow one (no root, no daemons installed, no namespaces, devices or name of its own), its
+    tests are skipped, with the script's word for what is missing. A cluster that fails to start fails them.
+    """
+    environment = {**os.environ, **variables}
+    start = subprocess.run([script, "start"], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    if start.returncode == 3:
+        pytest.skip(start.stderr)
+    assert start.returncode == 0, start.stderr
+    try:
+        yield
+    finally:
+        subprocess.run([script, "stop"], env=environment, check=True, timeout=60)
 
 
 def at_site(project: Path, profile: str, changes: dict[str, str]) -> None:

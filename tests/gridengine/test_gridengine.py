@@ -23,28 +23,15 @@ PROGRAMS = Path("/usr/lib/gridengine")  # Debian's
 SITE = {"queue: cpu": "queue: cores", "&gpu gpu": "&gpu cards"}  # the account, project, is one
 SOON = {'status.sh" gridengine 60\n': 'status.sh" gridengine 5\n'}  # no file of another node is waited for here
 
-pytestmark = [
-    pytest.mark.gridengine,
-    pytest.mark.skipif(
-        not (PROGRAMS / "sge_qmaster").exists() or os.geteuid() != 0,
-        reason="needs root and Grid Engine's daemons: tests/gridengine/gridengine_dev.sh install",
-    ),
-]
+pytestmark = pytest.mark.gridengine
 
 
 @pytest.fixture(scope="module")
 def cell(tmp_path_factory):
     """The folder of a Grid Engine of our own."""
     folder = tmp_path_factory.mktemp("gridengine")
-    environment = {**os.environ, "GRIDENGINE_DEV_DIR": str(folder)}
-    started = subprocess.run([GRIDENGINE_DEV, "start"], env=environment, capture_output=True, text=True, timeout=60)
-    if started.returncode == 3:  # the machine forbids it (namespaces); whatever else goes wrong fails
-        pytest.skip(started.stderr)
-    assert started.returncode == 0, started.stderr
-    try:
+    with clusters.started(GRIDENGINE_DEV, GRIDENGINE_DEV_DIR=str(folder)):
         yield folder
-    finally:
-        subprocess.run([GRIDENGINE_DEV, "stop"], env=environment, check=True, timeout=60)
 
 
 @pytest.fixture(scope="module")

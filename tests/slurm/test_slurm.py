@@ -30,13 +30,7 @@ SPREAD = {
 }
 SOON = ["--slurm-init-seconds-before-status-checks", 10]  # then after 20 more: these jobs take 15 to 30
 
-pytestmark = [
-    pytest.mark.slurm,
-    pytest.mark.skipif(
-        shutil.which("slurmctld") is None or os.geteuid() != 0,
-        reason="needs root and Slurm's daemons: tests/slurm/slurm_dev.sh install",
-    ),
-]
+pytestmark = pytest.mark.slurm
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +41,8 @@ def clients(tmp_path_factory):
         if above.stat().st_uid != 0 or above.stat().st_mode & 0o055 == 0o055:
             break
         above.chmod(0o755)
-    environment = {**os.environ, "SLURM_DEV_DIR": str(folder), "SLURM_DEV_PORT": str(free_port())}
-    started = subprocess.run([SLURM_DEV, "start"], env=environment, capture_output=True, text=True, timeout=60)
-    if started.returncode == 3:  # the machine forbids it (devices, its name); whatever else goes wrong fails
-        pytest.skip(started.stderr)
-    assert started.returncode == 0, started.stderr
-    try:
+    with clusters.started(SLURM_DEV, SLURM_DEV_DIR=str(folder), SLURM_DEV_PORT=str(free_port())):
         yield {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
-    finally:
-        subprocess.run([SLURM_DEV, "stop"], env=environment, check=True, timeout=60)
 
 
 def free_port():

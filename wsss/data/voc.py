@@ -48,11 +48,11 @@ def splits(root: Path, *, train: str, extra: str, val: str) -> tuple[dict[str, s
     """
     if not root.is_dir():
         raise WsssError(f"{root} is no folder: expected the one that holds JPEGImages and ImageSets")
-    _check_folders(root, [name for name in (train, extra, val) if name])
+    folders: dict[str, str] = {}
     lists = {
-        "train": read_list(root, train),
-        "extra": read_list(root, extra) if extra else [],
-        "val": read_list(root, val),
+        "train": read_list(root, train, folders),
+        "extra": read_list(root, extra, folders) if extra else [],
+        "val": read_list(root, val, folders),
     }
     problems = [
         f"{image_id} is in {train}.txt and in {val}.txt: take it out of one, for val is held out"
@@ -105,23 +105,29 @@ def _photograph(root: Path, image_id: str) -> Path:
     return next((file for file in files if file.exists()), files[0])
 
 
-def read_list(root: Path, name: str) -> list[str]:
-    """The ids of ImageSets/Segmentation/NAME.txt, each once: the first word of a line, without folder and suffix."""
-    return list(dict.fromkeys(_id(words[0]) for words in _words(root / _list(name))))
+def read_list(root: Path, name: str, folders: dict[str, str] | None = None) -> list[str]:
+    """The ids of ImageSets/Segmentation/NAME.txt, each once: the first word of a line, without folder and suffix.
 
+    Args:
+        root: the folder that holds JPEGImages.
+        name: of the list.
+        folders: the folder of each id in lists that were read before; those of this one are added.
 
-def _check_folders(root: Path, names: list[str]) -> None:
-    """Refuse lists that name one id in two folders, for ids have none."""
-    folders: dict[str, str] = {}
-    for name in names:
-        for word, *_ in _words(root / _list(name)):
-            folder = "/".join(part for part in Path(word).parent.parts if part not in ("/", "JPEGImages"))
-            before = folders.setdefault(_id(word), folder)
-            if before != folder:
-                raise WsssError(
-                    f"{root / _list(name)}: {_id(word)} is in the folder {folder!r} and in {before!r}: "
-                    "give each photograph a name of its own, in JPEGImages"
-                )
+    Raises:
+        WsssError: the list is missing, or an id stands in two folders, for ids have none.
+    """
+    folders = {} if folders is None else folders
+    path, ids = root / _list(name), []
+    for word, *_ in _words(path):
+        ids.append(_id(word))
+        folder = "/".join(part for part in Path(word).parent.parts if part not in ("/", "JPEGImages"))
+        before = folders.setdefault(ids[-1], folder)
+        if before != folder:
+            raise WsssError(
+                f"{path}: {ids[-1]} is in the folder {folder!r} and in {before!r}: "
+                "give each photograph a name of its own, in JPEGImages"
+            )
+    return list(dict.fromkeys(ids))
 
 
 def _list(name: str) -> Path:
