@@ -16,9 +16,9 @@ ROWS changes. There is no row of the engine exact, which refuses more than 20000
   after a run on a corner of 32 x 32 px with few cells.
 - mIoU: of one confusion matrix. Agreement: share of all pixels that have lattice's label.
 
-On a CUDA device, or with `--device cpu`, conv works on batches too: of images in the order of their sizes, which lie on
-the device before the clock starts. Their peak is torch.cuda's, for a batch, without these inputs. The lines below the
-table say what the memory of a device allows (`memory_limit`).
+On a CUDA device, or with `--device cpu`, cells and convcrf work on batches too: of images in the order of their sizes,
+which lie on the device before the clock starts. Their peak is torch.cuda's, for a batch, without these inputs. The
+lines below the table say what the memory of a device allows (`memory_limit`).
 """
 
 import importlib.util
@@ -41,22 +41,24 @@ import torch
 import tyro
 from score_maps import Prepared, of_masks, of_store, prepare, prepared
 
-from wsss import crf, machine, metrics
-from wsss.data import shapes
+from wsss import crf
+from wsss.datasets import shapes
 from wsss.labels import VOID
-from wsss.options import Crf
+from wsss.maths import metrics
+from wsss.options.crf import TRAINABLE, Crf
+from wsss.runtime import machine
 
-PSA = Crf("conv", 10, 3, 3, 10, 80, 13, normalisation="symmetric", cells=1200, window_px=0, window="square")
+PSA = Crf("cells", 10, 3, 3, 10, 80, 13, normalisation="symmetric", max_cells=1200, window_px=44, window="square")
 
 ROWS = (
     {"engine": "none"},
     {"engine": "lattice"},
     {},
     {"steps": 20},
-    {"cells": 600},
-    {"cells": 2400},
-    {"cells": 4800, "window_px": 44},
-    {"cells": 4800, "window_px": 44, "window": "diamond"},
+    {"max_cells": 600},
+    {"max_cells": 2400},
+    {"engine": "convcrf", "max_cells": 4800},
+    {"engine": "convcrf", "max_cells": 4800, "window": "diamond"},
 )
 """What each row changes in the CRF's numbers."""
 
@@ -75,10 +77,10 @@ class Row:
 
 
 def name_of(parameters: Crf) -> str:
-    if parameters.engine != "conv":
+    if parameters.engine not in TRAINABLE:
         return parameters.engine
-    reach = f", {parameters.window} of {parameters.window_px} px" if parameters.window_px else ""
-    return f"conv, {parameters.cells} cells, {parameters.steps} steps{reach}"
+    reach = f", {parameters.window} of {parameters.window_px} px" if parameters.engine == "convcrf" else ""
+    return f"{parameters.engine}, {parameters.max_cells} cells, {parameters.steps} steps{reach}"
 
 
 def work(rank: int, folder: Path, parameters: Crf) -> None:
@@ -95,14 +97,15 @@ def label_map(rank: int, folder: Path, parameters: Crf) -> np.ndarray:
 def peak_bytes(rank: int, folder: Path, parameters: Crf) -> int:
     """How far this process's memory rises over an image; it must be a fresh one."""
     image = prepared(folder)[rank]
-    crf.refine(image.unary[:, :32, :32], image.photograph[:32, :32], replace(parameters, cells=64))  # loads libraries
+    few = replace(parameters, max_cells=64)
+    crf.refine(image.unary[:, :32, :32], image.photograph[:32, :32], few)  # loads libraries
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     work(rank, folder, parameters)
     return 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 def get_ready(folder: Path, all_ready: Barrier) -> None:
-    """Start of a process, like those of wsss.parallel; no task begins before all are there."""
+    """Start of a process, like those of wsss.runtime.parallel; no task begins before all are there."""
     machine.use_threads(1)
     prepared(folder)
     all_ready.wait()
@@ -182,7 +185,7 @@ def copy_speed(device: str, repeats: int) -> float:
 
 
 def memory_limit(device: str, parameters: Crf, images: list[Prepared], repeats: int) -> str:
-    """How many images/s the memory of a device allows a perfect conv without a window, in words.
+    """How many images/s the memory of a device allows a perfect engine cells, in words.
 
     It reads energies and photographs and writes marginals once, and reads the matrix of all pairs of cells once a step
     where that does not fit in the largest cache, of which each core has its share; all at the speed of a large copy.
@@ -194,7 +197,7 @@ def memory_limit(device: str, parameters: Crf, images: list[Prepared], repeats: 
         cached = max((1024 * int(size.strip("K\n")) for size in sizes), default=0) / machine.cores()
     speed = copy_speed(device, repeats)
     pixels = sum((8 * len(image.unary) + 3) * image.truth.size for image in images) / len(images)
-    matrix = 4 * parameters.cells**2
+    matrix = 4 * parameters.max_cells**2
     least = pixels + (parameters.steps * matrix if matrix > cached else 0)
     return (
         f"Memory of {device}: {speed / 1e9:.1f} GB/s copying, {cached / 1e6:.0f} MB of cache for a matrix of"
@@ -238,7 +241,7 @@ def main(
     limit: int = 90,
     windows: bool = True,
     parameters: Crf = PSA,
-    batch: int = 32,
+    batch_size: int = 32,
     device: Literal["cuda", "cpu", "none"] = "cuda" if torch.cuda.is_available() else "none",
     repeats: int = 3,
 ) -> None:
@@ -248,15 +251,15 @@ def main(
         images: a data set in VOC's layout, whose list train is taken.
         cams: a store of activation maps, in the place of images; its images.csv lies beside it.
         limit: number of images, evenly spaced over the list.
-        windows: whether there are rows with a window, which are slow.
+        windows: whether there are rows of convcrf, which are slow.
         parameters: the CRF's numbers, over which ROWS puts its own.
-        batch: images in a batch.
+        batch_size: images in a batch.
         device: of the batches; none: no such rows.
         repeats: the fastest of so many counts.
     """
     about = machine_in_words(device)
-    chosen = [changes for changes in ROWS if windows or "window_px" not in changes]
-    every = [replace(parameters, **{"engine": "conv", **changes}) for changes in chosen]
+    chosen = [changes for changes in ROWS if windows or changes.get("engine") != "convcrf"]
+    every = [replace(parameters, **{"engine": "cells", **changes}) for changes in chosen]
     settings = {name_of(one): one for one in every}
     if not importlib.util.find_spec("pydensecrf"):
         del settings["lattice"]
@@ -270,8 +273,8 @@ def main(
         found = prepared(folder)
         rows = on_cores(settings, folder, repeats)
     for name, one in settings.items():
-        if device != "none" and one.engine == "conv":
-            rows[f"{name}; {device}, batch {batch}"] = in_batches(one, found, batch, device, repeats)
+        if device != "none" and one.engine in TRAINABLE:
+            rows[f"{name}; {device}, batch {batch_size}"] = in_batches(one, found, batch_size, device, repeats)
     scores = "real activation maps" if cams else "MADE-UP maps"
     print(f"{len(found)} images of {cams or images or 'the built-in shapes'}, {parameters.steps} steps. {about}.\n")
     print(*table(rows, found, scores), "", sep="\n")

@@ -15,7 +15,7 @@ import torch
 import tyro
 from torch import Tensor
 
-from wsss import affinity, random_walk
+from wsss.psa import affinity, random_walk
 
 
 def dense_walk(transition: Tensor, scores: Tensor, *, squarings: int) -> Tensor:

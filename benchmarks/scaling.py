@@ -34,9 +34,9 @@ import psutil
 import tyro
 from scipy.optimize import bisect
 
-from wsss import provenance
-from wsss.data import voc
-from wsss.files import whole_or_absent
+from wsss.datasets import voc
+from wsss.runtime import provenance
+from wsss.runtime.files import whole_or_absent
 
 ROOT = Path(__file__).parent.parent
 TARGETS = ("psa_val_miou.txt", "psa_examples.png", "cue_scores.json")
@@ -82,12 +82,12 @@ class Cost:
 def overlay(images: int) -> dict[str, object]:
     """The configuration of a run over so many images."""
     train = images * 4 // 5
-    schedule = {"epochs": STEPS / (train // BATCH), "batch": BATCH}
+    schedule = {"epochs": STEPS / (train // BATCH), "batch_size": BATCH}
     return {
         "methods": ["psa", "sec"],
         "images": {"shapes_train": train, "shapes_val": images - train, "shapes_size": SIDE_PX},
         "classifier": {"crop_px": SIDE_PX, **schedule},
-        **{stage: {"crf.cells": CELLS} for stage in ("affinity_labels", "pseudo_masks", "masks")},
+        **{stage: {"crf.max_cells": CELLS} for stage in ("affinity_labels", "pseudo_masks", "masks")},
         "affinity_net": {"crop_px": SIDE_PX, **schedule},
         "psa_segmenter": {"resize_px": [0, 0], "crop_px": SIDE_PX, **schedule},
         "seeds": {"cells": SIDE_PX // 8},
@@ -255,7 +255,9 @@ def main(images: tuple[int, int, int] = (200, 2000, 20000), work: Path = Path("s
                 runs[job, count].append(Cost(**kept(path, partial(cost, job, folder))))
 
     gathers = [job.split("/")[0] for job in jobs if "/" in job]
-    parts = {job.split("/")[0]: [job] for job in jobs if job not in gathers} | {"gather": gathers}
+    parts = {job.split("/")[0]: [job] for job in jobs if job not in gathers}
+    if gathers:  # stores of a single shard are not joined
+        parts["gather"] = gathers
     costs = {part: [together([best(runs[job, n]) for job in of]) for n in images] for part, of in parts.items()}
     heads = ["stage", "ms an image", "exponent", "start-up, s", *(f"MB at {count:,}" for count in images)]
     print(f"| {' | '.join([*heads, 'growth', 'KB an image'])} |")

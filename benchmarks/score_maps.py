@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from wsss import cam, crf, cues, grid, pictures, store
-from wsss import manifest as manifests
-from wsss.data import voc
+from wsss import crf
+from wsss.datasets import manifest as manifests
+from wsss.datasets import pictures, voc
 from wsss.labels import BACKGROUND, VOID
+from wsss.maths import cam, cues, grid
+from wsss.stores import store
 
 ALPHA = 8
 """Exponent of the background's score, (1 - max)^alpha."""

@@ -15,8 +15,8 @@ import numpy as np
 import tyro
 from scipy.ndimage import gaussian_filter
 
-from wsss import store
 from wsss.labels import VOC_CLASSES, Classes
+from wsss.stores import store
 
 LIMIT = 500_000
 """Bytes an image, in all stores of a run."""

@@ -13,7 +13,7 @@ import projects
 import pytest
 import torch
 
-from wsss import store
+from wsss.stores import store
 
 STEPS = "{classifier: {epochs: 60}, checkpoint_steps: 5}"  # 180 steps: long enough to be cut off
 TARGET = "results/psa_val_miou.txt"

@@ -1,3 +1,7 @@
+"""Fixtures of tests in several folders. Nothing of wsss is imported at the top: that early its types go unchecked."""
+
+import logging
+
 import pytest
 
 
@@ -5,3 +9,17 @@ import pytest
 def one_core(monkeypatch):
     """Work in the test's own process: starting others costs seconds. A test that wants more sets the number itself."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def on_the_cpu(request, monkeypatch):
+    """Runs are bit-equal on CPUs; GPUs may add up in another order. A test of a GPU is left alone."""
+    if "gpu" not in request.keywords:
+        monkeypatch.setattr("wsss.runtime.machine.device", lambda: "cpu")
+
+
+@pytest.fixture
+def log(caplog):
+    """What the program logs."""
+    caplog.set_level(logging.INFO, logger="wsss")
+    return caplog

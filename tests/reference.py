@@ -74,8 +74,8 @@ def walk(scores, affinities, radius, beta, squarings):
 def pairwise(colours, crf, areas, side=1):
     """K[i, j], what cell i hears of cell j: both kernels of colours[y][x][rgb], each times its weight.
 
-    A cell is `side` pixels wide, and as heavy as areas[y][x] pixels; i is y * width + x. Beyond the window, unless it
-    is 0, kernels are 0. The Gaussian of places is the mean over the pixels of both.
+    A cell is `side` pixels wide, and as heavy as areas[y][x] pixels; i is y * width + x. Beyond the window of engine
+    convcrf, the only one that has one, kernels are 0. The Gaussian of places is the mean over the pixels of both.
     """
     places = [(y, x) for y in range(len(colours)) for x in range(len(colours[0]))]
     total = np.zeros((len(places), len(places)))
@@ -88,7 +88,7 @@ def pairwise(colours, crf, areas, side=1):
             for j, (v, u) in enumerate(places):
                 dy, dx = abs(y - v), abs(x - u)
                 reach = max(dy, dx) if crf.window == "square" else dy + dx
-                if crf.window_px and reach > math.ceil(crf.window_px / side):
+                if crf.engine == "convcrf" and reach > math.ceil(crf.window_px / side):
                     continue
                 near = [
                     math.exp(-((side * dy + a - b) ** 2 + (side * dx + c - d) ** 2) / (2 * spread_px**2))

@@ -1,7 +1,8 @@
+import contextlib
 import functools
 import inspect as signatures
-import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -12,17 +13,23 @@ import numpy as np
 import pytest
 import torch
 import tyro
-import yaml
-from PIL import Image
-from test_voc import layout, write_list, write_tags
+from small_manifest import write_manifest
+from voc_layout import layout, write_list, write_tags
 
-from wsss import cli, manifest, networks, store
+from wsss import cli
+from wsss.datasets import manifest
+from wsss.datasets.pictures import write_mask
 from wsss.labels import Classes
-from wsss.options import Features
-from wsss.pictures import read_photograph, write_mask
+from wsss.networks import file
+from wsss.networks.classifier import Classifier
+from wsss.networks.file import About
+from wsss.options import configuration
+from wsss.options.network import Features
+from wsss.stores import store
 
 ROOT = Path(__file__).parents[1]
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+DEFAULTS, SCHEMA = (configuration.read(ROOT / name) for name in ("config.yaml", "workflow/config.schema.yaml"))
+CONFIG = configuration.completed(DEFAULTS, defaults=DEFAULTS, schema=SCHEMA)
 RULES = dict(
     re.findall(
         r"^rule (\w+):\n(.*?)(?=^rule |\Z)",
@@ -61,8 +68,9 @@ def flags(stage: str) -> list[str]:
 def rule_options(stage: str) -> list[str]:
     """The options that the rule's shell command spells out, but for those of every command."""
     shell = RULES[stage].split("shell:")[1]
-    assert re.search(rf'"(\{{resources.launch\}} )?wsss {stage} ', shell)
-    return [name for name in re.findall(r"--([\w.]+)", shell) if name not in ("threads", "log")]
+    assert re.search(rf'"wsss {stage} ', shell)
+    of_trainings = ["gpus", "nodes", "checkpoint", "curve", "checkpoint_steps"] if "training(" in shell else []
+    return [name for name in re.findall(r"--([\w.]+)", shell) if name not in ("threads", "log")] + of_trainings
 
 
 def with_value(names: list[str]) -> list[str]:
@@ -77,8 +85,7 @@ def parsed(stage: str, words: list[str]) -> dict[str, object]:
     def recorder(**arguments):
         recorded.update(arguments)
 
-    table = cli.STAGES | {stage: recorder}
-    tyro.extras.subcommand_cli_from_dict(table, args=[stage, *words], prog="wsss", use_underscores=True)
+    tyro.cli(recorder, args=words, prog=f"wsss {stage}", use_underscores=True)
     return dict(_flat(recorded, cli.STAGES[stage]))
 
 
@@ -138,12 +145,116 @@ def test_an_option_that_is_left_out_is_asked_for(stage, capsys):
         assert f"--{name}" in capsys.readouterr().err
 
 
-def test_help_lists_the_commands(tmp_path):
+def test_help_lists_stages_and_commands_apart(tmp_path):
     ended = wsss("--help", folder=tmp_path)
-    assert ended.returncode == 0
-    for name in (*cli.STAGES, *cli.FOR_PEOPLE):
-        assert re.search(rf"• {name} +\w", ended.stdout), name
-    assert ended.stderr == ""
+    assert (ended.returncode, ended.stderr) == (0, "")
+    titles = r"^Stages.*:$|^Commands for people:$|^Where to go next:$"
+    before, stages, commands, after = re.split(titles, ended.stdout, flags=re.M)
+    assert "usage: wsss COMMAND" in before
+    assert "  wsss COMMAND --help  " in after and f"{cli.CRASHED} a bug" in after
+    for text, table in ((stages, cli.STAGES), (commands, cli.COMMANDS)):
+        assert re.findall(r"^  (\w+) +[A-Z].*\.$", text, flags=re.M) == list(table)
+    assert wsss(folder=tmp_path).stdout == ended.stdout
+
+
+def test_help_of_a_stage_has_a_title_for_each_group_of_options(tmp_path):
+    shown = wsss("sec_segmenter", "--help", folder=tmp_path).stdout
+    titles = ["features options", "warped options", "losses options", "crf options", "schedule options", "job options"]
+    places = [shown.index(f"─ {title} ─") for title in titles]
+    assert places == sorted(places)
+    assert places[-2] < shown.index("--learning_rate FLOAT") < places[-1] < shown.index("--gpus INT")
+
+
+def test_help_names_what_is_given_without_a_name(tmp_path):
+    usages = {"inspect": "FILE [IMAGE_ID]", "export": "STORE [FOLDER]", "summary": "[RESULTS]"}
+    usages |= {"seeds_import": "PICKLE LIST [SEEDS]", "seeds_export": "SEEDS PICKLE LIST"}
+    for command, usage in usages.items():
+        assert f"usage: wsss {command} [-h] {usage}" in wsss(command, "--help", folder=tmp_path).stdout
+
+
+def test_version(tmp_path):
+    said = wsss("--version", folder=tmp_path).stdout
+    commit = r"( \(commit [0-9a-f]{7,}(-dirty)?\))?"
+    assert re.fullmatch(rf"wsss \d+\.\d+\.\d+{commit}, torch \d\S+, Python 3\.\d+\.\d+\n", said)
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"), [("cam", "did you mean 'cams'?"), ("sumary", "did you mean 'summary'?"), ("xyz", "lists them")]
+)
+def test_an_unknown_command_is_answered_with_the_nearest(tmp_path, word, hint):
+    ended = wsss(word, folder=tmp_path)
+    assert ended.returncode == 2 and ended.stdout == ""
+    assert ended.stderr.startswith(f"error: there is no command {word!r}: ") and hint in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_help_fits_the_terminal(tmp_path, monkeypatch):
+    for columns in (80, 120):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert max(map(len, cli._help().splitlines())) <= columns
+
+
+def crash(folder, *words, fault="{}['x']"):
+    """`wsss summary`, with a fault in it."""
+    program = f"import sys; from wsss import cli; cli.COMMANDS['summary'] = lambda: {fault}; "
+    program += f"sys.argv = {['wsss', 'summary', *map(str, words)]!r}; cli.main()"
+    return [sys.executable, "-c", program], folder
+
+
+def piped(command, folder):
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def on_a_terminal(command, folder):
+    """Exit status, and what appears on a terminal."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # which is how a terminal ends
+            while part := os.read(ours, 4096):
+                said += part
+    os.close(ours)
+    return process.returncode, said.decode().replace("\r\n", "\n")
+
+
+PLEA = r"error: this is a bug in wsss .*: please report it with {} at the project's issue tracker"
+
+
+def test_a_crash_leaves_its_traceback_in_the_log_alone_and_asks_for_a_report(tmp_path):
+    log = tmp_path / "stage.log"
+    ended = piped(*crash(tmp_path, "--log", log))
+    assert ended.returncode == cli.CRASHED == 70
+    first, *lines = log.read_text().splitlines()
+    assert "$ wsss summary" in first
+    assert "Traceback (most recent call last):" in lines and "KeyError: 'x'" in lines
+    assert re.fullmatch(r"\d\d:\d\d:\d\d " + PLEA.format(log), lines[-1])
+    said = ended.stderr.splitlines()
+    assert said == [first, lines[-1]]
+    status, said = on_a_terminal(*crash(tmp_path, "--log", log))
+    assert status == cli.CRASHED and re.fullmatch(PLEA.format(log) + "\n", said)
+
+
+def test_without_a_log_the_traceback_of_a_crash_is_shown_once(tmp_path):
+    status, said = on_a_terminal(*crash(tmp_path))
+    for text in (piped(*crash(tmp_path)).stderr, said):
+        assert text.count("Traceback") == text.count("KeyError: 'x'") == text.count("this is a bug") == 1
+        assert re.search(PLEA.format("the lines above") + "$", text.strip())
+    assert status == cli.CRASHED
+
+
+def test_an_error_of_the_user_is_shown_once_on_a_terminal(tmp_path):
+    command = [sys.executable, "-m", "wsss", "summary"]
+    line = "error: results holds no scores yet: run snakemake first\n"
+    assert on_a_terminal(command, tmp_path) == (1, line)
+    assert on_a_terminal([*command, "--log", "x.log"], tmp_path) == (1, line)
+
+
+def test_a_full_disk_is_no_bug(tmp_path):
+    ended = piped(*crash(tmp_path, fault="(_ for _ in ()).throw(OSError(28, 'No space left on device', 'x.h5'))"))
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("error: [Errno 28] No space left on device: 'x.h5'\n")
+    assert ended.stderr.count("\n") == 1
 
 
 def test_the_command_line_is_quick_to_import(tmp_path):
@@ -215,7 +326,7 @@ def empty(root: Path) -> None:
     [
         (truncate, "data/JPEGImages/2007_000001.jpg cannot be read as a picture"),
         (resize_mask, "data/SegmentationClass/2007_000001.png: the mask has 9 x 8 pixels"),
-        (misspell, "2007_000002: unknown class dgo in image_labels.txt: add it to classes or leave it out"),
+        (misspell, "2007_000002: unknown class dgo in image_labels.txt: add it to classes or remove it"),
         (empty, "the split val holds no image: is its list empty?"),
     ],
 )
@@ -234,22 +345,11 @@ def test_images(tmp_path):
     assert manifest.read_classes(tmp_path / "classes.csv") == CLASSES
 
 
-def write_manifest(folder: Path, ids: tuple[str, ...] = ("a",)) -> Path:
-    """A manifest of grey images, 12 x 16 pixels, and the classes beside it."""
-    rows = []
-    for image_id in ids:
-        Image.new("RGB", (16, 12), "grey").save(folder / f"{image_id}.png")
-        rows.append(manifest.Row(image_id, "train", folder / f"{image_id}.png", None, ("dog",), "test"))
-    manifest.write(folder / "images.csv", rows)
-    manifest.write_classes(folder / "classes.csv", CLASSES)
-    return folder / "images.csv"
-
-
 def test_weights_of_another_backbone(tmp_path):
     weights = tmp_path / "other.pt"
     torch.manual_seed(0)
-    network = networks.classifier(Features("timm/test_resnet", stride=8, weights="none", freeze=False), classes=3)
-    networks.save(weights, network, classes=CLASSES, settings={})
+    network = Classifier.build(Features("timm/test_resnet", stride=8, weights="none", freeze=False), classes=3)
+    file.save(weights, network, About(CLASSES, "tags"))
     words = ["--images", write_manifest(tmp_path), "--classes_table", "classes.csv", "--classifier", "out.pt"]
     words += ["--gpus", 1, "--nodes", 1, "--checkpoint", "checkpoint.pt", "--checkpoint_steps", 1]
     words += ["--curve", "curve.csv", *flags("classifier")]
@@ -273,11 +373,11 @@ def test_a_store_that_fails_halfway_leaves_nothing(tmp_path):
     words = masks_words(tmp_path)
     write_manifest(tmp_path, ("a", "b"))
     scores = np.full((3, 3, 4), 1 / 3, np.float16)
-    settings = {"scales": (1.0,), "stride": 4, "warped_px": 0, "warm_share": 0}
+    settings = {"scales": (1.0,), "stride": 4, "warped_px": 0, "supervision": "tags"}
     with store.create(tmp_path / "scores.h5", "scores", classes=CLASSES, settings=settings, inputs={}) as target:
         target.add("a", (12, 16), scores=scores)
     error = refused("masks", *words, folder=tmp_path)
-    assert error.startswith("error: scores.h5 holds no 'b': was it made from another manifest")
+    assert error.startswith("error: scores.h5 holds no image 'b': was it made from another manifest")
     assert "\n" not in error.strip()
 
 
@@ -286,89 +386,3 @@ def test_a_manifest_that_is_missing(tmp_path):
     (tmp_path / "images.csv").unlink()
     error = refused("masks", *words, folder=tmp_path)
     assert error == f"error: {tmp_path / 'images.csv'} does not exist: run the stage images first\n"
-
-
-@pytest.fixture
-def cams(tmp_path) -> Path:
-    write_manifest(tmp_path, tuple("abcdefg"))
-    maps = np.linspace(0, 1, 12, dtype=np.float16).reshape(1, 3, 4)
-    settings = {"scales": (0.5, 1.0), "stride": 4}
-    with store.create(tmp_path / "cams.h5", "cams", classes=CLASSES, settings=settings, inputs={}) as target:
-        for image_id in "abcdefg":
-            target.add(image_id, (12, 16), cam=maps, classes=np.array([2], np.uint8))
-    return tmp_path / "cams.h5"
-
-
-def test_inspect_a_store(cams):
-    ended = wsss("inspect", cams, folder=cams.parent)
-    assert ended.returncode == 0, ended.stderr
-    lines = ended.stdout.splitlines()
-    assert lines[0] == f"{cams}: 7 images of kind cams"
-    assert lines[-1] == "ids: a b c d e …"
-    assert "setting.scales: 0.5 1.0" in lines
-    assert "classes: ['background' 'cat' 'dog']" in lines
-
-
-def colours(path: Path) -> set[tuple[int, ...]]:
-    return {tuple(colour) for colour in np.unique(read_photograph(path).reshape(-1, 3), axis=0).tolist()}
-
-
-def test_inspect_an_image(cams):
-    before = cams.stat().st_mtime_ns
-    ended = wsss("inspect", cams, "b", "--images", "images.csv", "--picture", "x.png", folder=cams.parent)
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == "b: size (12, 16), cam float16[1, 3, 4]; drawn in x.png\n"
-    with Image.open(cams.parent / "x.png") as picture:
-        assert min(picture.size) > 100
-    assert len(colours(cams.parent / "x.png")) > 50
-    assert cams.stat().st_mtime_ns == before
-
-
-def test_inspect_masks(tmp_path):
-    write_manifest(tmp_path)
-    mask = np.zeros((12, 16), np.uint8)
-    mask[:, :5], mask[:, 5] = 2, 255
-    path = tmp_path / "masks.h5"
-    with store.create(path, "masks", classes=CLASSES, settings={}, inputs={}) as target:
-        target.add("a", (12, 16), plain=mask, refined=mask)
-    ended = wsss("inspect", path, "a", "--images", "images.csv", "--picture", "deep/x.png", folder=tmp_path)
-    assert ended.returncode == 0, ended.stderr
-    assert {CLASSES.colours[2], (224, 224, 192), (128, 128, 128)} <= colours(tmp_path / "deep/x.png")
-
-
-def test_inspect_what_is_not_there(cams):
-    folder = cams.parent
-    assert "cams.h5 holds no 'z'" in refused("inspect", cams, "z", "--images", "images.csv", folder=folder)
-    assert "does not exist: run the stage images first" in refused("inspect", cams, "a", folder=folder)
-    assert "no readable HDF5 file" in refused("inspect", folder / "images.csv", folder=folder)
-
-
-def miou_json(path: Path, **miou: float) -> None:
-    masks = {name: {"miou": value, "iou": {}} for name, value in miou.items()}
-    path.write_text(json.dumps({"miou": 0, "masks": masks, "evaluated": {"images": 80}}))
-
-
-def test_summary(tmp_path):
-    results = tmp_path / "results"
-    results.mkdir()
-    assert "results holds no scores yet: run snakemake first" in refused("summary", folder=tmp_path)
-    miou_json(results / "psa_val_miou.json", plain=0.5, refined=0.6123)
-    scores = {
-        "images": 240,
-        "cam": {"background": 0.2, "miou": 0.4},
-        "cam_oracle": {"background": 0.15, "miou": 0.45},
-        "pseudo_masks": {"plain": {"miou": 0.55}, "refined": {"miou": 0.58}},
-    }
-    (results / "cue_scores.json").write_text(json.dumps(scores))
-    ended = wsss("summary", results, folder=tmp_path)
-    assert ended.returncode == 0, ended.stderr
-    title, *lines = ended.stdout.splitlines()
-    assert title.split() == ["mIoU"]
-    assert [re.split(r"  +", line) for line in lines] == [
-        ["CAM, background 0.2", "240 train images", "40.0"],
-        ["CAM, background 0.15 (oracle)", "240 train images", "45.0"],
-        ["random walk", "240 train images", "55.0"],
-        ["random walk and CRF", "240 train images", "58.0"],
-        ["psa segmenter", "80 val images", "50.0"],
-        ["psa segmenter and CRF", "80 val images", "61.2"],
-    ]

@@ -8,79 +8,39 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import settings
 import torch
 from PIL import Image
+from settings import CLASSES
 
-from wsss import manifest, networks, store
-from wsss.labels import VOID, Classes
-from wsss.options import Augment, Bound, Crf, Features, Job, Prior, Schedule, SecLosses
+from wsss.datasets import manifest
+from wsss.labels import VOID
+from wsss.networks import file
+from wsss.networks.classifier import Classifier
+from wsss.networks.file import About
+from wsss.options.training import Augment, Job, WarpedInput
 from wsss.stages.affinity_net import affinity_net
 from wsss.stages.classifier import classifier
 from wsss.stages.lcrf_segmenter import lcrf_segmenter
 from wsss.stages.psa_segmenter import psa_segmenter
 from wsss.stages.sec_segmenter import sec_segmenter
+from wsss.stores import store
 
-CLASSES = Classes.of({"cat": 8, "dog": 12})
-FEATURES = Features("timm/test_efficientnet", stride=8, weights="none", freeze=True)
+FEATURES = replace(settings.FEATURES, freeze=True)
 AUGMENT = Augment(resize_px=(0, 0), flip=True, jitter=0.1, crop_px=32)
+WARPED = WarpedInput(input_px=32, flip=True, jitter=0.1)
 STEPS = 20
-SCHEDULE = Schedule(
+SCHEDULE = replace(
+    settings.SGD,
     epochs=10,
-    batch=4,
-    optimizer="sgd",
+    batch_size=4,
     learning_rate=0.2,
-    drops=0,
     new_layers_factor=1,
-    power=0.9,
-    momentum=0.9,
     weight_decay=0.0005,
     precision="64-true",
     seed=0,
 )
-SEC = SecLosses(
-    floor=1e-4,
-    seed_weight=1,
-    expand_weight=1,
-    constrain_weight=1,
-    constrain_gradient=True,
-    pool_by="share",
-    pool_present=0.1,
-    pool_absent=0,
-    pool_background=0.3,
-)
-CRF = Crf(
-    engine="exact",
-    steps=2,
-    smoothness_weight=3,
-    smoothness_px=0.5,
-    appearance_weight=3,
-    appearance_px=2,
-    appearance_rgb=30,
-    normalisation="symmetric",
-    cells=100,
-    window_px=0,
-    window="square",
-)
-BOUND = Bound(
-    likelihood="local_evidence",
-    likelihood_weight=1,
-    entropy_weight=1,
-    prior_weight=1,
-    prior_ramp=0.5,
-    sample=False,
-    temperature_start=1,
-    temperature_end=0.5,
-    by_tags=False,
-    alpha=8,
-    absent=0.001,
-    least_share=0.1,
-    eps=0.01,
-    background=True,
-    pool_present=0.1,
-    pool_absent=0,
-    pool_background=0.3,
-)
-PRIOR = Prior(smoothness_weight=3, smoothness_cells=0.25, appearance_weight=10, appearance_cells=2, appearance_rgb=13)
+CRF = replace(settings.SEC, steps=2, smoothness_px=0.5, appearance_weight=3, appearance_px=2, appearance_rgb=30)
 
 
 def prepare(folder: Path) -> None:
@@ -89,31 +49,31 @@ def prepare(folder: Path) -> None:
     rng = np.random.default_rng(0)
     rows = []
     for number in range(8):
-        file = folder / f"{number}.png"
-        Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(file)
-        rows.append(manifest.Row(str(number), "train", file, None, (("cat", "dog")[number % 2],), "test"))
+        photograph = folder / f"{number}.png"
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(photograph)
+        rows.append(manifest.Row(str(number), "train", photograph, None, (("cat", "dog")[number % 2],), "test"))
     manifest.write(folder / "images.csv", rows)
     manifest.write_classes(folder / "classes.csv", CLASSES)
-    for kind, side, name, settings in (
+    for kind, side, name, numbers in (
         ("affinity_labels", 8, "labels", {"stride": 4}),
         ("pseudo_masks", 32, "plain", {}),
         ("seeds", 4, "labels", {"cells": 4}),
     ):
-        with store.create(folder / f"{kind}.h5", kind, classes=CLASSES, settings=settings, inputs={}) as target:
+        with store.create(folder / f"{kind}.h5", kind, classes=CLASSES, settings=numbers, inputs={}) as target:
             for number, row in enumerate(rows):
                 labels = rng.integers(0, 3, (side, side)).astype(np.uint8)
                 labels[rng.random((side, side)) < number / 7] = VOID
                 target.add(row.id, (32, 32), **{name: labels})
     torch.manual_seed(0)
-    judge = networks.classifier(replace(FEATURES, freeze=False), classes=3)
-    networks.save(folder / "judge.pt", judge, classes=CLASSES, settings={})
+    judge = Classifier.build(replace(FEATURES, freeze=False), classes=3)
+    file.save(folder / "judge.pt", judge, About(CLASSES, "tags"))
 
 
 def run(stage: str, cues: Path, output: Path, *, gpus: int) -> None:
     """Train one network on what `prepare` left in a folder of cues."""
     common = {"images": cues / "images.csv", stage: output / f"{stage}.pt", "features": FEATURES, "schedule": SCHEDULE}
     common["job"] = Job(gpus, 1, output / f"{stage}_checkpoint.pt", STEPS, output / f"{stage}.csv")
-    square = {"dilation": 1, "input_px": 32, "flip": True, "jitter": 0.1}
+    square = {"dilation": 1, "warped": WARPED}
     if stage == "classifier":
         classifier(classes_table=cues / "classes.csv", augment=AUGMENT, **common)
     elif stage == "affinity_net":
@@ -121,10 +81,10 @@ def run(stage: str, cues: Path, output: Path, *, gpus: int) -> None:
     elif stage == "psa_segmenter":
         psa_segmenter(pseudo_masks=cues / "pseudo_masks.h5", dilation=1, augment=AUGMENT, **common)
     elif stage == "sec_segmenter":
-        sec_segmenter(seeds=cues / "seeds.h5", losses=SEC, crf=CRF, **square, **common)
+        sec_segmenter(seeds=cues / "seeds.h5", losses=settings.SEC_LOSSES, crf=CRF, **square, **common)
     else:
         likewise = {"classifier": cues / "judge.pt", "seeds": (), "warm_share": 0}
-        lcrf_segmenter(bound=BOUND, prior=PRIOR, **likewise, **square, **common)
+        lcrf_segmenter(bound=settings.BOUND, prior=settings.PRIOR, **likewise, **square, **common)
 
 
 if __name__ == "__main__":

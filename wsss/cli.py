@@ -1,17 +1,26 @@
 """The command `wsss`: the table of stages. The only place that parses, exits or sets up logging."""
 
 import argparse
+import difflib
+import errno
+import inspect as signatures
 import shlex
+import shutil
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import tyro
 
-from wsss import machine, progress
-from wsss.errors import WsssError
-from wsss.exchange import seeds_export, seeds_import
-from wsss.inspection import export, inspect, summary
+from wsss.commands.configuration import configuration
+from wsss.commands.export import export
+from wsss.commands.inspect import inspect
+from wsss.commands.seeds_export import seeds_export
+from wsss.commands.seeds_import import seeds_import
+from wsss.commands.summary import summary
+from wsss.runtime import machine, progress, version
+from wsss.runtime.errors import WsssError
 from wsss.stages.ablation import ablation
 from wsss.stages.affinity_labels import affinity_labels
 from wsss.stages.affinity_net import affinity_net
@@ -54,40 +63,118 @@ STAGES: dict[str, Callable[..., None]] = {
     "gather": gather,
 }
 
-FOR_PEOPLE: dict[str, Callable[..., None]] = {
-    "inspect": inspect,
+COMMANDS: dict[str, Callable[..., None]] = {
     "summary": summary,
+    "inspect": inspect,
     "export": export,
+    "configuration": configuration,
     "seeds_import": seeds_import,
     "seeds_export": seeds_export,
 }
 
-ABOUT = """Weakly supervised semantic segmentation, a command a stage.
+ABOUT = """Weakly supervised semantic segmentation: from photographs and their tags to a label for every pixel.
 
-Stages take explicit files and numbers. `snakemake` fills them in from config.yaml; a log begins with its command.
-Every command also takes --threads N (at most the cores that are there) and --log FILE (plain lines, the command first).
-"""
+usage: wsss COMMAND [OPTIONS]     wsss COMMAND --help     wsss --version
+
+Every command also takes --threads N (number of cores) and --log FILE (plain lines, the command first)."""
+
+NEXT = {
+    "wsss COMMAND --help": "the options of a command.",
+    "snakemake --cores 8 results/psa_val_miou.txt": "a whole run: the stages, with the numbers of config.yaml.",
+    "wsss summary": "the scores of a run.",
+    "wsss inspect results/cams.h5": "what a result file holds.",
+    "head -1 results/logs/cams.log": "the command of a stage, which can be run on its own.",
+}
+"""What to type after reading the help."""
+
+STATUS = (
+    "Exit status: 0 done, 1 an error that its message tells how to mend, 2 a wrong command or option, 70 a bug in wsss."
+)
+
+CRASHED = 70
+"""Exit status of a bug: EX_SOFTWARE of sysexits.h."""
+
+OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+"""Errors of files for which no code is to blame: a full disk, or one that may not be written."""
 
 
 def main() -> None:
-    """Run one command; bad input ends in one line and exit status 1, an unknown option in exit status 2."""
-    arguments, rest = _job_options(sys.argv[1:])
-    machine.use_threads(arguments.threads)
-    progress.set_up(arguments.log, "$ " + shlex.join(["wsss", *sys.argv[1:]]))
+    """Run one command; bad input ends in one line and exit status 1, an unknown command or option in exit status 2."""
+    words = sys.argv[1:]
+    if not words or words[0] in ("-h", "--help"):
+        sys.stdout.write(_help())
+    elif words[0] == "--version":
+        sys.stdout.write(f"{version.in_words()}\n")
+    else:
+        arguments, rest = _job_options(words)
+        name, function = _command(rest)
+        machine.use_threads(arguments.threads)
+        progress.set_up(arguments.log, "$ " + shlex.join(["wsss", *words]))
+        _run(function, name, rest[1:], log=arguments.log)
+
+
+def _run(function: Callable[..., None], name: str, words: list[str], *, log: Path | None) -> None:
+    """Call a command with its words, and end the process as its error deserves."""
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            {**STAGES, **FOR_PEOPLE}, args=rest, prog="wsss", description=ABOUT, use_underscores=True
-        )
+        tyro.cli(function, args=words, prog=f"wsss {name}", use_underscores=True)
     except WsssError as error:
         progress.LOG.error("error: %s", error)
-        sys.exit(f"error: {error}" if sys.stderr.isatty() else 1)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # what reads our output has ended, such as `| head`
+        sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
+            progress.LOG.error("error: %s", error)
+            sys.exit(1)
+        progress.LOG.error("%s crashed", name, exc_info=True)
+        what = log or "the lines above"
+        plea = "error: this is a bug in %s: please report it with %s at the project's issue tracker"
+        progress.LOG.error(plea, version.in_words(), what)
+        sys.exit(CRASHED)
+
+
+def _command(words: list[str]) -> tuple[str, Callable[..., None]]:
+    """The command that the words begin with; where there is none, exit with status 2 and the nearest name."""
+    table = {**STAGES, **COMMANDS}
+    name = words[0] if words else ""
+    if name not in table:
+        near = difflib.get_close_matches(name, table, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "`wsss --help` lists them"
+        sys.stderr.write(f"error: there is no command {name!r}: {hint}\n")
+        sys.exit(2)
+    return name, table[name]
+
+
+def _help() -> str:
+    """The commands in two groups, each with the first sentence of its docstring, and what to type next."""
+    stages, commands = (
+        {name: signatures.getdoc(function).split("\n\n")[0].replace("\n", " ") for name, function in table.items()}
+        for table in (STAGES, COMMANDS)
+    )
+    tables = {"Stages, in the order of a run:": stages, "Commands for people:": commands, "Where to go next:": NEXT}
+    width = shutil.get_terminal_size().columns
+    lines = [part for line in ABOUT.split("\n") for part in textwrap.wrap(line, width) or [""]]
+    for title, table in tables.items():
+        lines += ["", title, *_columns(table, width)]
+    return "\n".join([*lines, "", *textwrap.wrap(STATUS, width), ""])
+
+
+def _columns(table: dict[str, str], width: int) -> Iterator[str]:
+    """Names and what they mean side by side."""
+    longest = max(map(len, table))
+    for name, text in table.items():
+        start = f"  {name:<{longest}}  "
+        yield from textwrap.wrap(
+            text, max(width, len(start) + 20), initial_indent=start, subsequent_indent=" " * len(start)
+        )
 
 
 def _job_options(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """--threads and --log, which every command takes, apart from the rest."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="wsss", add_help=False, allow_abbrev=False)
     parser.add_argument("--threads", type=int, default=machine.cores())
     parser.add_argument("--log", type=Path)
     return parser.parse_known_args(words)

@@ -1,12 +1,16 @@
 """Values that a label map may hold, VOC's class names, and the palette in which masks are shown."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from wsss.errors import WsssError
+from wsss.runtime.errors import WsssError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BACKGROUND = 0
 VOID = 255
-"""Label of pixels that are in no loss and, as ground truth, in no score."""
+"""Label of pixels that all losses ignore and, in ground truth, all scores."""
 
 VOC_CLASSES = (
     "aeroplane",
@@ -44,7 +48,7 @@ def colour(value: int) -> tuple[int, int, int]:
 
 
 def palette() -> list[int]:
-    """The 256 colours one after another, as Pillow's putpalette takes them."""
+    """The 256 colours as one flat list, as Pillow's putpalette expects."""
     return [channel for value in range(256) for channel in colour(value)]
 
 
@@ -58,18 +62,44 @@ class Classes:
 
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names) or len(set(self.mask_values)) != len(self.mask_values):
-            words = (f"{name}={value}" for name, value in zip(self.names, self.mask_values, strict=True))
-            raise WsssError(f"classes: a name or a mask value stands twice: {' '.join(words)}")
+            entries = (f"{name}={value}" for name, value in zip(self.names, self.mask_values, strict=True))
+            raise WsssError(f"classes: a name or a mask value occurs twice: {' '.join(entries)}: make each unique")
         if not self.mask_values or self.mask_values[0] != BACKGROUND:
-            raise WsssError(f"classes: the first is the background, with the mask value {BACKGROUND}")
+            raise WsssError(f"classes: the first class must be the background, with mask value {BACKGROUND}")
         for name, value in zip(self.names[1:], self.mask_values[1:], strict=True):
             if not BACKGROUND < value < VOID or not name or set(name) & set(" ,;"):
-                raise WsssError(f"classes: {name!r}: {value}: a name has no spaces, and a mask value lies in 1..254")
+                expected = "expected a name without spaces, commas and semicolons, and a mask value from 1 to 254"
+                raise WsssError(f"classes: {name!r} with mask value {value}: {expected}")
 
     @classmethod
     def of(cls, foreground: dict[str, int]) -> "Classes":
-        """The classes of a configuration's table of names and mask values, with the background put first."""
+        """The classes of a table of names and mask values, with the background added in front."""
         return cls(("background", *foreground), (BACKGROUND, *foreground.values()))
+
+    def indices_of(self, mask: "np.ndarray") -> "np.ndarray":
+        """Convert mask values to class indices (uint8); void stays VOID.
+
+        Raises:
+            WsssError: a mask value belongs to no class.
+        """
+        import numpy as np  # numpy is imported after the number of threads is set
+
+        table = np.full(VOID + 1, -1)
+        table[list(self.mask_values)] = np.arange(len(self.mask_values))
+        table[VOID] = VOID
+        indices = table[mask]
+        if (indices < 0).any():
+            unknown = sorted(set(mask[indices < 0].tolist()))
+            raise WsssError(f"mask value {', '.join(map(str, unknown))} belongs to no class")
+        return indices.astype(np.uint8)
+
+    def values_of(self, labels: "np.ndarray") -> "np.ndarray":
+        """Convert class indices to mask values (uint8); VOID stays VOID."""
+        import numpy as np
+
+        table = np.full(VOID + 1, VOID, np.uint8)
+        table[: len(self.mask_values)] = self.mask_values
+        return table[labels]
 
     @property
     def foreground(self) -> tuple[str, ...]:

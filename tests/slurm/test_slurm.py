@@ -18,7 +18,7 @@ import projects
 import pytest
 import torch
 
-from wsss import networks
+from wsss.networks import file
 
 SLURM_DEV = Path(__file__).parent / "slurm_dev.sh"
 SITE = {"slurm_account: project": "", "partition: cpu": "partition: cores", "&gpu gpu": "&gpu cards"}
@@ -167,7 +167,7 @@ def affinity_net_of(project, name, *options, **environment):
     target = ["--directory", folder, "--configfile", "tiny.yaml", "exact.yaml", "--", "results/affinity_net.pt"]
     run = projects.snakemake(project, *options, "--max-threads", 2, *target, **environment)
     assert run.returncode == 0, run.stdout + run.stderr
-    return networks.read_file(folder / "results/affinity_net.pt")
+    return file.read(folder / "results/affinity_net.pt")
 
 
 @pytest.fixture(scope="module")

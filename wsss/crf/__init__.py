@@ -11,7 +11,8 @@ with x positions and c colours. Each kernel is normalised symmetrically (unless 
 as in pydensecrf, so that the engines agree. They differ in what they leave out:
 
 - exact: nothing. All pairs of pixels, so for small images, and what the others are held to.
-- conv: all pairs of cells, or those within a window, carried to the pixels along edges. Torch, on CPU and GPU.
+- cells: all pairs of coarse cells, brought to the pixels along edges. Torch, on CPU and GPU; the default.
+- convcrf: the same with messages within a window alone, as in ConvCRF (Teichmann & Cipolla 2019, arXiv:1805.04777).
 - lattice: pydensecrf's permutohedral lattice, in C++ on one core, imported only when it is asked for.
 """
 
@@ -23,10 +24,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float32, Shaped
 from torch import Tensor
 
-from wsss.crf import conv, exact, lattice
+from wsss.crf import cells, convcrf, exact, lattice
 from wsss.crf.potentials import Potentials
-from wsss.errors import WsssError
-from wsss.options import Crf
+from wsss.options.crf import TRAINABLE, Crf
+from wsss.runtime.errors import WsssError
 
 ABSENT = 1e4
 """Energy of a label that an image of a batch does not have: far above that of any score, so its probability is 0."""
@@ -65,7 +66,8 @@ def _one_by_one(engine: Callable[[Tensor, Tensor, Crf], Tensor]) -> Callable[...
 
 ENGINES = {
     "none": _one_by_one(_softmax),
-    "conv": conv.marginals,
+    "cells": cells.marginals,
+    "convcrf": convcrf.marginals,
     "lattice": _one_by_one(lattice.marginals),
     "exact": _one_by_one(exact.marginals),
 }
@@ -111,7 +113,8 @@ def marginals(
 ) -> Float[Tensor, "batch classes height width"]:
     """Marginals of the CRFs of a batch of images; over the classes they sum to 1.
 
-    Engines exact and conv work on the energies' device and pass gradients on to them, conv to its potentials too;
+    Engines exact, cells and convcrf work on the energies' device and pass gradients on to them, the latter two to their
+    potentials too;
     lattice works on the CPU and passes none; none is the softmax. Half precision is that of the result alone.
 
     Args:
@@ -121,7 +124,7 @@ def marginals(
         parameters: engine and numbers; its lengths are in pixels of these images.
         sizes: (height, width) of each image, which lies at the upper left of a batch of larger ones; all of it where
             not given. An image's marginals do not depend on the others', and are 0 beyond it.
-        potentials: learned numbers in the place of those of `parameters`; for engine conv.
+        potentials: learned numbers instead of those of `parameters`; for engines cells and convcrf.
 
     Raises:
         WsssError: no classes, NaN or infinite energies, images of another number, size or type, and what the engine
@@ -129,8 +132,10 @@ def marginals(
     """
     sizes = [tuple(unary.shape[2:])] * len(unary) if sizes is None else sizes
     _check(unary, images, sizes)
-    if potentials and parameters.engine != "conv":
-        raise WsssError(f"the CRF engine {parameters.engine} takes no learned potentials: take engine conv")
+    if potentials and parameters.engine not in TRAINABLE:
+        raise WsssError(
+            f"the CRF engine {parameters.engine} takes no learned potentials: choose one of {', '.join(TRAINABLE)}"
+        )
     coupled = parameters.steps and (potentials or parameters.smoothness_weight or parameters.appearance_weight)
     engine = parameters.engine if coupled and unary.shape[1] > 1 else "none"
     energies = unary.to(torch.promote_types(unary.dtype, torch.float32))

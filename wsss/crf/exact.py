@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from wsss.errors import WsssError
-from wsss.options import Crf
+from wsss.options.crf import Crf
+from wsss.runtime.errors import WsssError
 
 MOST_PIXELS = 20_000
 """Of one image: its matrix of all pairs takes 1.6 GB then, and three of them are held while it is formed."""
@@ -68,7 +68,7 @@ def kernels(
     if height * width > MOST_PIXELS:
         raise WsssError(
             f"the exact CRF holds all pairs of pixels, {height} x {width} are more than its {MOST_PIXELS} pixels:"
-            " take engine conv, or a smaller image"
+            " choose engine cells, or a smaller image"
         )
     symmetric = parameters.normalisation == "symmetric"
     colour = images.to(dtype)

@@ -1,4 +1,4 @@
-"""A dense CRF's numbers, learned by gradient descent through its inference (engine "conv")."""
+"""A dense CRF's numbers, learned by gradient descent through its inference (engines "cells" and "convcrf")."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from torch import Tensor
 from wsss import crf
 from wsss.crf.potentials import NUMBERS, Potentials
 from wsss.labels import VOID
-from wsss.options import Crf, Fit
+from wsss.options.crf import Crf, Fit
 
 Example = tuple[Float[Tensor, "classes height width"], UInt8[Tensor, "height width 3"], UInt8[Tensor, "height width"]]
 
@@ -68,7 +68,7 @@ def fitted(
     judge: Callable[[Potentials], float],
     *,
     fit: Fit,
-    told: Callable[[int, float, float], None],
+    on_epoch: Callable[[int, float, float], None],
 ) -> tuple[Potentials, float, float]:
     """The best potentials that were met, and what the judge says of the first and of them.
 
@@ -76,12 +76,12 @@ def fitted(
     that are judged, so the end is never worse, by its measure, than the beginning.
 
     Args:
-        start: numbers to begin with, and the settings of the engine, which must be conv.
+        start: numbers to begin with, and the settings of the engine, which must be trainable.
         examples: energies, photograph and labels (VOID where nobody knows) of an image, by its rank.
         count: number of images.
         judge: larger is better; called with the potentials of the beginning and of each epoch's end.
         fit: how long and how fast, and what is learned.
-        told: called after each epoch with its number, its mean loss and the judge's word.
+        on_epoch: called after each epoch with its number, its mean loss and the judge's word.
     """
     generator = torch.Generator().manual_seed(fit.seed)
     learned = Learned(start, classes=len(examples(0)[0]), fit=fit)
@@ -102,7 +102,7 @@ def fitted(
             losses.append(loss.item())
         found = detached(learned())
         score = judge(found)
-        told(epoch, sum(losses) / max(len(losses), 1), score)
+        on_epoch(epoch, sum(losses) / max(len(losses), 1), score)
         if score > highest:
             best, highest = found, score
     return best, began, highest

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
-from wsss.errors import WsssError
-from wsss.options import Crf
+from wsss.options.crf import Crf
+from wsss.runtime.errors import WsssError
 
 
 def _densecrf() -> ModuleType:
@@ -17,7 +17,7 @@ def _densecrf() -> ModuleType:
     except ImportError as error:
         raise WsssError(
             "the CRF engine lattice needs pydensecrf, which is not installed: pip install pydensecrf2 (a build of it"
-            " that compiles today), or take engine conv"
+            " that compiles today), or choose engine cells"
         ) from error
     return densecrf
 
@@ -56,7 +56,7 @@ def marginals(
         WsssError: pydensecrf is not installed, or a gradient is asked for.
     """
     if unary.requires_grad and torch.is_grad_enabled():
-        raise WsssError("the CRF engine lattice has no gradient: detach the energies, or take engine conv")
+        raise WsssError("the CRF engine lattice has no gradient: detach the energies, or choose engine cells")
     q = torch.empty_like(unary)
     for target, energies, image in zip(q, unary.detach().float().cpu(), images.cpu(), strict=True):
         found = _of_one_image(energies.contiguous().numpy(), image.contiguous().numpy(), parameters)

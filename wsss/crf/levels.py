@@ -67,16 +67,16 @@ def _sums(maps: Float[Tensor, "batch channels _ _"], side: int) -> Float[Tensor,
     return F.avg_pool2d(F.pad(maps, (0, -width % side, 0, -height % side)), side, divisor_override=1)
 
 
-def side_of(size: tuple[int, int], *, cells: int) -> int:
-    """The least side of cells, in pixels, with which an image of `size` (height, width) has at most `cells` of them."""
+def side_of(size: tuple[int, int], *, max_cells: int) -> int:
+    """The smallest side of cells, in pixels, with which an image of `size` (height, width) has at most `max_cells`."""
     height, width = size
-    side = max(1, int((height * width / cells) ** 0.5))
-    while -(-height // side) * -(-width // side) > cells:
+    side = max(1, int((height * width / max_cells) ** 0.5))
+    while -(-height // side) * -(-width // side) > max_cells:
         side += 1
     return side
 
 
-def carried(
+def guided_upsample(
     maps: Float[Tensor, "batch labels rows columns"], coarse: Level, fine: Level
 ) -> Float[Tensor, "batch labels height width"]:
     """Maps of a coarse level's cells at the cells of a finer one, along the edges of the images.

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from wsss.options import Crf
+from wsss.options.crf import Crf
 
 NUMBERS = ("smoothness_weight", "smoothness_px", "appearance_weight", "appearance_px", "appearance_rgb")
 

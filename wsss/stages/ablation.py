@@ -11,7 +11,7 @@ def ablation(*, scores: tuple[Path, ...], table: Path) -> None:
     import csv
     import json
 
-    from wsss.files import whole_or_absent
+    from wsss.runtime.files import whole_or_absent
 
     lines = []
     for path in scores:

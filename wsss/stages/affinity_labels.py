@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from wsss.options import Crf
+from wsss.options.crf import Crf
 
 
 def affinity_labels(
@@ -14,26 +14,27 @@ def affinity_labels(
     stride: int,
     crf: Crf,
 ) -> None:
-    """Write where each image surely shows one of its classes, where surely background, and where neither is sure.
+    """Write a label map of each image: confident foreground classes, confident background, and void elsewhere.
 
     Args:
-        images: manifest; the splits train and extra are gone over.
+        images: manifest; the splits train and extra are processed.
         cams: store of activation maps.
-        shard: the part of the images to do, such as 2-of-3.
+        shard: part of the images to process, such as 2-of-3.
         affinity_labels: store to write.
-        alpha_low: exponent of the background score that leaves only sure foreground.
-        alpha_high: exponent of the background score that leaves only sure background.
+        alpha_low: exponent of the background score that leaves only confident foreground.
+        alpha_high: exponent of the background score that leaves only confident background.
         stride: input pixels for each cell of the labels, AffinityNet's grid.
-        crf: refines both score maps.
+        crf: CRF that refines the scores of both exponents.
     """
     from dataclasses import asdict
     from functools import partial
 
-    from wsss import manifest, store
-    from wsss.confident import confident_labels
-    from wsss.parallel import mapped
-    from wsss.progress import track
-    from wsss.refinement import Scored
+    from wsss.datasets import manifest
+    from wsss.results.confident import confident_labels
+    from wsss.results.refinement import Scored
+    from wsss.runtime.parallel import mapped
+    from wsss.runtime.progress import track
+    from wsss.stores import store
 
     rows = manifest.part(manifest.read(images, *manifest.TRAINING_SPLITS), shard)
     settings = {"alpha_low": alpha_low, "alpha_high": alpha_high, "stride": stride, **asdict(crf)}

@@ -1,10 +1,9 @@
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from wsss.errors import WsssError
-from wsss.options import Augment, Features, Job, Schedule
+from wsss.options.flat import Flat
+from wsss.options.network import Features
+from wsss.options.training import Augment, Job, Schedule
+from wsss.runtime.errors import WsssError
 
 
 def affinity_net(
@@ -12,27 +11,33 @@ def affinity_net(
     images: Path,
     affinity_labels: Path,
     affinity_net: Path,
-    features: Annotated[Features, tyro.conf.arg(name="")],
+    features: Flat[Features],
     radius: int,
-    augment: Annotated[Augment, tyro.conf.arg(name="")],
-    schedule: Annotated[Schedule, tyro.conf.arg(name="")],
-    job: Annotated[Job, tyro.conf.arg(name="")],
+    augment: Flat[Augment],
+    schedule: Flat[Schedule],
+    job: Flat[Job],
 ) -> None:
-    """Train a network whose features tell which neighbouring cells share a class.
+    """Train a network whose features predict which neighbouring cells share a class.
 
     Args:
-        images: manifest; the splits train and extra are trained on.
+        images: manifest; the splits train and extra are used for training.
         affinity_labels: store of label maps; their stride is the grid of the features.
         affinity_net: network to write.
         features: the backbone.
-        radius: pairs of cells nearer than this are learned, in cells.
-        augment: changes of the training images; without resizing, and a crop of whole cells.
-        schedule: how long and how fast.
-        job: on what it runs, and where it is recorded.
+        radius: distance in cells; pairs of cells closer than this are learned.
+        augment: augmentation of the training images, without resizing; the crop is a multiple of the labels' stride.
+        schedule: length and learning rate of the training.
+        job: hardware, checkpoint and training curve.
     """
     import torch
 
-    from wsss import affinity, distributed, manifest, networks, pictures, store, training, transforms
+    from wsss.datasets import manifest, pictures
+    from wsss.networks.affinity_net import AffinityNet
+    from wsss.networks.file import About
+    from wsss.psa import affinity
+    from wsss.stores import store
+    from wsss.training import distributed, loop
+    from wsss.training.augment import augmented
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     labels = store.Shared(affinity_labels, "affinity_labels")
@@ -40,20 +45,21 @@ def affinity_net(
     if augment.crop_px % grid_stride:
         raise WsssError(f"crop_px is {augment.crop_px}: give a multiple of {grid_stride}, the stride of the labels")
     torch.manual_seed(schedule.seed)
-    network = networks.affinity_net(features, grid_stride=grid_stride)
+    network = AffinityNet.build(features, grid_stride=grid_stride)
     fill = network.backbone.mean
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor]:
         row = rows[position]
         photograph = pictures.read_photograph(row.image)
         target = labels[row.id]["labels"]
-        return transforms.augmented(photograph, target, augment=augment, cell_px=grid_stride, fill=fill)
+        return augmented(photograph, target, augment=augment, cell_px=grid_stride, fill=fill)
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> torch.Tensor:
         photographs, target = batch
-        found = affinity.affinities(model(photographs), radius=radius)
-        return affinity.affinity_loss(found, target, radius=radius, total=distributed.total)
+        predicted = affinity.affinities(model(photographs), radius=radius)
+        return affinity.affinity_loss(predicted, target, radius=radius, total=distributed.total)
 
-    settings = {"radius": radius, **training.options(features, augment, schedule)}
-    task = training.Task("affinity_net", item, len(rows), loss, settings, [images, affinity_labels, *features.files])
-    training.train(network, task, schedule=schedule, job=job, classes=labels.classes, output=affinity_net)
+    settings = {"radius": radius, **loop.options(features, augment, schedule)}
+    task = loop.Task("affinity_net", item, len(rows), loss, settings, [images, affinity_labels, *features.files])
+    about = About(labels.classes, "tags and cues")
+    loop.train(network, task, schedule=schedule, job=job, about=about, output=affinity_net)

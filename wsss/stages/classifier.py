@@ -1,9 +1,8 @@
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from wsss.options import Augment, Features, Job, Schedule
+from wsss.options.flat import Flat
+from wsss.options.network import Features
+from wsss.options.training import Augment, Job, Schedule
 
 
 def classifier(
@@ -11,44 +10,48 @@ def classifier(
     images: Path,
     classes_table: Path,
     classifier: Path,
-    features: Annotated[Features, tyro.conf.arg(name="")],
-    augment: Annotated[Augment, tyro.conf.arg(name="")],
-    schedule: Annotated[Schedule, tyro.conf.arg(name="")],
-    job: Annotated[Job, tyro.conf.arg(name="")],
+    features: Flat[Features],
+    augment: Flat[Augment],
+    schedule: Flat[Schedule],
+    job: Flat[Job],
 ) -> None:
-    """Train a network that tells which classes an image shows.
+    """Train a multi-label image classifier on the tags.
 
-    The loss is the multi-label soft margin: the mean over classes of the sigmoid's cross-entropy.
+    The loss is the multi-label soft margin: the binary cross-entropy, averaged over the classes.
 
     Args:
-        images: manifest; the splits train and extra are trained on.
-        classes_table: the classes.
+        images: manifest; the splits train and extra are used for training.
+        classes_table: table of the classes.
         classifier: network to write.
         features: the backbone.
-        augment: changes of the training images.
-        schedule: how long and how fast.
-        job: on what it runs, and where it is recorded.
+        augment: augmentation of the training images.
+        schedule: length and learning rate of the training.
+        job: hardware, checkpoint and training curve.
     """
     import torch
 
-    from wsss import manifest, networks, pictures, training, transforms
+    from wsss.datasets import manifest, pictures
+    from wsss.networks.classifier import Classifier
+    from wsss.networks.file import About
+    from wsss.training import loop
+    from wsss.training.augment import augmented_photograph
 
     classes = manifest.read_classes(classes_table)
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     torch.manual_seed(schedule.seed)
-    network = networks.classifier(features, classes=len(classes.names))
+    network = Classifier.build(features, classes=len(classes.names))
     fill = network.backbone.mean
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor]:
         row = rows[position]
         photograph = pictures.read_photograph(row.image)
-        image = transforms.augmented_photograph(photograph, augment=augment, fill=fill)
+        image = augmented_photograph(photograph, augment=augment, fill=fill)
         return image, torch.tensor([float(name in row.tags) for name in classes.foreground])
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> torch.Tensor:
         photographs, tags = batch
         return torch.nn.functional.multilabel_soft_margin_loss(model(photographs), tags)
 
-    settings = training.options(features, augment, schedule)
-    task = training.Task("classifier", item, len(rows), loss, settings, [images, classes_table, *features.files])
-    training.train(network, task, schedule=schedule, job=job, classes=classes, output=classifier)
+    settings = loop.options(features, augment, schedule)
+    task = loop.Task("classifier", item, len(rows), loss, settings, [images, classes_table, *features.files])
+    loop.train(network, task, schedule=schedule, job=job, about=About(classes, "tags"), output=classifier)

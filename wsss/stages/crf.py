@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import Literal
 
-from wsss.options import Crf, Fit
+from wsss.options.crf import Crf, Fit
 
 
 def crf(
@@ -16,28 +16,30 @@ def crf(
     crf: Crf,
     fit: Fit,
 ) -> None:
-    """Learn the numbers of the CRF that refines a method's scores, on some images of a split.
+    """Fit the parameters of the CRF that refines a method's class probabilities, on some images of a split.
 
     Args:
         images: manifest.
         scores: store of class probabilities of that split.
-        pseudo_masks: store of label maps, where those take the place of true masks.
-        fitted: JSON to write: what stage masks takes for its CRF.
-        split: the split that the scores are of.
-        masks: what the CRF learns from: pseudo masks, or the true ones (annotated), with which supervision is no longer
-            weak.
-        most_images: so many of the split's images, evenly spaced; half of them judge what the other half taught.
-        crf: the numbers to begin with, and the settings of engine conv.
-        fit: how they are learned.
+        pseudo_masks: store of label maps to learn from instead of true masks; one or none.
+        fitted: JSON to write: the fitted CRF, an input of the stage masks.
+        split: split of the scores.
+        masks: labels that the CRF learns from: pseudo masks, or true masks (annotated); with the latter, supervision
+            is no longer weak.
+        most_images: maximum number of images, evenly spaced; half of them for fitting, half for validation.
+        crf: initial parameters, and settings of the engine.
+        fit: settings of the fit.
     """
     from contextlib import ExitStack
-    from dataclasses import replace
 
-    from wsss import fitted_crf, manifest, store
-    from wsss.crf.fit import fitted as learned
-    from wsss.crf_teacher import Teacher
-    from wsss.errors import WsssError
-    from wsss.progress import LOG
+    from wsss.crf.fit import fitted as fit_potentials
+    from wsss.datasets import manifest
+    from wsss.options.crf import TRAINABLE
+    from wsss.results import fitted_crf
+    from wsss.results.fit_data import FitData
+    from wsss.runtime.errors import WsssError
+    from wsss.runtime.progress import LOG
+    from wsss.stores import store
 
     rows = manifest.read(images, split)
     if masks == "annotated":
@@ -45,24 +47,25 @@ def crf(
     rows = manifest.evenly(rows, most_images)
     if len(rows) < 2:
         raise WsssError(
-            f"a CRF is fitted on 2 images at least, this is {len(rows)}: see crf: most_images, and the masks of {split}"
+            f"images for fitting a CRF: {len(rows)}, expected at least 2: raise most_images or add masks to {split}"
         )
     if (masks == "pseudo") != bool(pseudo_masks):
         raise WsssError(
-            f"masks is {masks!r}, and there are {len(pseudo_masks)} stores of pseudo masks: give one for pseudo"
+            f"masks is {masks!r} with {len(pseudo_masks)} stores of pseudo masks: give one for 'pseudo', else none"
         )
-    start = replace(crf, engine="conv")
-    with ExitStack() as opened:
-        source = opened.enter_context(store.read(scores, "scores"))
-        pseudo = [opened.enter_context(store.read(path, "pseudo_masks")) for path in pseudo_masks]
-        if any(one.classes.names != source.classes.names for one in pseudo):
-            raise WsssError(f"{pseudo_masks[0]} and {scores} are of different classes: give those of one run")
-        teacher = Teacher(rows, source, pseudo[0] if pseudo else None, start)
+    if crf.engine not in TRAINABLE:
+        raise WsssError(f"a CRF of engine {crf.engine} cannot be fitted: expected one of {', '.join(TRAINABLE)}")
+    with ExitStack() as stack:
+        source = stack.enter_context(store.read(scores, "scores"))
+        pseudo = [stack.enter_context(store.read(path, "pseudo_masks")) for path in pseudo_masks]
+        if any(reader.classes.names != source.classes.names for reader in pseudo):
+            raise WsssError(f"{pseudo_masks[0]} and {scores} have different classes: give files of the same run")
+        data = FitData(rows, source, pseudo[0] if pseudo else None, crf)
 
-        def told(epoch: int, loss: float, miou: float) -> None:
-            LOG.info("crf: epoch %d of %d, loss %.4f, mIoU of the other half %.4f", epoch, fit.epochs, loss, miou)
+        def on_epoch(epoch: int, loss: float, miou: float) -> None:
+            LOG.info("crf: epoch %d of %d, loss %.4f, validation mIoU %.4f", epoch, fit.epochs, loss, miou)
 
-        potentials, before, after = learned(start, teacher.example, len(rows), teacher.miou, fit=fit, told=told)
+        potentials, before, after = fit_potentials(crf, data.example, len(rows), data.miou, fit=fit, on_epoch=on_epoch)
         about = {"images": len(rows), "split": split, "masks": masks, "miou before": before, "miou after": after}
-        fitted_crf.write(fitted, start, potentials, classes=source.classes, about=about)
-    LOG.info("crf: mIoU %.4f before, %.4f after, on the half that it did not learn from", before, after)
+        fitted_crf.write(fitted, crf, potentials, classes=source.classes, about=about)
+    LOG.info("crf: validation mIoU %.4f before fitting, %.4f after", before, after)

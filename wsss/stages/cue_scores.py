@@ -5,54 +5,56 @@ def cue_scores(
     *,
     images: Path,
     cams: Path,
-    pseudo_masks: tuple[Path, ...],
-    seeds: tuple[Path, ...],
+    cues: tuple[Path, ...],
     background: float,
     oracle: tuple[float, ...],
     json: Path,
 ) -> None:
-    """Score the cues of the training images that have true masks: how good are CAM, pseudo masks and seeds?
+    """Score CAMs, pseudo masks and seeds on the training images that have true masks.
 
     Args:
-        images: manifest; the split train is scored, where masks are.
+        images: manifest; the images of the split train that have true masks are scored.
         cams: store of activation maps.
-        pseudo_masks: store of label maps; none where no method makes them.
-        seeds: store of seeds; none where no method makes them.
-        background: a pixel is background where every map is at most this.
-        oracle: values of `background` among which the true masks choose the best; told apart, for no method has it.
-        json: file to write.
+        cues: stores of label maps of the training images: dense ones, which get an mIoU, and sparse ones (seeds), which
+            get coverage and precision.
+        background: threshold of the CAMs; a pixel is background where every map is at most this.
+        oracle: values of `background` from which the true masks select the best; reported apart: no method may do so.
+        json: JSON to write.
     """
     from contextlib import ExitStack
 
-    from wsss import cues, evaluation, manifest, store
-    from wsss.pictures import stretched
-    from wsss.progress import track
+    from wsss.datasets import manifest
+    from wsss.maths.cues import cam_labels
+    from wsss.results import evaluation
+    from wsss.runtime.progress import track
+    from wsss.stores import store
 
     rows = [row for row in manifest.read(images, "train") if row.mask]
     content: dict[str, object] = {"split": "train", "images": len(rows), "image tags": "used"}
-    with ExitStack() as opened:
-        maps = opened.enter_context(store.read(cams, "cams"))
-        masks = [opened.enter_context(store.read(path, "pseudo_masks")) for path in pseudo_masks]
-        seeded = [opened.enter_context(store.read(path, "seeds")) for path in seeds]
-        counts, certain = evaluation.Counts(maps.classes), evaluation.Certain()
+    with ExitStack() as stack:
+        maps = stack.enter_context(store.read(cams, "cams"))
+        sources = {kind: stack.enter_context(store.read(path, kind)) for path in cues for kind in [store.kind_of(path)]}
+        counts, precisions = evaluation.Counts(maps.classes), dict.fromkeys(sources)
         for row in track(rows, "cue_scores", total=len(rows)):
             size = maps.size(row.id)
-            labels = cues.cam_labels(
-                **maps[row.id], size=size, stride=maps.stride, backgrounds=tuple({background, *oracle})
-            )
-            found = {f"cam {value}": label for value, label in labels.items()}
-            for source in masks:
-                found |= {f"pseudo_masks {name}": mask for name, mask in source[row.id].items()}
+            labels = cam_labels(**maps[row.id], size=size, stride=maps.stride, backgrounds=tuple({background, *oracle}))
+            found = {("cam", value): label for value, label in labels.items()}
+            for kind, source in sources.items():
+                arrays = source[row.id]
+                if "labels" in arrays:
+                    precisions[kind] = precisions[kind] or evaluation.CuePrecision()
+                    sparse = evaluation.at_pixels(arrays["labels"], size, source)
+                    precisions[kind].add(evaluation.truth(row, maps.classes), sparse)
+                else:
+                    found |= {(kind, name): mask for name, mask in arrays.items()}
             counts.add(row, found)
-            for source in seeded:
-                certain.add(evaluation.truth(row, maps.classes), stretched(source[row.id]["labels"], size))
     if rows:
         scores = counts.table()
-        values = [float(name.split()[1]) for name in scores if name.startswith("cam ")]
-        best = max(values, key=lambda value: scores[f"cam {value}"]["miou"])
-        content["cam"] = {"background": background, **scores[f"cam {background}"]}
-        content["cam_oracle"] = {"background": best, "chosen by": "the true masks", **scores[f"cam {best}"]}
-        walked = {name.split()[1]: score for name, score in scores.items() if name.startswith("pseudo_masks ")}
-        content |= {"pseudo_masks": walked} if walked else {}
-        content |= {"seeds": certain.shares()} if seeded else {}
+        of_cam = {value: score for (kind, value), score in scores.items() if kind == "cam"}
+        best = max(of_cam, key=lambda value: of_cam[value]["miou"])
+        content["cam"] = {"background": background, **of_cam[background]}
+        content["cam_oracle"] = {"background": best, "chosen by": "the true masks", **of_cam[best]}
+        for kind, precision in precisions.items():
+            dense = {name: score for (of, name), score in scores.items() if of == kind}
+            content[kind] = precision.shares() if precision else dense
     evaluation.write_json(json, content)

@@ -6,8 +6,8 @@ def gather(*, shards: tuple[Path, ...], store: Path) -> None:
 
     Args:
         shards: stores, in order.
-        store: store to write.
+        store: joined store to write.
     """
-    from wsss.store import gather as join
+    from wsss.stores.store import gather as join
 
     join(list(shards), store)

@@ -1,15 +1,13 @@
-"""The manifest: any data set as one list of images, masks and tags, checked before anything is trained on it."""
+"""The manifest: any data set as one list of images, masks and tags, checked before training."""
 
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from wsss import manifest
-from wsss.errors import WsssError, refuse
-from wsss.labels import VOC_CLASSES, VOID
-from wsss.manifest import Classes, Row
-from wsss.progress import LOG, track
+from wsss.datasets import manifest
+from wsss.datasets.manifest import Classes
+from wsss.labels import VOC_CLASSES
+from wsss.runtime.errors import WsssError, refuse
+from wsss.runtime.progress import LOG, track
 
 
 def images(
@@ -21,7 +19,7 @@ def images(
     train: str,
     extra: str,
     val: str,
-    held_out: int,
+    crf_fit_images: int,
     masks: str,
     download: bool,
     shapes_train: int,
@@ -31,30 +29,31 @@ def images(
     images: Path,
     classes_table: Path,
 ) -> None:
-    """Write the list of images with their masks and tags, once every file of the data set has been read.
+    """Check every file of the data set, and write the list of images with their masks and tags.
 
     Args:
         dataset: "voc" reads a folder in the layout of VOC's devkit; "shapes" draws one first.
         root: the data set's folder, the one that holds JPEGImages.
-        classes: name=mask_value for each class; without any, all classes of the data set.
-        tags: where tags are read: image_labels.txt, Annotations, cls_labels.npy or the masks themselves.
-        train: list of the training images whose masks judge the cues.
-        extra: list of training images without masks; those of train and val are left out; "" for none.
+        classes: name=mask_value for each class; if none is given, all classes of the data set.
+        tags: source of the tags: image_labels.txt (file), Annotations, cls_labels.npy or the masks themselves.
+        train: list of the training images; their masks, if any, serve to score the cues.
+        extra: list of more training images, without masks; those of train and val are left out; "" for none.
         val: list of the images for the final scores.
-        held_out: so many of train, evenly spaced, are kept from all training, to fit a CRF on (stage crf).
-        masks: folder of the masks of val and, where it holds any, of train; "" for none.
-        download: fetch VOC 2012 and SBD into the root of "voc", unless they are there.
+        crf_fit_images: number of images of train, evenly spaced, that are withheld from network training, to fit a CRF
+            (stage crf).
+        masks: folder of the masks of val and, if there are any, of train; "" for none.
+        download: download VOC 2012 and SBD into the root, unless they are there; for "voc" only.
         shapes_train: number of training images to draw.
-        shapes_val: number of held-out images to draw.
+        shapes_val: number of val images to draw.
         shapes_size: side of a drawn image, in pixels.
-        shapes_seed: seed of the drawing.
-        images: CSV to write, a row an image.
-        classes_table: CSV to write, a row a class.
+        shapes_seed: random seed of the drawn images.
+        images: CSV to write, one row for each image.
+        classes_table: CSV to write, one row for each class.
     """
-    from wsss.data import checks, voc
+    from wsss.datasets import checks, voc
 
     if dataset == "shapes":
-        from wsss.data import shapes
+        from wsss.datasets import shapes
 
         shapes.write(root, train=shapes_train, val=shapes_val, size=shapes_size, seed=shapes_seed)
         own_classes = shapes.CLASSES
@@ -64,55 +63,46 @@ def images(
     table = _classes(classes, own_classes)
     splits, problems = voc.splits(root, train=train, extra=extra, val=val)
     problems += checks.empty_splits(splits.values())
-    splits = _with_held_out(splits, held_out)
-    found = voc.rows(root, splits, classes=table, masks=masks, tags=tags)
-
-    def rows() -> Iterator[Row]:
-        counts, masked = Counter(splits.values()), Counter[str]()
-        shows_class = False
-        for looked in track(checks.looked_at(found, table), "images", total=len(splits)):
-            problems.extend(looked.problems)
-            masked[looked.row.split] += looked.row.mask is not None
-            shows_class |= looked.shows_class
-            yield looked.row
-        if masked.total() and not shows_class and not problems:
-            problems.append(
-                f"no mask in {root / masks} shows a class: give its pixels the class's value; {VOID} is void"
-            )
-        refuse(list(dict.fromkeys(problems)), f"the data set in {root} cannot be used")
-        LOG.info(
-            "masks: %s", ", ".join(f"{masked[split]} of {count} {split} images" for split, count in counts.items())
-        )
-
-    manifest.write(images, rows())  # one by one: the rows of a large data set take much memory
+    splits = _with_crf_fit(splits, crf_fit_images)
+    rows = voc.rows(root, splits, classes=table, masks=masks, tags=tags)
+    findings = checks.Findings(problems)
+    with manifest.writer(images) as write:
+        # one by one: the rows of a large data set take much memory
+        for row in track(checks.checked(rows, table), "images", total=len(splits)):
+            findings.add(row)
+            write(row.row)
+        refuse(findings.problems(root / masks), f"the data set in {root} cannot be used")
     manifest.write_classes(classes_table, table)
+    LOG.info("masks: %s", findings.mask_summary(splits))
 
 
 def _fetch(root: Path, download: bool) -> None:
     if download:
-        from wsss.data import download as source
+        from wsss.datasets import download as source
 
         source.download(root)
 
 
-def _classes(words: tuple[str, ...], own: tuple[str, ...]) -> Classes:
-    """The classes that the words name, or all of the data set's own, which have the mask values 1, 2, ..."""
-    if not words:
-        return Classes.of({name: value for value, name in enumerate(own, 1)})
+def _classes(definitions: tuple[str, ...], defaults: tuple[str, ...]) -> Classes:
+    """The classes of name=mask_value definitions; without any, the default classes with mask values 1, 2, ..."""
+    if not definitions:
+        return Classes.of({name: value for value, name in enumerate(defaults, 1)})
     names = ["background"]
     values = [0]
-    for word in words:
-        name, _, value = word.partition("=")
+    for definition in definitions:
+        name, _, value = definition.partition("=")
         if not value.isdecimal():
-            raise WsssError(f"classes: {word!r} is not of the form name=mask_value, such as cat=8")
+            raise WsssError(f"classes: {definition!r} is not of the form name=mask_value, such as cat=8")
         names.append(name)
         values.append(int(value))
     return Classes(tuple(names), tuple(values))
 
 
-def _with_held_out(splits: dict[str, str], count: int) -> dict[str, str]:
-    """The splits of the images, so many of train in the split held instead."""
+def _with_crf_fit(splits: dict[str, str], count: int) -> dict[str, str]:
+    """The split of each image, with `count` images of train moved to the split crf_fit."""
     train = [image_id for image_id, split in splits.items() if split == "train"]
     if count and count >= len(train):
-        raise WsssError(f"held_out is {count}, but there are only {len(train)} images in train: keep some to train on")
-    return splits | dict.fromkeys(manifest.evenly(train, count), "held")
+        raise WsssError(
+            f"crf_fit_images is {count}, but there are only {len(train)} images in train: leave some to train on"
+        )
+    return splits | dict.fromkeys(manifest.evenly(train, count), "crf_fit")

@@ -1,10 +1,10 @@
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from wsss.errors import WsssError
-from wsss.options import Augment, Bound, Features, Job, Prior, Schedule
+from wsss.options.flat import Flat
+from wsss.options.lcrf import Bound, Prior
+from wsss.options.network import Features
+from wsss.options.training import Job, Schedule, WarpedInput
+from wsss.runtime.errors import WsssError
 
 
 def lcrf_segmenter(
@@ -13,90 +13,92 @@ def lcrf_segmenter(
     classifier: Path,
     seeds: tuple[Path, ...],
     lcrf_segmenter: Path,
-    features: Annotated[Features, tyro.conf.arg(name="")],
+    features: Flat[Features],
     dilation: int,
-    input_px: int,
-    flip: bool,
-    jitter: float,
-    bound: Annotated[Bound, tyro.conf.arg(name="")],
+    warped: Flat[WarpedInput],
+    bound: Flat[Bound],
     prior: Prior,
     warm_share: float,
-    schedule: Annotated[Schedule, tyro.conf.arg(name="")],
-    job: Annotated[Job, tyro.conf.arg(name="")],
+    schedule: Flat[Schedule],
+    job: Flat[Job],
 ) -> None:
-    """Train a network that labels every pixel, on tags alone: it infers the labels of a CRF in which they are latent.
+    """Train a segmentation network on tags only: it infers the latent labels of a CRF.
 
     Args:
-        images: manifest; the splits train and extra are trained on.
-        classifier: the frozen network whose evidence the likelihood takes.
-        seeds: store of seeds on the network's grid, for a warm start; none without one.
+        images: manifest; the splits train and extra are used for training.
+        classifier: trained classifier, kept frozen, that provides the evidence of the likelihood.
+        seeds: store of seeds on the network's grid, for a warm start; none without a warm start.
         lcrf_segmenter: network to write.
         features: the backbone.
-        dilation: of the atrous layer, in cells.
-        input_px: side of the square to which images are warped, in training and in use.
-        flip: mirror half of the images.
-        jitter: strength of the change of brightness, contrast and saturation; a third of it is for the hue.
-        bound: the likelihood, and the weights of the terms.
-        prior: the kernel.
-        warm_share: share of the steps that begin with SEC's loss at the seeds alone; 0 for none. It uses cues.
-        schedule: how long and how fast.
-        job: on what it runs, and where it is recorded.
+        dilation: dilation of the atrous layer, in cells.
+        warped: size of the square input, and augmentation of the training images.
+        bound: likelihood, and weights of the terms of the bound.
+        prior: kernel of the CRF prior.
+        warm_share: share of the steps, the first ones, that use only SEC's seeding loss; 0 for none. Seeds are cues.
+        schedule: length and learning rate of the training.
+        job: hardware, checkpoint and training curve.
     """
-    from dataclasses import asdict
-
     import numpy as np
     import torch
 
-    from wsss import lcrf_losses, manifest, networks, pictures, store, training, transforms
     from wsss.crf import exact
+    from wsss.datasets import manifest, pictures
     from wsss.labels import VOID
-    from wsss.likelihoods import likelihood_of
+    from wsss.lcrf.bound import kernel_of, objective, warm
+    from wsss.maths.photographs import at_cells
+    from wsss.networks import file
+    from wsss.networks.classifier import Classifier
+    from wsss.networks.file import About
+    from wsss.networks.segmenter import Segmenter
+    from wsss.stores import store
+    from wsss.training import loop
+    from wsss.training.augment import augmented
+    from wsss.training.lcrf_evidence import likelihood_of
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
-    judge, about = networks.load(classifier, "classifier")
-    judge.requires_grad_(False)
-    classes = networks.classes_of(about)
-    cells, rest = divmod(input_px, features.stride)
-    if rest:
-        raise WsssError(f"input_px is {input_px}: give a multiple of {features.stride}, the stride of the network")
+    frozen, about = file.load(classifier, Classifier)
+    frozen.requires_grad_(False)
+    classes = about.classes
+    cells = warped.cells(features.stride)
     if bool(warm_share) != bool(seeds):
-        raise WsssError(f"warm_share is {warm_share} with {len(seeds)} stores of seeds: a warm start takes one of them")
+        raise WsssError(
+            f"warm_share is {warm_share} with {len(seeds)} stores of seeds: give one for a warm start, else none"
+        )
     cues = store.Shared(seeds[0], "seeds") if seeds else None
     if cues and int(cues.attributes["setting.cells"]) != cells:
         raise WsssError(
-            f"the seeds lie on {cues.attributes['setting.cells']} cells a side, the network has {cells}: "
+            f"the seeds have {cues.attributes['setting.cells']} cells per side, the network has {cells}: "
             "set the cells of the seeds to input_px / stride"
         )
     torch.manual_seed(schedule.seed)
-    network = networks.segmenter(features, classes=len(classes.names), dilation=dilation)
-    augment = Augment(resize_px=(0, 0), flip=flip, jitter=jitter, crop_px=input_px)
+    network = Segmenter.build(features, classes=len(classes.names), dilation=dilation)
+    augment = warped.augment
     fill = network.backbone.mean
-    likelihood = likelihood_of(bound, judge, cells=cells, stride=features.stride)
+    likelihood = likelihood_of(bound, frozen, cells=cells, stride=features.stride)
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         row = rows[position]
-        photograph = transforms.warped(pictures.read_photograph(row.image), input_px)
+        photograph = pictures.warped(pictures.read_photograph(row.image), warped.input_px)
         labels = cues[row.id]["labels"] if cues else np.full((cells, cells), VOID, np.uint8)
-        image, labels = transforms.augmented(photograph, labels, augment=augment, cell_px=features.stride, fill=fill)
+        image, labels = augmented(photograph, labels, augment=augment, cell_px=features.stride, fill=fill)
         return image, labels, torch.tensor([name in row.tags for name in classes.foreground])
 
-    def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> training.Loss:
+    def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> loop.Loss:
         photographs, labels, tags = batch
-        scores = model(photographs).float()
+        logits = model(photographs).float()
         if done < warm_share:
-            return lcrf_losses.warm(scores, labels)
-        # a generator of the step's own seed, which training has set
+            return warm(logits, labels)
+        # a generator with the seed that training has set for this step
         generator = torch.Generator().manual_seed(torch.initial_seed())
 
-        def fits(z: torch.Tensor) -> torch.Tensor:
+        def log_likelihood(z: torch.Tensor) -> torch.Tensor:
             return likelihood(z, photographs, tags, generator)
 
-        kernels = exact.kernels(transforms.small(photographs, cells), lcrf_losses.kernel_of(prior))
-        return lcrf_losses.objective(scores, tags, kernels, fits, bound=bound, done=done, generator=generator)
+        kernels = exact.kernels(at_cells(photographs, cells), kernel_of(prior))
+        return objective(logits, tags, kernels, log_likelihood, bound=bound, done=done, generator=generator)
 
-    settings = {"dilation": dilation, "input_px": input_px, "warm_share": warm_share, **asdict(bound), **asdict(prior)}
-    settings |= training.options(features, augment, schedule)
-    task = training.Task(
-        "lcrf_segmenter", item, len(rows), loss, settings, [images, classifier, *seeds, *features.files]
-    )
-    training.train(network, task, schedule=schedule, job=job, classes=classes, output=lcrf_segmenter)
+    settings = {"dilation": dilation, "warm_share": warm_share}
+    settings |= loop.options(features, warped, schedule, bound, prior)
+    task = loop.Task("lcrf_segmenter", item, len(rows), loss, settings, [images, classifier, *seeds, *features.files])
+    about = About(classes, "tags and cues" if seeds else "tags", warped_px=warped.input_px)
+    loop.train(network, task, schedule=schedule, job=job, about=about, output=lcrf_segmenter)

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from wsss.options import Crf
+from wsss.options.crf import Crf
 
 
 def masks(*, images: Path, scores: Path, fitted: list[Path], split: str, shard: str, masks: Path, crf: Crf) -> None:
@@ -9,29 +9,33 @@ def masks(*, images: Path, scores: Path, fitted: list[Path], split: str, shard: 
     Args:
         images: manifest.
         scores: store of class probabilities.
-        fitted: a CRF from stage crf, which takes the place of `crf`; none or one.
-        split: the split to go over.
-        shard: the part of the images to do, such as 2-of-3.
+        fitted: fitted CRF of the stage crf, used instead of `crf`; one or none.
+        split: the split to process.
+        shard: part of the images to process, such as 2-of-3.
         masks: store to write.
-        crf: refines the scores; engine none leaves them as they are.
+        crf: CRF that refines the probabilities; engine none leaves them unchanged.
     """
     from dataclasses import asdict
     from functools import partial
 
-    from wsss import fitted_crf, manifest, store
-    from wsss.parallel import mapped
-    from wsss.progress import track
-    from wsss.refinement import label_maps, scored
+    from wsss.datasets import manifest
+    from wsss.results import fitted_crf
+    from wsss.results.refinement import label_maps, scored
+    from wsss.runtime.parallel import mapped
+    from wsss.runtime.progress import track
+    from wsss.stores import store
 
     rows = manifest.part(manifest.read(images, split), shard)
     inputs = {"images": images, "scores": scores} | ({"fitted": fitted[0]} if fitted else {})
     with store.read(scores, "scores") as source:
-        potentials, learned = None, "no"
+        potentials, fitted_on = None, "no"
         if fitted:
             crf, potentials, about = fitted_crf.read(fitted[0], source.classes)
-            learned = f"on {about['images']} images of {about['split']}, {about['masks']} masks"
-        carried = {name: source.attributes[f"setting.{name}"] for name in ("scales", "warped_px", "warm_share")}
-        settings = {"split": split, **carried, **asdict(crf), "fitted": learned}
+            fitted_on = f"on {about['images']} images of {about['split']}, {about['masks']} masks"
+        source_settings = {
+            name: source.attributes[f"setting.{name}"] for name in ("scales", "warped_px", "supervision")
+        }
+        settings = {"split": split, **source_settings, **asdict(crf), "fitted": fitted_on}
         items = (scored(row, source) for row in rows)
         refine = partial(label_maps, parameters=crf, potentials=potentials)
         with store.create(masks, "masks", classes=source.classes, settings=settings, inputs=inputs) as target:

@@ -7,15 +7,17 @@ def miou(*, images: Path, masks: Path, split: str, text: Path, json: Path) -> No
     Args:
         images: manifest.
         masks: store of label maps.
-        split: the split that they are of.
-        text: table to write.
-        json: the same numbers, for programs.
+        split: split of the label maps.
+        text: text table to write.
+        json: JSON to write, with the same numbers.
     """
-    from wsss import evaluation, manifest, store
-    from wsss.progress import track
+    from wsss.datasets import manifest
+    from wsss.results import evaluation
+    from wsss.runtime.progress import track
+    from wsss.stores import store
 
     rows = manifest.read(images, split)
-    evaluation.demand_masks(rows, images)
+    evaluation.require_masks(rows, images)
     with store.read(masks, "masks") as source:
         classes, about = source.classes, source.attributes
         counts = evaluation.Counts(classes)
@@ -25,11 +27,10 @@ def miou(*, images: Path, masks: Path, split: str, text: Path, json: Path) -> No
         "split": split,
         "images": len(rows),
         "image tags": "not used",
+        "supervision": about["setting.supervision"],
         "scales": f"{about['setting.scales']}, each with its mirror image",
         "image size": f"warped to {side} x {side} px" if (side := int(about["setting.warped_px"])) else "its own",
-        "crf": evaluation.crf_in_words(about),
+        "crf": evaluation.crf_description(about),
         "threshold": "none: the class of the highest score",
     }
-    if float(about["setting.warm_share"]):
-        evaluated["warm start"] = f"training began with seeds, in {about['setting.warm_share']} of its steps"
     evaluation.write(counts, evaluated, text=text, json_file=json)

@@ -1,9 +1,8 @@
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from wsss.options import Augment, Features, Job, Schedule
+from wsss.options.flat import Flat
+from wsss.options.network import Features
+from wsss.options.training import Augment, Job, Schedule
 
 
 def psa_segmenter(
@@ -11,50 +10,56 @@ def psa_segmenter(
     images: Path,
     pseudo_masks: Path,
     psa_segmenter: Path,
-    features: Annotated[Features, tyro.conf.arg(name="")],
+    features: Flat[Features],
     dilation: int,
-    augment: Annotated[Augment, tyro.conf.arg(name="")],
-    schedule: Annotated[Schedule, tyro.conf.arg(name="")],
-    job: Annotated[Job, tyro.conf.arg(name="")],
+    augment: Flat[Augment],
+    schedule: Flat[Schedule],
+    job: Flat[Job],
 ) -> None:
-    """Train a network that labels every pixel, on pseudo masks.
+    """Train a segmentation network on pseudo masks.
 
-    The loss is the mean cross-entropy of a batch's pixels that are not void, the scores brought to the crop's size.
+    The loss is the mean cross-entropy over a batch's pixels that are not void, with logits resized to the crop.
 
     Args:
-        images: manifest; the splits train and extra are trained on.
-        pseudo_masks: store of label maps; the refined ones are learned where there are any.
+        images: manifest; the splits train and extra are used for training.
+        pseudo_masks: store of label maps; the refined ones are used, if there are any.
         psa_segmenter: network to write.
         features: the backbone.
-        dilation: of the atrous layer, in cells.
-        augment: changes of the training images.
-        schedule: how long and how fast.
-        job: on what it runs, and where it is recorded.
+        dilation: dilation of the atrous layer, in cells.
+        augment: augmentation of the training images.
+        schedule: length and learning rate of the training.
+        job: hardware, checkpoint and training curve.
     """
     import torch
 
-    from wsss import distributed, grid, manifest, networks, pictures, store, training, transforms
+    from wsss.datasets import manifest, pictures
     from wsss.labels import VOID
+    from wsss.maths import grid
+    from wsss.networks.file import About
+    from wsss.networks.segmenter import Segmenter
+    from wsss.stores import store
+    from wsss.training import distributed, loop
+    from wsss.training.augment import augmented
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     masks = store.Shared(pseudo_masks, "pseudo_masks")
     torch.manual_seed(schedule.seed)
-    network = networks.segmenter(features, classes=len(masks.classes.names), dilation=dilation)
+    network = Segmenter.build(features, classes=len(masks.classes.names), dilation=dilation)
     fill = network.backbone.mean
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor]:
         row = rows[position]
-        maps = masks[row.id]
-        target = maps.get("refined", maps["plain"])
-        return transforms.augmented(pictures.read_photograph(row.image), target, augment=augment, cell_px=1, fill=fill)
+        target = store.final_labels(masks[row.id])
+        return augmented(pictures.read_photograph(row.image), target, augment=augment, cell_px=1, fill=fill)
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> torch.Tensor:
         photographs, target = batch
-        scores = grid.to_pixels(model(photographs), tuple(target.shape[-2:]), stride=features.stride)
-        entropy = torch.nn.functional.cross_entropy(scores, target, ignore_index=VOID, reduction="sum")
-        entropy, pixels = distributed.total(torch.stack([entropy, (target != VOID).sum()]))
-        return entropy / pixels.clamp(min=1)  # a batch may be void everywhere
+        logits = grid.to_pixels(model(photographs), tuple(target.shape[-2:]), stride=features.stride)
+        cross_entropy = torch.nn.functional.cross_entropy(logits, target, ignore_index=VOID, reduction="sum")
+        cross_entropy, pixels = distributed.total(torch.stack([cross_entropy, (target != VOID).sum()]))
+        return cross_entropy / pixels.clamp(min=1)  # a batch may be void everywhere
 
-    settings = {"dilation": dilation, **training.options(features, augment, schedule)}
-    task = training.Task("psa_segmenter", item, len(rows), loss, settings, [images, pseudo_masks, *features.files])
-    training.train(network, task, schedule=schedule, job=job, classes=masks.classes, output=psa_segmenter)
+    settings = {"dilation": dilation, **loop.options(features, augment, schedule)}
+    task = loop.Task("psa_segmenter", item, len(rows), loss, settings, [images, pseudo_masks, *features.files])
+    about = About(masks.classes, "tags and cues")
+    loop.train(network, task, schedule=schedule, job=job, about=about, output=psa_segmenter)

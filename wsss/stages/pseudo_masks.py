@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from wsss.options import Crf
+from wsss.options.crf import Crf
 
 
 def pseudo_masks(
@@ -15,18 +15,18 @@ def pseudo_masks(
     steps: int,
     crf: Crf,
 ) -> None:
-    """Spread each image's activation maps by a random walk along learned affinities, and write the label maps.
+    """Propagate each image's activation maps by a random walk on learned affinities, and write label maps.
 
     Args:
-        images: manifest; the splits train, extra and held are gone over.
+        images: manifest; the splits train, extra and crf_fit are processed.
         cams: store of activation maps.
-        affinity_net: the network that gives the affinities.
-        shard: the part of the images to do, such as 2-of-3.
+        affinity_net: network that predicts the affinities.
+        shard: part of the images to process, such as 2-of-3.
         pseudo_masks: store to write.
         alpha: exponent of the background score.
-        beta: exponent of the affinities: larger is warier of unlike cells.
-        steps: of the walk.
-        crf: refines what the walk gives; engine none leaves it as it is.
+        beta: exponent of the affinities; larger values suppress transitions between dissimilar cells.
+        steps: number of steps of the random walk.
+        crf: CRF that refines the result of the walk; engine none leaves it unchanged.
     """
     from collections.abc import Iterator
     from dataclasses import asdict
@@ -35,30 +35,41 @@ def pseudo_masks(
     import numpy as np
     import torch
 
-    from wsss import affinity, cues, grid, machine, manifest, networks, pictures, random_walk, store, transforms
-    from wsss.parallel import mapped
-    from wsss.progress import track
-    from wsss.refinement import Scored, label_maps
+    from wsss.datasets import manifest, pictures
+    from wsss.maths import cues, grid
+    from wsss.maths.photographs import to_tensor
+    from wsss.networks import file
+    from wsss.networks.affinity_net import AffinityNet
+    from wsss.psa import affinity, random_walk
+    from wsss.results.refinement import Scored, label_maps
+    from wsss.runtime import machine
+    from wsss.runtime.parallel import mapped
+    from wsss.runtime.progress import track
+    from wsss.stores import store
 
     rows = manifest.part(manifest.read(images, *manifest.CUE_SPLITS), shard)
-    network, about = networks.load(affinity_net, "affinity_net")
+    network, about = file.load(affinity_net, AffinityNet)
     network.to(machine.device())
-    radius = int(about["settings"]["radius"])
+    radius = int(about.settings["radius"])
     settings = {"alpha": alpha, "beta": beta, "steps": steps, "radius": radius, **asdict(crf)}
     inputs = {"images": images, "cams": cams, "affinity_net": affinity_net}
 
     def walked(source: store.Reader) -> Iterator[Scored]:
         for row in rows:
             maps = source[row.id]
-            image = transforms.to_tensor(pictures.read_photograph(row.image))[None].to(machine.device())
+            photograph = pictures.read_photograph(row.image)
+            image = to_tensor(photograph)[None].to(machine.device())
             affinities = affinity.affinities(network(image), radius=radius)[0]
+            # to pixels and back to cells: CAMs and affinities have different grids, and the means over a cell's pixels
+            # differ from the values on the grid of the CAMs, so omitting this step would change the maps
             cam = grid.to_pixels(
                 torch.from_numpy(maps["cam"]).float()[None], source.size(row.id), stride=source.stride
             )[0]
             scores = grid.pooled(cues.with_background(cam, alpha=alpha), stride=network.stride)
             spread = random_walk.walk(scores.to(affinities), affinities, radius=radius, beta=beta, steps=steps)
             classes = np.concatenate([[0], maps["classes"]]).astype(np.uint8)
-            yield Scored(row.id, row.image, source.size(row.id), spread.float().cpu().numpy(), network.stride, classes)
+            maps = spread.float().cpu().numpy()
+            yield Scored(row.id, photograph, source.size(row.id), maps, network.stride, classes)
 
     with (
         torch.inference_mode(),

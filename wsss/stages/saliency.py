@@ -4,12 +4,12 @@ from pathlib import Path
 def saliency(
     *, images: Path, classifier: Path, shard: str, saliency: Path, scales: tuple[float, ...], stride: int
 ) -> None:
-    """Write how much a classifier's scores hang on each cell of the training images.
+    """Write saliency maps of the training images: how much a classifier's logits depend on each cell.
 
     Args:
-        images: manifest; the splits train and extra are gone over.
-        classifier: the network whose scores they are.
-        shard: the part of the images to do, such as 2-of-3.
+        images: manifest; the splits train and extra are processed.
+        classifier: trained classifier.
+        shard: part of the images to process, such as 2-of-3.
         saliency: store to write.
         scales: resize factors of the image whose maps are averaged, each with its mirror image.
         stride: input pixels for each cell of the stored maps.
@@ -18,12 +18,18 @@ def saliency(
 
     import torch
 
-    from wsss import cam, machine, manifest, networks, pictures, store, transforms
-    from wsss.progress import track
-    from wsss.saliency import saliency as of_images
+    from wsss.datasets import manifest, pictures
+    from wsss.maths import cam
+    from wsss.maths.photographs import to_tensor
+    from wsss.networks import file
+    from wsss.networks.classifier import Classifier
+    from wsss.runtime import machine
+    from wsss.runtime.progress import track
+    from wsss.sec.saliency import saliency as of_images
+    from wsss.stores import store
 
     rows = manifest.part(manifest.read(images, *manifest.TRAINING_SPLITS), shard)
-    network, about = networks.load(classifier, "classifier")
+    network, about = file.load(classifier, Classifier)
     network.to(machine.device())
 
     def on_the_device(pair: torch.Tensor) -> torch.Tensor:
@@ -39,9 +45,9 @@ def saliency(
     )
     settings = {"scales": scales, "stride": stride}
     inputs = {"images": images, "classifier": classifier}
-    classes = networks.classes_of(about)
+    classes = about.classes
     with store.create(saliency, "saliency", classes=classes, settings=settings, inputs=inputs) as target:
         for row in track(rows, "saliency", total=len(rows)):
-            image = transforms.to_tensor(pictures.read_photograph(row.image))
+            image = to_tensor(pictures.read_photograph(row.image))
             maps = cam.normalised(maps_of(image))[0]
             target.add(row.id, tuple(image.shape[-2:]), saliency=maps.half().cpu().numpy())

@@ -1,10 +1,11 @@
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from wsss.errors import WsssError
-from wsss.options import Augment, Crf, Features, Job, Schedule, SecLosses
+from wsss.options.crf import Crf
+from wsss.options.flat import Flat
+from wsss.options.network import Features
+from wsss.options.sec import SecLosses
+from wsss.options.training import Job, Schedule, WarpedInput
+from wsss.runtime.errors import WsssError
 
 
 def sec_segmenter(
@@ -12,65 +13,68 @@ def sec_segmenter(
     images: Path,
     seeds: Path,
     sec_segmenter: Path,
-    features: Annotated[Features, tyro.conf.arg(name="")],
+    features: Flat[Features],
     dilation: int,
-    input_px: int,
-    flip: bool,
-    jitter: float,
-    losses: Annotated[SecLosses, tyro.conf.arg(name="")],
+    warped: Flat[WarpedInput],
+    losses: Flat[SecLosses],
     crf: Crf,
-    schedule: Annotated[Schedule, tyro.conf.arg(name="")],
-    job: Annotated[Job, tyro.conf.arg(name="")],
+    schedule: Flat[Schedule],
+    job: Flat[Job],
 ) -> None:
-    """Train a network that labels every pixel, on seeds and tags: seed, expand and constrain.
+    """Train a segmentation network on seeds and tags, by SEC's losses: seed, expand and constrain.
 
     Args:
-        images: manifest; the splits train and extra are trained on.
+        images: manifest; the splits train and extra are used for training.
         seeds: store of label maps on the network's grid.
         sec_segmenter: network to write.
         features: the backbone.
-        dilation: of the atrous layer, in cells.
-        input_px: side of the square to which images are warped, in training and in use.
-        flip: mirror half of the images.
-        jitter: strength of the change of brightness, contrast and saturation; a third of it is for the hue.
-        losses: their weights and poolings.
-        crf: of the loss constrain; its pixels are the cells of the network's grid.
-        schedule: how long and how fast.
-        job: on what it runs, and where it is recorded.
+        dilation: dilation of the atrous layer, in cells.
+        warped: size of the square input, and augmentation of the training images.
+        losses: weights and poolings of the losses.
+        crf: CRF of the loss constrain; its pixels are the cells of the network's grid.
+        schedule: length and learning rate of the training.
+        job: hardware, checkpoint and training curve.
     """
     from dataclasses import asdict
 
     import torch
 
-    from wsss import manifest, networks, pictures, sec_losses, store, training, transforms
+    from wsss.datasets import manifest, pictures
+    from wsss.maths.photographs import at_cells
+    from wsss.networks.file import About
+    from wsss.networks.segmenter import Segmenter
+    from wsss.sec.losses import objective
+    from wsss.stores import store
+    from wsss.training import loop
+    from wsss.training.augment import augmented
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     labels = store.Shared(seeds, "seeds")
     names = labels.classes.names
     cells = int(labels.attributes["setting.cells"])
-    if input_px != cells * features.stride:
+    if warped.input_px != cells * features.stride:
         raise WsssError(
-            f"input_px is {input_px} and the stride {features.stride}, the seeds lie on {cells} x {cells} cells: "
-            f"set input_px to {cells * features.stride}, or the cells of the seeds to input_px / stride"
+            f"input_px is {warped.input_px} and the stride {features.stride}, but the seeds have {cells} x {cells} "
+            f"cells: set input_px to {cells * features.stride}, or the cells of the seeds to input_px / stride"
         )
     torch.manual_seed(schedule.seed)
-    network = networks.segmenter(features, classes=len(names), dilation=dilation)
-    augment = Augment(resize_px=(0, 0), flip=flip, jitter=jitter, crop_px=input_px)
+    network = Segmenter.build(features, classes=len(names), dilation=dilation)
+    augment = warped.augment
     fill = network.backbone.mean
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         row = rows[position]
-        photograph = transforms.warped(pictures.read_photograph(row.image), input_px)
+        photograph = pictures.warped(pictures.read_photograph(row.image), warped.input_px)
         seeded = labels[row.id]["labels"]
-        image, seeded = transforms.augmented(photograph, seeded, augment=augment, cell_px=features.stride, fill=fill)
+        image, seeded = augmented(photograph, seeded, augment=augment, cell_px=features.stride, fill=fill)
         return image, seeded, torch.tensor([name in row.tags for name in names[1:]])
 
-    def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> training.Loss:
+    def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> loop.Loss:
         photographs, seeded, tags = batch
-        small = transforms.small(photographs, cells)
-        return sec_losses.objective(model(photographs).float(), seeded, tags, small, losses=losses, crf=crf)
+        colours = at_cells(photographs, cells)
+        return objective(model(photographs).float(), seeded, tags, colours, losses=losses, crf=crf)
 
-    settings = {"dilation": dilation, "input_px": input_px, **asdict(losses), **asdict(crf)}
-    settings |= training.options(features, augment, schedule)
-    task = training.Task("sec_segmenter", item, len(rows), loss, settings, [images, seeds, *features.files])
-    training.train(network, task, schedule=schedule, job=job, classes=labels.classes, output=sec_segmenter)
+    settings = {"dilation": dilation, **loop.options(features, warped, schedule, losses), **asdict(crf)}
+    task = loop.Task("sec_segmenter", item, len(rows), loss, settings, [images, seeds, *features.files])
+    about = About(labels.classes, "tags and cues", warped_px=warped.input_px)
+    loop.train(network, task, schedule=schedule, job=job, about=about, output=sec_segmenter)

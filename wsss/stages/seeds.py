@@ -12,31 +12,33 @@ def seeds(
     background_share: float,
     cells: int,
 ) -> None:
-    """Write where each training image surely shows one of its classes, and where surely background.
+    """Write seeds of each training image: cells with a confident class or confident background.
 
     Args:
-        images: manifest; the splits train and extra are gone over.
+        images: manifest; the splits train and extra are processed.
         cams: store of activation maps.
         saliency: store of saliency maps.
-        shard: the part of the images to do, such as 2-of-3.
+        shard: part of the images to process, such as 2-of-3.
         seeds: store to write.
-        threshold: a class is sure where its map exceeds this share of its maximum.
-        background_share: this share of the cells, the least salient ones, is surely background.
-        cells: side of the grid, which is square whatever the image's shape: the segmenter's, whose images are warped.
+        threshold: a cell is a seed of a class if its map exceeds this share of the map's maximum.
+        background_share: share of the cells, the least salient ones, that are seeds of the background.
+        cells: side of the grid, in cells; it is square whatever the image's shape, as the segmenter warps images.
     """
     import torch
 
-    from wsss import grid, manifest, store
-    from wsss import seeds as rules
-    from wsss.progress import track
+    from wsss.datasets import manifest
+    from wsss.maths import grid
+    from wsss.runtime.progress import track
+    from wsss.sec import seeds as rules
+    from wsss.stores import store
 
     rows = manifest.part(manifest.read(images, *manifest.TRAINING_SPLITS), shard)
 
     def warped(source: store.Reader, row: manifest.Row, name: str) -> torch.Tensor:
         maps = torch.from_numpy(source[row.id][name]).float()
-        maps = maps.reshape(1, -1, *maps.shape[-2:])  # a saliency map has no channels
-        whole = grid.to_pixels(maps, source.size(row.id), stride=source.stride)
-        return torch.nn.functional.interpolate(whole, (cells, cells), mode="bilinear", antialias=True)[0]
+        maps = maps.reshape(1, -1, *maps.shape[-2:])  # a saliency map has no channel axis
+        upsampled = grid.to_pixels(maps, source.size(row.id), stride=source.stride)
+        return torch.nn.functional.interpolate(upsampled, (cells, cells), mode="bilinear", antialias=True)[0]
 
     settings = {"threshold": threshold, "background_share": background_share, "cells": cells}
     inputs = {"images": images, "cams": cams, "saliency": saliency}
@@ -49,4 +51,6 @@ def seeds(
             foreground = rules.foreground_seeds(warped(maps, row, "cam"), threshold=threshold)
             background = rules.least_salient(warped(salient, row, "saliency")[0], share=background_share)
             classes = torch.from_numpy(maps[row.id]["classes"])
-            target.add(row.id, maps.size(row.id), labels=rules.settle(foreground, background, classes).numpy())
+            target.add(
+                row.id, maps.size(row.id), labels=rules.resolve_overlaps(foreground, background, classes).numpy()
+            )

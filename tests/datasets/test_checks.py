@@ -1,0 +1,107 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from settings import CLASSES
+
+from wsss.datasets import checks, manifest
+from wsss.datasets.manifest import Row
+from wsss.datasets.pictures import write_mask
+
+
+def good_row(folder: Path, name: str, split: str) -> Row:
+    """A row with its image and mask, 6 x 8 pixels."""
+    image, mask = folder / f"{name}.jpg", folder / f"{name}.png"
+    noise = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+    Image.fromarray(noise).save(image)
+    write_mask(mask, np.array([[0, 8, 12, 255] * 2] * 6, np.uint8))
+    return Row(name, split, image, mask, ("cat", "dog"), "image_labels.txt")
+
+
+def problems_of(rows: list[Row]) -> list[str]:
+    """The problems of the files of the rows."""
+    checked = checks.checked(((row, None) for row in rows), CLASSES)
+    return [problem for _, problems, _ in checked for problem in problems]
+
+
+@pytest.fixture
+def rows(tmp_path):
+    return [good_row(tmp_path, name, split) for name, split in (("a", "train"), ("b", "extra"), ("c", "val"))]
+
+
+def test_nothing_wrong(rows):
+    assert list(checks.checked([(row, None) for row in rows], CLASSES)) == [
+        (manifest.with_digest(row), [], True) for row in rows
+    ]
+
+
+def test_masks_of_background_and_void_show_no_class(rows):
+    write_mask(rows[0].mask, np.array([[0, 255] * 4] * 6, np.uint8))
+    rows[1] = replace(rows[1], mask=None)
+    found = checks.checked([(row, None) for row in rows], CLASSES)
+    assert [checked.shows_class for checked in found] == [False, False, True]
+
+
+def test_problems_that_are_already_known_come_first(rows):
+    rows[1].image.unlink()
+    found = list(checks.checked([(rows[0], None), (rows[1], "no tags")], CLASSES))
+    assert found[0].problems == []
+    known, seen = found[1].problems
+    assert known == "no tags" and "b.jpg does not exist" in seen
+
+
+def test_all_problems_of_all_files(tmp_path, rows):
+    bad = [good_row(tmp_path, name, "train") for name in ("gone", "cut", "text", "size", "value", "colour", "both")]
+    (tmp_path / "gone.jpg").unlink()
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:-60])
+    (tmp_path / "text.png").write_text("no picture")
+    write_mask(tmp_path / "size.png", np.zeros((8, 6), np.uint8))
+    write_mask(tmp_path / "value.png", np.array([[0, 3, 8, 40] * 2] * 6, np.uint8))
+    Image.new("RGB", (8, 6)).save(tmp_path / "colour.png")
+    (tmp_path / "both.jpg").unlink()
+    (tmp_path / "both.png").unlink()
+    problems = problems_of(rows + bad)
+    expected = [
+        "gone.jpg does not exist",
+        "cut.jpg cannot be read",
+        "text.png cannot be read",
+        "size.png: the mask has 8 x 6 pixels (height x width), but its image",
+        "value.png: unknown class, mask value 3, 40",
+        "colour.png is a picture of mode RGB",
+        "both.jpg does not exist",
+        "both.png does not exist",
+    ]
+    assert len(problems) == len(expected)
+    for problem, words in zip(problems, expected, strict=True):
+        assert words in problem
+        assert "\n" not in problem
+
+
+def test_empty_splits():
+    assert checks.empty_splits(["train", "extra", "val"]) == []
+    assert checks.empty_splits(["train", "extra"]) == ["the split val holds no image: is its list empty?"]
+    assert len(checks.empty_splits(["extra"])) == 2
+
+
+def test_rows_without_mask(rows):
+    assert problems_of([replace(row, mask=None) for row in rows]) == []
+
+
+def test_processes_find_the_same_in_the_same_order(rows, tmp_path, monkeypatch):
+    rows += [good_row(tmp_path, f"more{number}", "train") for number in range(20)]
+    for row in rows[5::4]:
+        row.image.unlink()
+    alone = problems_of(rows)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert problems_of(rows) == alone
+    assert len(alone) == len(rows[5::4])
+
+
+def test_tag_problem(rows):
+    row = rows[0]
+    assert checks.tag_problem(row, CLASSES) is None
+    for tags, words in (((), "a: no tags in image_labels.txt"), (("cat", "bird"), "a: unknown class bird in")):
+        problem = checks.tag_problem(Row(row.id, row.split, row.image, row.mask, tags, row.tag_source), CLASSES)
+        assert words in problem

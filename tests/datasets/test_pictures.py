@@ -1,0 +1,152 @@
+"""Photographs and masks on disk."""
+
+import struct
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, ImageOps
+
+from wsss import labels
+from wsss.datasets import pictures
+from wsss.runtime.errors import WsssError
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    """A JPEG of some kilobytes."""
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "photograph.jpg")
+    return tmp_path / "photograph.jpg"
+
+
+def error_of(function, path):
+    with pytest.raises(WsssError) as caught:
+        function(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_mask_round_trip(tmp_path):
+    mask = np.arange(256, dtype=np.uint8).reshape(8, 32)
+    pictures.write_mask(tmp_path / "mask.png", mask)
+    np.testing.assert_array_equal(pictures.read_mask(tmp_path / "mask.png"), mask)
+    with Image.open(tmp_path / "mask.png") as picture:
+        assert (picture.mode, picture.format, picture.size) == ("P", "PNG", (32, 8))
+        assert picture.getpalette() == labels.palette()
+        colours = np.array(picture.convert("RGB"))
+    np.testing.assert_array_equal(colours[0, 15], [192, 128, 128])
+    np.testing.assert_array_equal(colours[7, 31], [224, 224, 192])
+
+
+def test_a_small_mask_round_trip(tmp_path):
+    # few values: Pillow could write fewer than 8 bits a pixel
+    mask = np.array([[0, 1], [255, 0], [1, 1]], np.uint8)
+    pictures.write_mask(tmp_path / "mask.png", mask)
+    np.testing.assert_array_equal(pictures.read_mask(tmp_path / "mask.png"), mask)
+
+
+def test_a_mask_of_grey_levels(tmp_path):
+    mask = np.array([[0, 15, 255]], np.uint8)
+    Image.fromarray(mask).save(tmp_path / "grey.png")
+    np.testing.assert_array_equal(pictures.read_mask(tmp_path / "grey.png"), mask)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "1", "LA", "I;16", "CMYK"])
+def test_a_mask_of_another_mode_is_refused(tmp_path, mode):
+    path = tmp_path / ("mask.tif" if mode == "CMYK" else "mask.png")
+    Image.new(mode, (3, 2)).save(path)
+    assert error_of(pictures.read_mask, path).startswith(
+        f"{path} is a picture of mode {mode}: expected a mask of class values"
+    )
+
+
+def test_a_photograph(tmp_path, photograph):
+    found = pictures.read_photograph(photograph)
+    assert (found.shape, found.dtype) == ((40, 60, 3), np.uint8)
+
+
+@pytest.mark.parametrize(("mode", "colour"), [("L", 77), ("RGBA", (77, 77, 77, 9)), ("P", 77), ("1", 1)])
+def test_a_photograph_of_another_mode_becomes_rgb(tmp_path, mode, colour):
+    picture = Image.new(mode, (3, 2), colour)
+    if mode == "P":
+        picture.putpalette([value for level in range(256) for value in (level, level, level)])
+    picture.save(tmp_path / "x.png")
+    found = pictures.read_photograph(tmp_path / "x.png")
+    np.testing.assert_array_equal(found, np.full((2, 3, 3), 255 if mode == "1" else 77))
+
+
+def with_exif(photograph, exif):
+    """A copy of the photograph, next to it, with other EXIF data."""
+    with Image.open(photograph) as picture:
+        picture.save(photograph.with_name("other.jpg"), exif=exif, quality="keep", dpi=(72, 72))
+    return photograph.with_name("other.jpg")
+
+
+def tags(**values):
+    exif = Image.Exif()
+    exif.update({getattr(ExifTags.Base, name).value: value for name, value in values.items()})
+    return exif
+
+
+@pytest.mark.parametrize("orientation", range(10))  # 0 and 9 are not valid
+def test_a_turned_photograph_is_set_upright(photograph, orientation):
+    path = with_exif(photograph, tags(Orientation=orientation))
+    with Image.open(path) as picture:
+        assert picture.getexif()[ExifTags.Base.Orientation] == orientation
+        expected = np.array(ImageOps.exif_transpose(picture))
+    found = pictures.read_photograph(path)
+    np.testing.assert_array_equal(found, expected)
+    assert pictures.photograph_size(path) == found.shape[:2] == ((60, 40) if 4 < orientation < 9 else (40, 60))
+
+
+@pytest.mark.parametrize("data", [b"no header", b"MM\0*"])
+def test_damaged_exif_data_do_not_turn_a_photograph(photograph, data):
+    upright = pictures.read_photograph(with_exif(photograph, tags()))
+    path = with_exif(photograph, b"Exif\0\0" + data)
+    with Image.open(path) as picture, pytest.raises((SyntaxError, struct.error)):
+        picture.getexif()
+    np.testing.assert_array_equal(pictures.read_photograph(path), upright)
+    assert pictures.photograph_size(path) == (40, 60)
+
+
+def test_a_turned_photograph_with_a_tag_of_a_wrong_type(photograph):
+    path = with_exif(photograph, tags(Orientation=6, Make=7))
+    assert pictures.read_photograph(path).shape == (60, 40, 3)
+
+
+def test_a_truncated_jpeg(photograph):
+    content = photograph.read_bytes()
+    for kept in (len(content) - 40, len(content) // 2, 100):
+        photograph.write_bytes(content[:kept])
+        assert error_of(pictures.read_photograph, photograph).startswith(f"{photograph} cannot be read as a picture (")
+
+
+def test_a_truncated_mask(tmp_path):
+    path = tmp_path / "mask.png"
+    pictures.write_mask(path, np.random.default_rng(0).integers(0, 256, (30, 40), np.uint8))
+    path.write_bytes(path.read_bytes()[:-200])
+    assert error_of(pictures.read_mask, path).startswith(f"{path} cannot be read as a picture (")
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"])
+def test_a_file_that_is_not_a_picture(tmp_path, content):
+    (tmp_path / "x.jpg").write_bytes(content)
+    for read in (pictures.read_photograph, pictures.read_mask):
+        assert f"{tmp_path / 'x.jpg'} cannot be read as a picture (" in error_of(read, tmp_path / "x.jpg")
+
+
+def test_a_folder_instead_of_a_file(tmp_path):
+    assert f"{tmp_path} cannot be read as a picture" in error_of(pictures.read_photograph, tmp_path)
+
+
+def test_a_missing_file(tmp_path):
+    for read in (pictures.read_photograph, pictures.read_mask):
+        assert error_of(read, tmp_path / "gone.png") == f"{tmp_path / 'gone.png'} does not exist"
+
+
+def test_a_warped_photograph_is_a_square_that_shows_all_of_it():
+    photograph = np.zeros((6, 20, 3), np.uint8)
+    photograph[:, 10:] = (0, 100, 200)
+    found = pictures.warped(photograph, 8)
+    assert found.shape == (8, 8, 3) and found.dtype == np.uint8
+    assert (found[:, 0] == 0).all() and (found[:, 7] == (0, 100, 200)).all()

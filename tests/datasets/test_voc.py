@@ -1,0 +1,281 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from settings import CLASSES
+from voc_layout import IDS, TAGS, layout, mask_of, write_list, write_tags
+
+from wsss.datasets import voc
+from wsss.datasets.pictures import write_mask
+from wsss.runtime.errors import WsssError
+
+
+def read(
+    root: Path, *, train="train", extra="more", val="val", classes=CLASSES, masks="SegmentationClass", tags="file"
+):
+    """The rows, and the problems of lists and tags."""
+    splits, problems = voc.splits(root, train=train, extra=extra, val=val)
+    found = list(voc.rows(root, splits, classes=classes, masks=masks, tags=tags))
+    return [row for row, _ in found], problems + [problem for _, problem in found if problem]
+
+
+def tags_of(rows) -> dict[str, str]:
+    return {row.id: " ".join(row.tags) for row in rows}
+
+
+IN_ORDER = TAGS | {"2007_000002": "cat dog"}
+
+
+def test_rows(tmp_path):
+    rows, problems = read(layout(tmp_path))
+    assert problems == []
+    assert [(row.id, row.split) for row in rows] == [
+        ("2007_000001", "train"),
+        ("2007_000002", "train"),
+        ("2009_000004", "extra"),
+        ("2008_000003", "val"),
+    ]
+    assert rows[0].image == tmp_path / "JPEGImages/2007_000001.jpg"
+    assert rows[0].mask == tmp_path / "SegmentationClass/2007_000001.png"
+    assert rows[2].mask is None
+    assert tags_of(rows) == IN_ORDER
+    assert {row.tag_source for row in rows} == {"image_labels.txt"}
+
+
+def test_without_extra_and_without_mask_folder(tmp_path):
+    rows, problems = read(layout(tmp_path), extra="", masks="")
+    assert problems == []
+    assert [row.mask for row in rows] == [None] * 3
+
+
+def test_lists_with_paths_and_more_words(tmp_path):
+    layout(tmp_path)
+    write_list(tmp_path, "train", "/JPEGImages/2007_000001.jpg /SegmentationClassAug/2007_000001.png", "")
+    write_list(tmp_path, "val", "2008_000003  1", "2008_000003 -1")
+    assert voc.read_list(tmp_path, "train") == ["2007_000001"]
+    assert voc.read_list(tmp_path, "val") == ["2008_000003"]
+    write_list(tmp_path, "val", "photo.v2")
+    assert voc.read_list(tmp_path, "val") == ["photo.v2"]
+
+
+def test_two_photographs_of_one_name_in_two_folders(tmp_path):
+    write_list(layout(tmp_path), "train", "cats/001.jpg", "cats/002", "/JPEGImages/cats/001.jpg")
+    read(tmp_path)
+    write_list(tmp_path, "val", "dogs/001.jpg")
+    with pytest.raises(WsssError, match=r"val\.txt: 001 is in the folder 'dogs' and in 'cats': .* a unique name"):
+        read(tmp_path)
+
+
+def test_a_byte_order_mark(tmp_path):
+    layout(tmp_path)
+    for name in ("ImageSets/Segmentation/train.txt", "image_labels.txt"):
+        text = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    rows, problems = read(tmp_path)
+    assert problems == [] and rows[0].id == "2007_000001"
+
+
+def test_tags_of_annotations(tmp_path):
+    folder = layout(tmp_path) / "Annotations"
+    folder.mkdir()
+    for image_id, names in TAGS.items():
+        objects = [
+            f"<object><name>{name}</name><difficult>1</difficult><part><name>head</name></part></object>"
+            for name in names.split() * 2
+        ]
+        (folder / f"{image_id}.xml").write_text(f"<annotation>{''.join(objects)}</annotation>")
+    rows, problems = read(tmp_path, tags="annotations")
+    assert problems == []
+    assert tags_of(rows) == IN_ORDER
+    assert rows[0].tag_source == "Annotations"
+
+
+def test_problems_of_annotations(tmp_path):
+    folder = layout(tmp_path) / "Annotations"
+    folder.mkdir()
+    (folder / "2007_000001.xml").write_text("<annotation><object>")
+    (folder / "2007_000002.xml").write_text('<!DOCTYPE a [<!ENTITY b "cat">]><a><object><name>&b;</name></object></a>')
+    (folder / "2008_000003.xml").write_text("<annotation><object><name>bird</name></object></annotation>")
+    _, problems = read(tmp_path, tags="annotations")
+    for problem, expected in zip(
+        problems,
+        [
+            "2007_000001.xml cannot be read as XML",
+            "2007_000002.xml declares a document type",
+            "2009_000004: no tags in Annotations",
+            "2008_000003: unknown class bird in Annotations",
+        ],
+        strict=True,
+    ):
+        assert expected in problem
+
+
+def npy(root: Path, key) -> None:
+    vectors = {}
+    for image_id, names in TAGS.items():
+        vectors[key(image_id)] = np.zeros(20, np.float32)
+        vectors[key(image_id)][[CLASSES.mask_values[CLASSES.names.index(name)] - 1 for name in names.split()]] = 1
+    np.save(root / "cls_labels.npy", vectors, allow_pickle=True)
+
+
+@pytest.mark.parametrize("key", [str, lambda image_id: int(image_id.replace("_", ""))])
+def test_tags_of_npy(tmp_path, key):
+    npy(layout(tmp_path), key)
+    rows, problems = read(tmp_path, tags="npy")
+    assert problems == []
+    assert tags_of(rows) == IN_ORDER
+    assert rows[0].tag_source == "cls_labels.npy"
+
+
+def test_problems_of_npy(tmp_path):
+    layout(tmp_path)
+    bird = np.eye(20)[2]
+    vectors = {"2007_000001": bird, "2007_000002": np.ones(11), "2008_000003": np.full(20, 0.5)}
+    np.save(tmp_path / "cls_labels.npy", vectors, allow_pickle=True)
+    _, problems = read(tmp_path, tags="npy")
+    assert len(problems) == 4
+    assert "2007_000001: unknown class 3 in cls_labels.npy" in problems[0]
+    assert "2007_000002" in problems[1] and "at least 12 entries" in problems[1]
+    assert "2009_000004: no tags in cls_labels.npy" in problems[2]
+    assert "2008_000003" in problems[3]
+    np.save(tmp_path / "cls_labels.npy", np.zeros(3))
+    with pytest.raises(WsssError, match=r"cls_labels\.npy is not a dict"):
+        read(tmp_path, tags="npy")
+
+
+def test_tags_of_masks(tmp_path):
+    folder = layout(tmp_path) / "SegmentationClassAug"
+    folder.mkdir()
+    write_mask(folder / "2009_000004.png", mask_of("cat"))
+    write_mask(folder / "2007_000001.png", mask_of("dog"))  # VOC's own mask shows a cat, and comes first
+    rows, problems = read(tmp_path, tags="masks")
+    assert problems == []
+    assert tags_of(rows) == IN_ORDER
+    assert rows[0].tag_source == "masks"
+    assert rows[2].mask is None
+
+
+def test_problems_of_masks(tmp_path):
+    layout(tmp_path)
+    write_mask(tmp_path / "SegmentationClass/2007_000001.png", np.full((6, 8), 3, np.uint8))
+    write_mask(tmp_path / "SegmentationClass/2007_000002.png", np.full((6, 8), 255, np.uint8))
+    (tmp_path / "SegmentationClass/2008_000003.png").write_bytes(b"no picture")
+    _, problems = read(tmp_path, tags="masks")
+    assert len(problems) == 4
+    assert "2007_000001.png: unknown class, mask value 3" in problems[0]
+    assert "2007_000002: no tags in masks" in problems[1]
+    assert "2009_000004: no tags in masks" in problems[2]
+    assert "2008_000003.png cannot be read" in problems[3]
+
+
+def test_problems_of_the_tag_file(tmp_path):
+    layout(tmp_path)
+    write_tags(tmp_path, {"2007_000001": "cat bird", "2007_000002": "", "2008_000003": "dog\n2008_000003 cat"})
+    rows, problems = read(tmp_path)
+    assert len(rows) == 4
+    assert len(problems) == 4
+    assert "2007_000001: unknown class bird in image_labels.txt" in problems[0]
+    assert "2007_000002: no tags in image_labels.txt" in problems[1]
+    assert "2009_000004: no tags in image_labels.txt" in problems[2]
+    assert "2008_000003: occurs 2 times" in problems[3]
+
+
+def test_the_background_is_not_a_tag(tmp_path):
+    write_tags(layout(tmp_path), TAGS | {"2007_000001": "background"})
+    _, problems = read(tmp_path)
+    assert len(problems) == 1 and "unknown class background" in problems[0]
+
+
+def test_an_id_in_train_and_val(tmp_path):
+    layout(tmp_path)
+    write_list(tmp_path, "val", *IDS["val"], "2007_000002")
+    rows, problems = read(tmp_path)
+    assert len(problems) == 1
+    assert "2007_000002 is in train.txt and in val.txt" in problems[0]
+    assert len(rows) == len({row.id for row in rows}) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({"train": "trian"}, "ImageSets/Segmentation/trian.txt"),
+        ({"extra": "nothing"}, "ImageSets/Segmentation/nothing.txt"),
+        ({"tags": "annotations"}, "Annotations"),
+        ({"tags": "npy"}, "cls_labels.npy"),
+    ],
+)
+def test_missing_files_are_named_in_one_line(tmp_path, changes, missing):
+    with pytest.raises(WsssError, match=f"{missing} does not exist") as caught:
+        read(layout(tmp_path), **changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_folders_and_tag_file(tmp_path):
+    with pytest.raises(WsssError, match="nowhere is not a folder"):
+        read(tmp_path / "nowhere")
+    layout(tmp_path)
+    (tmp_path / "image_labels.txt").unlink()
+    with pytest.raises(WsssError, match=r"image_labels\.txt does not exist"):
+        read(tmp_path)
+    (tmp_path / "SegmentationClass").rename(tmp_path / "Other")
+    with pytest.raises(WsssError, match="neither .*SegmentationClass nor .*SegmentationClassAug exists"):
+        read(tmp_path, tags="masks")
+
+
+def test_a_missing_mask_folder_is_refused(tmp_path):
+    layout(tmp_path)
+    with pytest.raises(WsssError, match="nowhere is not a folder"):
+        read(tmp_path, masks="nowhere")
+
+
+@pytest.mark.parametrize("without", [1, 2])
+def test_masks_of_train_may_be_missing_and_tags_of_val(tmp_path, without):
+    root = layout(tmp_path)
+    for image_id in IDS["train"][:without]:
+        (root / f"SegmentationClass/{image_id}.png").unlink()
+    write_tags(root, {image_id: names for image_id, names in TAGS.items() if image_id not in IDS["val"]})
+    rows, problems = read(root)
+    assert problems == []
+    assert [row.split for row in rows if row.mask] == ["train"] * (2 - without) + ["val"] * len(IDS["val"])
+    assert all(row.tags == () for row in rows if row.split == "val")
+
+
+def test_masks_of_val_are_expected(tmp_path):
+    root = layout(tmp_path)
+    (root / "SegmentationClass/2008_000003.png").unlink()
+    assert read(root)[0][-1].mask == root / "SegmentationClass/2008_000003.png"
+
+
+def test_images_for_fitting_a_crf_have_masks_too(tmp_path):
+    root = layout(tmp_path)
+    splits, _ = voc.splits(root, train="train", extra="", val="val")
+    splits["2007_000001"] = "crf_fit"
+    rows = [row for row, _ in voc.rows(root, splits, classes=CLASSES, masks="SegmentationClass", tags="file")]
+    assert [(row.split, row.mask is not None) for row in rows] == [("crf_fit", True), ("train", True), ("val", True)]
+
+
+def test_a_missing_tag_source_is_refused_before_the_first_row(tmp_path):
+    with pytest.raises(WsssError, match="Annotations does not exist"):
+        voc.rows(layout(tmp_path), {}, classes=CLASSES, masks="", tags="annotations")
+
+
+@pytest.mark.parametrize("tags", ["file", "annotations", "npy", "masks"])
+def test_parts_are_all_that_is_read(tmp_path, tags):
+    root = layout(tmp_path / "whole")
+    npy(root, str)
+    for folder in ("Annotations", "SegmentationClassAug", "other"):
+        (root / folder).mkdir()
+    for image_id, names in TAGS.items():
+        objects = "".join(f"<object><name>{name}</name></object>" for name in names.split())
+        (root / f"Annotations/{image_id}.xml").write_text(f"<annotation>{objects}</annotation>")
+        write_mask(root / f"SegmentationClassAug/{image_id}.png", mask_of(names))
+    lists = dict(train="train", extra="more", val="val")
+    for part in voc.parts(**lists, masks="SegmentationClass", tags=tags):
+        (tmp_path / "part" / part).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "part" / part).symlink_to(root / part)
+    rows, problems = read(tmp_path / "part", tags=tags)
+    assert problems == []
+    assert tags_of(rows) == IN_ORDER
+    assert all(row.image.exists() and (row.mask is None or row.mask.exists()) for row in rows)
+    assert len(voc.parts(**lists, masks="", tags=tags)) == (6 if tags == "masks" else 5)
+    assert len(voc.parts(**lists | {"extra": ""}, masks="other", tags=tags)) == (6 if tags == "masks" else 5)

@@ -1,0 +1,161 @@
+"""Files are whole or absent, whatever happens to their writer; stores show it."""
+
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from settings import CLASSES
+from small_stores import arrays_like, write
+
+from wsss.runtime.errors import WsssError
+from wsss.runtime.files import whole_or_absent
+from wsss.stores import store
+
+FOREVER = """
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from wsss.labels import Classes
+from wsss.stores import store
+
+rounds = 0
+print("ready", flush=True)
+while True:
+    rounds = rounds % 250 + 1
+    with store.create(Path(sys.argv[1]), "masks", classes=Classes.of({"cat": 8}), settings={}, inputs={}) as target:
+        for number in range(40):
+            target.add(f"image{number}", (200, 150), plain=np.full((200, 150), rounds, np.uint8))
+"""
+"""Writes stores of one constant each, until it is killed."""
+
+DYING = """
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from wsss.labels import Classes
+from wsss.runtime import files
+from wsss.stores import store
+
+if sys.argv[2] == "before the renaming":
+    files.os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+with store.create(Path(sys.argv[1]), "masks", classes=Classes.of({"cat": 8}), settings={}, inputs={}) as target:
+    target.add("a", (20, 30), plain=np.zeros((20, 30), np.uint8))
+    if sys.argv[2] == "between images":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_absent_after_an_exception(tmp_path):
+    with (
+        pytest.raises(ZeroDivisionError),
+        store.create(tmp_path / "x.h5", "cams", classes=CLASSES, settings={}, inputs={}) as target,
+    ):
+        target.add("a", (12, 16), **arrays_like(1))
+        assert not (tmp_path / "x.h5").exists()
+        1 / 0  # noqa: B018
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_old_store_stays_after_an_exception(tmp_path):
+    path = write(tmp_path / "x.h5", {"a": 7})
+    before = path.read_bytes()
+    with (
+        pytest.raises(KeyError),
+        store.create(path, "cams", classes=CLASSES, settings={}, inputs={}) as target,
+    ):
+        target.add("a", (12, 16), **arrays_like(1))
+        raise KeyError
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_missing_input_leaves_nothing(tmp_path):
+    with pytest.raises(WsssError, match=r"gone\.h5 does not exist"):
+        write(tmp_path / "x.h5", inputs={"cams": tmp_path / "gone.h5"})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("moment", ["between images", "before the renaming"])
+def test_killed_at_a_chosen_moment(tmp_path, moment):
+    path = tmp_path / "x.h5"
+    ended = subprocess.run([sys.executable, "-c", DYING, path, moment], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert not path.exists()
+    (leftover,) = tmp_path.iterdir()
+    assert leftover.suffix == ".partial"
+    write(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_store_cut_off_between_images_is_refused_under_any_name(tmp_path):
+    subprocess.run([sys.executable, "-c", DYING, tmp_path / "x.h5", "between images"], check=False)
+    (leftover,) = tmp_path.iterdir()
+    leftover.rename(tmp_path / "x.h5")
+    with pytest.raises(WsssError, match="x.h5"), store.read(tmp_path / "x.h5", "masks"):
+        pass
+
+
+def test_it_appears_by_renaming_alone(tmp_path):
+    # a copy under the final name could be seen, or cut off, half way
+    with store.create(tmp_path / "x.h5", "cams", classes=CLASSES, settings={}, inputs={}) as target:
+        target.add("a", (12, 16), **arrays_like(1))
+        (partial,) = tmp_path.iterdir()
+        assert partial.name.startswith(".x.h5.")
+        written = partial.stat().st_ino
+    assert (tmp_path / "x.h5").stat().st_ino == written
+
+
+def test_killed_at_any_moment_the_store_is_whole_or_absent(tmp_path):
+    rng = random.Random(0)
+    path = tmp_path / "x.h5"
+    cut_off = 0
+    for _ in range(5):
+        with subprocess.Popen([sys.executable, "-c", FOREVER, path], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout.readline() == b"ready\n"
+            time.sleep(rng.uniform(0, 0.3))
+            writer.kill()
+        if path.exists():
+            with store.read(path, "masks") as reader:
+                values = {int(value) for image_id in reader for value in np.unique(reader[image_id]["plain"])}
+                assert len(reader) == reader.attributes["images"] == 40
+                assert len(values) == 1  # all of one round
+        leftovers = list(tmp_path.glob(".*.partial"))
+        cut_off += len(leftovers)
+        assert {*tmp_path.iterdir()} <= {path, *leftovers}
+        assert len(leftovers) <= 1  # the one before was swept away
+    assert cut_off > 0  # or no try has shown anything
+    write(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_leftovers_of_other_files_and_hosts_stay(tmp_path):
+    others = [tmp_path / ".y.h5.host.1.partial", tmp_path / ".x.h5.another-machine.1.partial"]
+    for other in others:
+        other.touch()
+    write(tmp_path / "x.h5")
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "x.h5", *others])
+
+
+def test_a_twin_that_still_writes_is_left_alone(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as twin:
+        theirs = tmp_path / f".x.txt.{socket.gethostname()}.{twin.pid}.partial"
+        theirs.touch()
+        with whole_or_absent(tmp_path / "x.txt") as partial:
+            partial.write_text("mine")
+        assert theirs.exists()
+        twin.kill()
+    with whole_or_absent(tmp_path / "x.txt") as partial:  # the twin is dead now
+        partial.write_text("mine again")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.txt"]
+    assert (tmp_path / "x.txt").read_text() == "mine again"

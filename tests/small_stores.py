@@ -1,0 +1,22 @@
+"""Small stores with arrays of random numbers."""
+
+import numpy as np
+from settings import CLASSES
+
+from wsss.stores import store
+
+SETTINGS = {"scales": (0.5, 1.0), "stride": 4, "engine": "none"}
+
+
+def arrays_like(seed):
+    rng = np.random.default_rng(seed)
+    return {"cam": rng.random((2, 3, 4)).astype(np.float16), "classes": rng.integers(1, 3, 2, np.uint8)}
+
+
+def write(path, images=None, kind="cams", **changes):
+    """A store of images (id to seed); returns its path."""
+    about = {"classes": CLASSES, "settings": SETTINGS, "inputs": {}} | changes
+    with store.create(path, kind, **about) as target:
+        for image_id, seed in ({"a": 1, "b": 2} if images is None else images).items():
+            target.add(image_id, (12, 15 + seed), **arrays_like(seed))
+    return path

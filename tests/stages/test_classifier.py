@@ -1,0 +1,76 @@
+"""The stage classifier, as an example of all stages that train: its files, and when it restarts from scratch."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from runs import CutOff, steps_of
+from settings import CLASSES, FEATURES, SGD
+
+from wsss.datasets import manifest
+from wsss.networks import file
+from wsss.networks.classifier import Classifier
+from wsss.networks.file import About
+from wsss.options.network import Features
+from wsss.options.training import Augment, Job
+from wsss.runtime.errors import WsssError
+from wsss.stages.classifier import classifier
+
+pytestmark = pytest.mark.usefixtures("on_the_cpu")
+
+
+def run_classifier(folder: Path, *, features: Features = FEATURES, **changes) -> Path:
+    """The stage on four pictures; returns the file of the network."""
+    rows = []
+    for number in range(4):
+        picture = np.random.default_rng(number).integers(0, 256, (40, 36, 3)).astype(np.uint8)
+        Image.fromarray(picture).save(folder / f"{number}.png")
+        split, tag = ("train", "extra")[number % 2], ("cat", "dog")[number // 2]
+        rows.append(manifest.Row(str(number), split, folder / f"{number}.png", None, (tag,), "test"))
+    manifest.write(folder / "images.csv", rows)
+    manifest.write_classes(folder / "classes.csv", CLASSES)
+    classifier(
+        images=folder / "images.csv",
+        classes_table=folder / "classes.csv",
+        classifier=folder / "classifier.pt",
+        features=features,
+        augment=Augment(resize_px=(30, 50), flip=True, jitter=0.2, crop_px=32),
+        schedule=replace(SGD, **({"batch_size": 2, "epochs": 2} | changes)),
+        job=Job(1, 1, folder / "checkpoint.pt", 1, folder / "curve.csv"),
+    )
+    return folder / "classifier.pt"
+
+
+def test_a_stage(tmp_path):
+    network, about = file.load(run_classifier(tmp_path), Classifier)
+    assert about.classes == CLASSES
+    assert about.supervision == "tags" and about.warped_px == 0
+    assert about.settings["learning_rate"] == "0.05"
+    assert about.settings["crop_px"] == "32"
+    assert network(torch.rand(1, 3, 32, 32)).shape == (1, 2)
+    assert steps_of(tmp_path / "checkpoint.pt") == 4
+    assert len((tmp_path / "curve.csv").read_text().splitlines()) == 1 + 4
+
+
+def test_a_stage_that_diverges_writes_no_network(tmp_path):
+    with pytest.raises(WsssError, match="classifier: the loss is .* lower the learning rate"):
+        run_classifier(tmp_path, learning_rate=1e30)
+    assert not (tmp_path / "classifier.pt").exists()
+
+
+def test_a_replaced_file_of_weights_restarts_the_training(tmp_path, log):
+    def stop(*arguments: object) -> None:
+        raise CutOff
+
+    weights = tmp_path / "weights.pt"
+    for seed in (0, 1):  # another network under the same name
+        torch.manual_seed(seed)
+        file.save(weights, Classifier.build(FEATURES, classes=3), About(CLASSES, "tags"))
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(CutOff):
+            patch.setattr(file, "save", stop)
+            run_classifier(tmp_path, features=replace(FEATURES, weights=str(weights)))
+        assert (tmp_path / "checkpoint.pt").exists()
+    assert "of a run with other options, inputs or code: training starts afresh" in log.text

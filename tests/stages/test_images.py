@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+from voc_layout import IDS, TAGS, layout, write_list, write_tags
+
+from wsss.datasets import download, manifest, shapes
+from wsss.datasets.pictures import write_mask
+from wsss.labels import VOC_CLASSES
+from wsss.runtime.errors import WsssError
+from wsss.stages.images import images
+
+OPTIONS = dict(
+    dataset="voc",
+    classes=("cat=8", "dog=12"),
+    tags="file",
+    train="train",
+    extra="more",
+    val="val",
+    crf_fit_images=0,
+    masks="SegmentationClass",
+    download=False,
+    shapes_train=3,
+    shapes_val=2,
+    shapes_size=64,
+    shapes_seed=1,
+)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs the stage on the folder `data`; returns the rows and classes that it wrote."""
+    table, classes_table = tmp_path / "results/images.csv", tmp_path / "results/classes.csv"
+
+    def run(**changes):
+        images(root=tmp_path / "data", images=table, classes_table=classes_table, **(OPTIONS | changes))
+        return manifest.read(table), manifest.read_classes(classes_table)
+
+    return run
+
+
+def test_voc(tmp_path, run):
+    layout(tmp_path / "data")
+    rows, classes = run()
+    assert classes == manifest.Classes.of({"cat": 8, "dog": 12})
+    assert [(row.id, row.split, row.mask is not None) for row in rows] == [
+        ("2007_000001", "train", True),
+        ("2007_000002", "train", True),
+        ("2009_000004", "extra", False),
+        ("2008_000003", "val", True),
+    ]
+    assert rows[1].tags == ("cat", "dog")
+
+
+def test_without_classes_the_data_sets_own(tmp_path, run):
+    layout(tmp_path / "data")
+    _, classes = run(classes=())
+    assert classes.foreground == VOC_CLASSES
+    assert classes.mask_values == tuple(range(21))
+
+
+def test_shapes(run):
+    rows, classes = run(dataset="shapes", classes=(), extra="")
+    assert classes.foreground == shapes.CLASSES
+    assert [row.split for row in rows] == ["train"] * 3 + ["val"] * 2
+
+
+def test_images_for_fitting_a_crf_are_withheld_from_training(run):
+    rows, _ = run(dataset="shapes", classes=(), extra="", shapes_train=5, crf_fit_images=2)
+    assert [row.split for row in rows] == ["crf_fit", "train", "crf_fit", "train", "train", "val", "val"]
+    assert all(row.mask for row in rows)
+
+
+def test_images_for_fitting_a_crf_leave_some_for_training(run):
+    with pytest.raises(WsssError, match="crf_fit_images is 3, but there are only 3 images in train"):
+        run(dataset="shapes", classes=(), extra="", crf_fit_images=3)
+
+
+def test_the_download_comes_first(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(download, "download", layout)
+    rows, _ = run(download=True)
+    assert len(rows) == 4
+
+
+def test_all_problems_are_reported_at_once_and_nothing_is_written(tmp_path, run):
+    root = layout(tmp_path / "data")
+    photograph = root / "JPEGImages/2009_000004.jpg"
+    photograph.write_bytes(photograph.read_bytes()[:-40])
+    write_mask(root / "SegmentationClass/2007_000001.png", np.zeros((3, 3), np.uint8))
+    (root / "SegmentationClass/2008_000003.png").unlink()
+    write_tags(root, TAGS | {"2008_000003": "dgo"})
+    write_list(root, "val", *IDS["val"], "2007_000001")
+    with pytest.raises(WsssError) as caught:
+        run()
+    title, *problems = str(caught.value).splitlines()
+    assert "data cannot be used (5 found)" in title
+    for expected in (
+        "2009_000004.jpg cannot be read",
+        "2007_000001.png: the mask has 3 x 3 pixels",
+        "2008_000003.png does not exist",
+        "2008_000003: unknown class dgo",
+        "2007_000001 is in train.txt and in val.txt",
+    ):
+        assert sum(expected in problem for problem in problems) == 1
+    assert list((tmp_path / "results").iterdir()) == []
+
+
+def test_a_repeated_problem_is_reported_once(tmp_path, run):
+    root = layout(tmp_path / "data")
+    write_mask(root / "SegmentationClass/2007_000001.png", np.full((6, 8), 3, np.uint8))
+    with pytest.raises(WsssError) as caught:
+        run(tags="masks", extra="")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_masks_that_show_no_class(tmp_path, run):
+    root = layout(tmp_path / "data")
+    for path in (root / "SegmentationClass").iterdir():
+        write_mask(
+            path, np.array([[0, 255] * 4] * 6, np.uint8)
+        )  # 255 for an object, as in many masks of a single class
+    with pytest.raises(WsssError, match="no mask in .*SegmentationClass shows a class: .* 255 is void"):
+        run()
+    rows, _ = run(masks="")
+    assert len(rows) == 4
+    for path in (root / "SegmentationClass").iterdir():
+        path.write_bytes(b"no picture")  # this is reported instead of missing classes
+    with pytest.raises(WsssError, match=r"data cannot be used \(3 found\)") as caught:
+        run()
+    assert "shows a class" not in str(caught.value)
+
+
+def test_an_empty_list(tmp_path, run):
+    write_list(layout(tmp_path / "data"), "val", "")
+    with pytest.raises(WsssError, match="the split val holds no image"):
+        run()
+
+
+@pytest.mark.parametrize("word", ["cat", "cat=", "cat=x", "cat=-1"])
+def test_classes_without_value(tmp_path, run, word):
+    layout(tmp_path / "data")
+    with pytest.raises(WsssError, match=f"'{word}' is not of the form name=mask_value"):
+        run(classes=(word,))
+
+
+@pytest.mark.parametrize("words", [("cat=8", "cat=9"), ("cat=8", "dog=8"), ("cat=0",), ("cat=255",), ("=3",)])
+def test_classes_that_clash(tmp_path, run, words):
+    layout(tmp_path / "data")
+    with pytest.raises(WsssError, match="classes: "):
+        run(classes=words)

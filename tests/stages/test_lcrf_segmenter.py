@@ -1,0 +1,159 @@
+"""The stage of the latent CRF on a few pictures, and its objective optimised over free logits."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import settings
+import torch
+from runs import rows
+from settings import CLASSES, FEATURES, PRIOR
+
+from wsss.crf import exact
+from wsss.lcrf.bound import kernel_of, objective
+from wsss.lcrf.likelihoods import local_evidence
+from wsss.networks import file
+from wsss.networks.classifier import Classifier
+from wsss.networks.file import About
+from wsss.networks.segmenter import Segmenter
+from wsss.options.training import Job, WarpedInput
+from wsss.runtime.errors import WsssError
+from wsss.stages.lcrf_segmenter import lcrf_segmenter
+from wsss.stores import store
+from wsss.training.lcrf_evidence import likelihood_of
+
+BOUND = replace(settings.BOUND, entropy_weight=0.05, prior_weight=0.05, sample=True)
+WARPED = WarpedInput(input_px=32, flip=True, jitter=0.1)
+LIKELIHOODS = ("local_evidence", "masked_cam", "masked_image", "pooling")
+
+pytestmark = pytest.mark.usefixtures("on_the_cpu")
+
+
+def trained(folder, *, bound=BOUND, seeds=(), warm_share=0, input_px=32, epochs=3):
+    """The rows of the curve of a training with a classifier of random weights."""
+    torch.manual_seed(0)
+    frozen = folder / "classifier.pt"
+    file.save(frozen, Classifier.build(FEATURES, classes=3), About(CLASSES, "tags"))
+    lcrf_segmenter(
+        images=folder / "images.csv",
+        classifier=frozen,
+        seeds=seeds,
+        lcrf_segmenter=folder / "lcrf_segmenter.pt",
+        features=replace(FEATURES, weights=str(frozen)),
+        dilation=1,
+        warped=replace(WARPED, input_px=input_px),
+        bound=bound,
+        prior=PRIOR,
+        warm_share=warm_share,
+        schedule=replace(settings.ADAMW, epochs=epochs, learning_rate=0.002),
+        job=Job(1, 1, folder / "checkpoint.pt", 100, folder / "curve.csv"),
+    )
+    return rows((folder / "curve.csv").read_text())
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_each_likelihood_trains_a_network(seeded, likelihood):
+    curve = trained(seeded, bound=replace(BOUND, likelihood=likelihood))
+    assert len(curve) == 3
+    assert set(curve[0]) >= {"loss", "likelihood", "prior", "entropy", "background", "label_entropy"}
+    assert all(np.isfinite(value) for row in curve for value in row.values())
+    network, about = file.load(seeded / "lcrf_segmenter.pt", Segmenter)
+    assert about.settings["likelihood"] == likelihood
+    assert about.warped_px == 32 and about.supervision == "tags"
+    assert network(torch.rand(1, 3, 32, 32)).shape == (1, 3, 4, 4)
+
+
+def test_the_seed_determines_the_training(seeded):
+    assert trained(seeded) == trained(seeded)
+
+
+def test_the_loss_is_the_sum_of_its_terms(seeded):
+    # the ramp is over half of the steps: the third of three has passed it
+    *_, last = trained(seeded)
+    total = 0.05 * (last["prior"] - last["entropy"]) - last["likelihood"]
+    assert last["loss"] == pytest.approx(total, rel=1e-4)
+
+
+@pytest.mark.parametrize("change", [{"sample": False}, {"by_tags": True}, {"prior_weight": 1}, {"background": False}])
+def test_options_change_the_training(seeded, change):
+    base = replace(BOUND, likelihood="masked_cam", prior_ramp=0)
+    assert trained(seeded, bound=replace(base, **change))[-1]["loss"] != trained(seeded, bound=base)[-1]["loss"]
+
+
+def test_a_warm_start_uses_seeds_and_records_it(seeded):
+    curve = trained(seeded, seeds=(seeded / "seeds.h5",), warm_share=0.5, epochs=4)
+    assert [row["prior"] > 0 for row in curve] == [False, False, True, True]
+    _, about = file.load(seeded / "lcrf_segmenter.pt", Segmenter)
+    assert about.settings["warm_share"] == "0.5" and about.supervision == "tags and cues"
+
+
+@pytest.mark.parametrize(("seeds", "share"), [((), 0.5), (("seeds.h5",), 0)])
+def test_a_warm_start_needs_seeds_and_a_share(seeded, seeds, share):
+    with pytest.raises(WsssError, match="give one for a warm start, else none"):
+        trained(seeded, seeds=tuple(seeded / name for name in seeds), warm_share=share)
+
+
+def test_seeds_of_another_grid_are_refused(seeded):
+    with pytest.raises(WsssError, match="the seeds have 4 cells per side, the network has 5: set the cells"):
+        trained(seeded, seeds=(seeded / "seeds.h5",), warm_share=0.5, input_px=40)
+
+
+def test_an_input_that_is_not_a_multiple_of_the_stride_is_refused(seeded):
+    with pytest.raises(WsssError, match="input_px is 30: give a multiple of 8"):
+        trained(seeded, input_px=30)
+
+
+def test_the_store_of_seeds_is_unchanged(seeded):
+    before = (seeded / "seeds.h5").read_bytes()
+    trained(seeded, seeds=(seeded / "seeds.h5",), warm_share=0.5)
+    assert (seeded / "seeds.h5").read_bytes() == before
+    with store.read(seeded / "seeds.h5", "seeds") as found:
+        assert len(found) == 4
+
+
+def optimised(*, prior_weight, steps=200):
+    """Labels from logits optimised for a picture of two colours, with noisy evidence of a class in its left half."""
+    generator = torch.Generator().manual_seed(1)
+    small = torch.zeros(1, 6, 6, 3, dtype=torch.uint8)
+    small[:, :, :3] = 200
+    cams = torch.zeros(1, 2, 6, 6)
+    cams[0, 0, :, :3] = 0.9
+    cams[0, 0, 2, 1] = 0.02  # a cell that the classifier missed
+    tags = torch.tensor([[True, False]])
+    kernels = exact.kernels(small, kernel_of(PRIOR))
+    log_likelihood = partial(local_evidence, cams=cams, tags=tags, alpha=8, absent=0.001)
+    logits = torch.zeros(1, 3, 6, 6, requires_grad=True)
+    optimizer = torch.optim.Adam([logits], lr=0.1)
+    bound = replace(BOUND, prior_weight=prior_weight, prior_ramp=0)
+    for step in range(steps):
+        options = {"bound": bound, "done": step / steps, "generator": generator}
+        loss, _ = objective(logits, tags, kernels, log_likelihood, **options)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return logits.argmax(1)[0]
+
+
+def test_the_bound_alone_follows_the_evidence_and_the_prior_corrects_it():
+    without, with_prior = optimised(prior_weight=0), optimised(prior_weight=1)
+    truth = torch.zeros(6, 6, dtype=torch.long)
+    truth[:, :3] = 1
+    assert without[2, 1] == 0
+    without[2, 1] = 1
+    assert torch.equal(without, truth)
+    assert torch.equal(with_prior, truth)
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_nothing_of_the_classifier_is_trained(likelihood):
+    torch.manual_seed(0)
+    frozen = Classifier.build(FEATURES, classes=3).eval().requires_grad_(False)
+    log_likelihood = likelihood_of(replace(BOUND, likelihood=likelihood), frozen, cells=4, stride=8)
+    z = torch.rand(2, 3, 4, 4).softmax(1).requires_grad_()
+    tags = torch.tensor([[True, False], [False, True]])
+    value = log_likelihood(z, torch.rand(2, 3, 32, 32), tags, torch.Generator().manual_seed(0))
+    assert value.shape == (2,)
+    value.sum().backward()
+    assert z.grad.abs().max() > 0
+    assert all(parameter.grad is None for parameter in frozen.parameters())

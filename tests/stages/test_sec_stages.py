@@ -1,0 +1,164 @@
+"""The stages of SEC on a few pictures: seeds, segmenter, and the scores of a network that was trained on squares."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from runs import rows
+from settings import ADAMW, CLASSES, FEATURES, SEC, SEC_LOSSES
+
+from wsss.datasets import manifest
+from wsss.labels import VOID
+from wsss.networks import file
+from wsss.networks.segmenter import Segmenter
+from wsss.options.training import Job, WarpedInput
+from wsss.runtime.errors import WsssError
+from wsss.sec.losses import objective
+from wsss.stages.ablation import ablation
+from wsss.stages.scores import scores
+from wsss.stages.sec_segmenter import sec_segmenter
+from wsss.stages.seeds import seeds
+from wsss.stores import store
+
+LOSSES = replace(SEC_LOSSES, constrain_gradient=False)
+CRF = replace(SEC, steps=2, appearance_px=2)
+WARPED = WarpedInput(input_px=32, flip=False, jitter=0)
+
+pytestmark = pytest.mark.usefixtures("on_the_cpu")
+
+
+def trained(seeded, *, losses=LOSSES, input_px=32, epochs=2, learning_rate=0.003, **changes):
+    """The curve of a training, and the network's file."""
+    sec_segmenter(
+        images=seeded / "images.csv",
+        seeds=seeded / "seeds.h5",
+        sec_segmenter=seeded / "sec_segmenter.pt",
+        features=FEATURES,
+        dilation=1,
+        warped=replace(WARPED, input_px=input_px),
+        losses=losses,
+        crf=replace(CRF, **changes),
+        schedule=replace(ADAMW, epochs=epochs, learning_rate=learning_rate),
+        job=Job(1, 1, seeded / "checkpoint.pt", 100, seeded / "curve.csv"),
+    )
+    return rows((seeded / "curve.csv").read_text())
+
+
+def test_the_segmenter_learns_from_seeds_and_tags(seeded):
+    curve = trained(seeded, epochs=60)
+    assert list(curve[0]) == ["step", "learning_rate", "loss", "seed", "expand", "constrain"]
+    for row in curve:
+        assert row["seed"] + row["expand"] + row["constrain"] == pytest.approx(row["loss"], rel=1e-5)
+    for name in ("seed", "expand"):
+        assert curve[-1][name] < 0.5 * curve[0][name]
+    network, about = file.load(seeded / "sec_segmenter.pt", Segmenter)
+    assert about.warped_px == 32 and about.supervision == "tags and cues"
+    options = {"split": "train", "shard": "1-of-1", "scales": (1.0,)}
+    scores(images=seeded / "images.csv", segmenter=seeded / "sec_segmenter.pt", scores=seeded / "scores.h5", **options)
+    with store.read(seeded / "scores.h5", "scores") as found:
+        assert found.warped_px == 32
+        for number in range(4):
+            maps = found[str(number)]["scores"].astype(float)
+            assert maps.shape == (3, 4, 4)  # cells of 8 px of the square
+            np.testing.assert_allclose(maps.sum(0), 1, atol=2e-3)
+            assert (maps[1 + number % 2, :, 0] > 0.5).all()
+            assert (maps[0, :, -1] > 0.5).all()
+
+
+@pytest.mark.parametrize("name", ["seed", "expand", "constrain"])
+def test_a_loss_of_weight_0_is_left_out(seeded, name):
+    (first, _) = trained(seeded, losses=replace(LOSSES, **{f"{name}_weight": 0}))
+    assert set(first) == {"step", "learning_rate", "loss", "seed", "expand", "constrain"} - {name}
+    (whole, _) = trained(seeded)
+    rest = sum(whole[other] for other in ("seed", "expand", "constrain") if other != name)
+    assert first["loss"] == pytest.approx(rest, rel=1e-5)
+
+
+def test_weights_scale_their_losses(seeded):
+    (one, _), (three, _) = trained(seeded), trained(seeded, losses=replace(LOSSES, expand_weight=3))
+    assert three["expand"] == pytest.approx(3 * one["expand"], rel=1e-5)
+    assert three["seed"] == pytest.approx(one["seed"], rel=1e-5)
+
+
+def test_the_gradient_through_the_crf_changes_the_training(seeded):
+    without, through = trained(seeded), trained(seeded, losses=replace(LOSSES, constrain_gradient=True))
+    assert through[0]["loss"] == without[0]["loss"]
+    assert through[1]["loss"] != without[1]["loss"]
+
+
+def test_decays_and_shares_are_equivalent(seeded):
+    # shares 0 and 0.5 are decays 0 and 1: the maximum and the mean
+    shares = replace(LOSSES, pool_present=0.5, pool_absent=0, pool_background=0.5)
+    decays = replace(LOSSES, pool_by="decay", pool_present=1, pool_absent=0, pool_background=1)
+    assert trained(seeded, losses=shares) == trained(seeded, losses=decays)
+    assert trained(seeded, losses=shares) != trained(seeded, losses=replace(decays, pool_present=0.9))
+
+
+def test_all_weights_0_are_refused():
+    with pytest.raises(WsssError, match="seed_weight, expand_weight and constrain_weight are all 0"):
+        replace(LOSSES, seed_weight=0, expand_weight=0, constrain_weight=0)
+
+
+def test_divergence_is_reported(seeded):
+    with pytest.raises(WsssError, match="scores are no numbers any more: lower the learning rate"):
+        trained(seeded, epochs=20, learning_rate=1e30)
+
+
+def test_the_gradient_through_the_crf():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 3, 3, 2, dtype=torch.float64, generator=generator).requires_grad_()
+    labels = torch.tensor([[[0, 1], [VOID, 2], [VOID, VOID]]])
+    small = torch.randint(256, (1, 3, 2, 3), generator=generator).to(torch.uint8)
+    tags = torch.tensor([[True, False]])
+
+    def loss(logits: torch.Tensor, through: bool) -> torch.Tensor:
+        losses = replace(LOSSES, constrain_gradient=through)
+        weak = replace(CRF, smoothness_weight=0.5, appearance_weight=0.5, appearance_rgb=100)
+        return objective(logits, labels, tags, small, losses=losses, crf=weak)[0]
+
+    assert torch.autograd.gradcheck(lambda logits: loss(logits, True), logits)
+    (through,), (without,) = (torch.autograd.grad(loss(logits, on), logits) for on in (True, False))
+    assert not torch.allclose(through, without, atol=1e-4)
+
+
+def test_a_grid_other_than_that_of_the_seeds_is_refused(seeded):
+    with pytest.raises(
+        WsssError, match="input_px is 40 and the stride 8, but the seeds have 4 x 4 cells: set input_px to 32"
+    ):
+        trained(seeded, input_px=40)
+
+
+def test_the_stage_seeds_by_hand(tmp_path):
+    """A picture of 16 x 8 pixels, maps at stride 4, seeds on 4 x 4 cells: those are 4 pixels high and 2 wide."""
+    Image.new("RGB", (8, 16)).save(tmp_path / "a.png")
+    manifest.write(tmp_path / "images.csv", [manifest.Row("a", "train", tmp_path / "a.png", None, ("dog",), "test")])
+    about = {"classes": CLASSES, "settings": {"stride": 4}, "inputs": {}}
+    with store.create(tmp_path / "cams.h5", "cams", **about) as target:
+        cam = np.zeros((1, 4, 2), np.float16)
+        cam[0, 0] = 1
+        target.add("a", (16, 8), cam=cam, classes=np.array([2], np.uint8))
+    with store.create(tmp_path / "saliency.h5", "saliency", **about) as target:
+        target.add("a", (16, 8), saliency=np.array([[1, 1], [0.9, 0.9], [0.5, 0.5], [0, 0]], np.float16))
+    files = {name: tmp_path / f"{name}.h5" for name in ("cams", "saliency", "seeds")}
+    options = {"shard": "1-of-1", "threshold": 0.5, "background_share": 0.25, "cells": 4}
+    seeds(images=tmp_path / "images.csv", **files, **options)
+    with store.read(tmp_path / "seeds.h5", "seeds") as found:
+        assert found["a"]["labels"].tolist() == [[2] * 4, [VOID] * 4, [VOID] * 4, [0] * 4]
+        assert found.size("a") == (16, 8)
+        assert found.attributes["setting.threshold"] == "0.5"
+
+
+def test_the_table_of_the_ablation(tmp_path):
+    for name, value in {"sec": 0.5, "sec_max_pooling": 0.25}.items():
+        masks = {kind: {"miou": value, "iou": {"background": value, "cat": None}} for kind in ("plain", "refined")}
+        (tmp_path / f"{name}_val_miou.json").write_text(json.dumps({"masks": masks}))
+    files = (tmp_path / "sec_val_miou.json", tmp_path / "sec_max_pooling_val_miou.json")
+    ablation(scores=files, table=tmp_path / "table.csv")
+    lines = (tmp_path / "table.csv").read_text().splitlines()
+    assert lines[0] == "method,split,masks,miou,background,cat"
+    assert lines[1:3] == ["sec,val,plain,0.5,0.5,", "sec,val,refined,0.5,0.5,"]
+    assert lines[3] == "sec_max_pooling,val,plain,0.25,0.25,"
+    assert len(lines) == 5

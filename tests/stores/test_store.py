@@ -1,0 +1,382 @@
+"""Stores: round trip, complete or absent, refusals in one line, links and digests."""
+
+import multiprocessing
+import os
+import pickle
+import shutil
+import subprocess
+import time
+
+import h5py
+import numpy as np
+import pytest
+from settings import CLASSES
+from small_stores import SETTINGS, arrays_like, write
+
+from wsss.labels import Classes
+from wsss.runtime.errors import WsssError
+from wsss.stores import store
+
+
+def assert_holds(reader, images):
+    assert list(reader) == sorted(images)
+    for image_id, seed in images.items():
+        found, expected = reader[image_id], arrays_like(seed)
+        assert found.keys() == expected.keys()
+        for name, array in expected.items():
+            assert found[name].dtype == array.dtype
+            np.testing.assert_array_equal(found[name], array)
+        assert reader.size(image_id) == (12, 15 + seed)
+
+
+def changed(path, **attributes):
+    with h5py.File(path, "r+") as file:
+        file.attrs.update(attributes)
+
+
+# round trip
+
+
+def test_round_trip(tmp_path):
+    source = tmp_path / "images.csv"
+    source.write_text("id\n")
+    path = write(tmp_path / "new folder/cams.h5", inputs={"images": source})
+    with store.read(path, "cams") as reader:
+        assert_holds(reader, {"a": 1, "b": 2})
+        assert len(reader) == 2
+        assert "a" in reader
+        assert "c" not in reader
+        assert reader.classes == CLASSES
+        about = reader.attributes
+    assert about["kind"] == "cams"
+    assert about["images"] == 2
+    assert about["setting.stride"] == "4"
+    assert about["setting.scales"] == "0.5 1.0"
+    assert about["input.images"] == store.digest(source)
+    assert store.kind_of(path) == "cams"
+    assert [file.name for file in path.parent.iterdir()] == ["cams.h5"]
+
+
+@pytest.mark.parametrize("foreground", [{}, {"Öl_kanne-2": 254}, {"b": 3, "a": 1, "c": 2}])
+def test_classes_round_trip(tmp_path, foreground):
+    classes = Classes.of(foreground)
+    with store.read(write(tmp_path / "x.h5", classes=classes), "cams") as reader:
+        assert reader.classes == classes
+        assert reader.classes.colours == classes.colours
+    assert store.Shared(tmp_path / "x.h5", "cams").classes == classes
+
+
+def test_a_store_without_images(tmp_path):
+    with store.read(write(tmp_path / "x.h5", {}), "cams") as reader:
+        assert len(reader) == 0
+        assert list(reader) == []
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint16, bool, np.int8])
+def test_other_types_are_refused(tmp_path, dtype):
+    with (
+        pytest.raises(TypeError, match=f"a/cam is {np.dtype(dtype)}: stores hold float16 and uint8 only"),
+        store.create(tmp_path / "x.h5", "cams", classes=CLASSES, settings={}, inputs={}) as target,
+    ):
+        target.add("a", (2, 2), cam=np.zeros((1, 2, 2), dtype))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not shutil.which("h5ls"), reason="no h5ls here: apt-get install hdf5-tools")
+def test_h5ls_reads_it(tmp_path):
+    path = write(tmp_path / "x.h5")
+    listing = subprocess.run(["h5ls", "-r", path], check=True, capture_output=True, text=True).stdout
+    assert "/a/cam" in listing
+    assert "{2, 3, 4}" in listing
+
+
+def test_the_file_is_of_the_old_version_that_debians_h5ls_reads(tmp_path):
+    with h5py.File(write(tmp_path / "x.h5"), "r") as file:
+        assert file.libver[1] in ("v110", "latest", "v200")
+        cam = file["a/cam"]
+        assert (cam.compression, cam.compression_opts, cam.shuffle, cam.chunks) == ("gzip", 4, True, cam.shape)
+    assert (tmp_path / "x.h5").read_bytes()[8] == 3  # superblock of HDF5 1.10; its writer sets the flag of open files
+
+
+# refusals
+
+
+def missing(path):
+    pass
+
+
+def foreign(path):
+    with h5py.File(path, "w") as file:
+        file["data"] = [1, 2]
+
+
+def unfinished(path):
+    with h5py.File(path, "w") as file:
+        file.attrs.update(kind="cams", schema=store.SCHEMA)
+
+
+def torn(path):
+    path.write_bytes(write(path).read_bytes()[:-1000])
+
+
+BAD = {
+    "does not exist: run the stage that writes it first": missing,
+    "is not a finished store of wsss: remove it": foreign,
+    "is not a finished store of wsss: remove it and rerun": unfinished,
+    "cannot be read as an HDF5 file (": torn,
+    "cannot be read as an HDF5 file (Unable": lambda path: path.write_text("id,split\n"),
+    "cannot be read as an HDF5 file (U": lambda path: path.touch(),
+    "has schema 99, expected 2: rerun": lambda path: changed(write(path), schema=99),
+    "holds 'scores', expected 'cams': is the rule's input right?": lambda path: write(path, kind="scores"),
+}
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_other_files_are_refused_in_one_line_that_names_the_file(tmp_path, words):
+    path = tmp_path / "some.h5"
+    BAD[words](path)
+    opened = [lambda: store.read(path, "cams").__enter__(), lambda: store.Shared(path, "cams")]
+    if "holds" not in words:
+        opened += [lambda: store.kind_of(path), lambda: store.digest(path)]
+        opened.append(lambda: store.gather([path], tmp_path / "joined.h5"))
+    for function in opened:
+        with pytest.raises(WsssError) as caught:
+            function()
+        assert f"{path} {words}" in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "joined.h5").exists()
+
+
+def test_a_missing_image(tmp_path):
+    path = write(tmp_path / "some.h5")
+    shared = store.Shared(path, "cams")
+    with store.read(path, "cams") as reader:
+        for function in (reader.__getitem__, reader.size, shared.__getitem__):
+            with pytest.raises(WsssError) as caught:
+                function("2007_000001")
+            assert f"{path} holds no image '2007_000001'" in str(caught.value)
+            assert "\n" not in str(caught.value)
+
+
+# reading
+
+
+def test_reading_does_not_change_the_time_stamp(tmp_path):
+    shards = [write(tmp_path / "x/1.h5", {"a": 1}), write(tmp_path / "x/2.h5", {"b": 2})]
+    store.gather(shards, tmp_path / "x.h5")
+    for path in [*shards, tmp_path / "x.h5"]:
+        os.utime(path, ns=(10**18, 10**18))
+    with store.read(tmp_path / "x.h5", "cams") as reader:
+        assert_holds(reader, {"a": 1, "b": 2})
+    assert store.Shared(shards[0], "cams")["a"]
+    store.digest(shards[0])
+    store.kind_of(shards[0])
+    store.gather(shards, tmp_path / "y.h5")
+    assert [path.stat().st_mtime_ns for path in [*shards, tmp_path / "x.h5"]] == [10**18] * 3
+
+
+def test_shared_survives_pickling_before_and_after_use(tmp_path):
+    shared = store.Shared(write(tmp_path / "x.h5"), "cams")
+    for _ in range(2):
+        copy = pickle.loads(pickle.dumps(shared))
+        np.testing.assert_array_equal(copy["b"]["cam"], arrays_like(2)["cam"])
+        assert copy.classes == CLASSES
+        assert copy.attributes["setting.stride"] == "4"
+        np.testing.assert_array_equal(shared["a"]["cam"], arrays_like(1)["cam"])  # opens it
+
+
+def _send_sums(shared, ids, pipe):
+    pipe.send([float(shared[image_id]["cam"].astype(np.float64).sum()) for image_id in ids])
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_shared_by_processes(tmp_path, method):
+    images = {f"image{number}": number for number in range(30)}
+    shared = store.Shared(write(tmp_path / "x.h5", images), "cams")
+    expected = [float(arrays_like(seed)["cam"].astype(np.float64).sum()) for seed in images.values()]
+    assert shared["image3"]  # the parent's handle is open when the others start
+    context = multiprocessing.get_context(method)
+    pipes = [context.Pipe() for _ in range(2)]
+    workers = [context.Process(target=_send_sums, args=(shared, list(images), there)) for _, there in pipes]
+    for worker in workers:
+        worker.start()
+    for (here, _), worker in zip(pipes, workers, strict=True):
+        assert here.poll(60)
+        assert here.recv() == expected
+        worker.join()
+        assert worker.exitcode == 0
+    np.testing.assert_array_equal(shared["image4"]["cam"], arrays_like(4)["cam"])
+
+
+# digests
+
+
+def test_files_are_the_same_whenever_they_are_written(tmp_path):
+    first = write(tmp_path / "1.h5")
+    joined = tmp_path / "1_joined.h5"
+    store.gather([first], joined)
+    time.sleep(1.1)  # HDF5's time stamps, if it wrote any, are in seconds
+    assert write(tmp_path / "2.h5").read_bytes() == first.read_bytes()
+    store.gather([first], tmp_path / "2_joined.h5")
+    assert (tmp_path / "2_joined.h5").read_bytes() == joined.read_bytes()
+
+
+def test_the_digest_depends_on_the_content_only(tmp_path):
+    first = store.digest(write(tmp_path / "1.h5"))
+    assert store.digest(write(tmp_path / "same.h5")) == first
+    others = [{"a": 1, "b": 3}, {"a": 1, "c": 2}, {"a": 1}, {"a": 2, "b": 1}]
+    digests = [store.digest(write(tmp_path / f"{number}.h5", images)) for number, images in enumerate(others)]
+    assert len({first, *digests}) == 5
+
+
+def test_the_digest_depends_on_sizes_names_and_shapes(tmp_path):
+    flat = np.arange(6, dtype=np.uint8)
+    contents = [
+        ((2, 3), {"plain": flat.reshape(2, 3)}),
+        ((3, 2), {"plain": flat.reshape(2, 3)}),
+        ((2, 3), {"plain": flat.reshape(3, 2)}),
+        ((2, 3), {"refined": flat.reshape(2, 3)}),
+        ((2, 3), {"plain": flat.reshape(2, 3), "refined": flat.reshape(2, 3)}),
+    ]
+    digests = set()
+    for number, (size, arrays) in enumerate(contents):
+        path = tmp_path / f"{number}.h5"
+        with store.create(path, "masks", classes=CLASSES, settings={}, inputs={}) as target:
+            target.add("a", size, **arrays)
+        digests.add(store.digest(path))
+    assert len(digests) == len(contents)
+
+
+def test_little_of_a_store_stays_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "CACHE", 100_000)
+    images = {f"{number:03}": number for number in range(300)}
+    path = write(tmp_path / "1.h5", images)
+    store.gather([path], tmp_path / "joined.h5")
+    for opened in (path, tmp_path / "joined.h5"):
+        with store.read(opened, "cams") as reader:
+            for image_id in reader:
+                assert reader[image_id].keys() == {"cam", "classes"}
+            limit, _, cached, _ = reader._file.id.get_mdc_size()
+            assert limit == 100_000 and cached < 1.5 * limit
+
+
+def test_the_digest_of_a_file_that_is_not_a_store(tmp_path):
+    (tmp_path / "x.csv").write_text("abc")
+    # from FIPS 180-2, appendix B.1
+    assert store.digest(tmp_path / "x.csv") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+# shards
+
+
+@pytest.fixture
+def shards(tmp_path):
+    folder = tmp_path / "results/cams"
+    return [write(folder / "1-of-2.h5", {"a": 1, "b": 2}), write(folder / "2-of-2.h5", {"c": 3})]
+
+
+def test_gathered_links_equal_the_shards(tmp_path, shards):
+    joined = tmp_path / "results/cams.h5"
+    store.gather(shards, joined)
+    with store.read(joined, "cams") as reader:
+        assert_holds(reader, {"a": 1, "b": 2, "c": 3})
+        assert len(reader) == reader.attributes["images"] == 3
+        assert reader.classes == CLASSES
+        assert reader.attributes["setting.scales"] == "0.5 1.0"
+        assert reader.attributes["shards"] == 2
+    with h5py.File(joined, "r") as file:
+        assert file.get("c", getlink=True).filename == "cams/2-of-2.h5"
+
+
+def test_a_joined_store_has_the_digest_of_a_single_store(tmp_path, shards):
+    joined = tmp_path / "results/cams.h5"
+    store.gather(shards, joined)
+    assert store.digest(joined) == store.digest(write(tmp_path / "all.h5", {"a": 1, "b": 2, "c": 3}))
+    store.gather([shards[0]], joined)
+    assert store.digest(joined) == store.digest(shards[0])
+
+
+@pytest.mark.parametrize("parts", [["bdac"], ["b", "dac"], ["bd", "ac"], ["ca", "bd"]])
+def test_the_digest_does_not_depend_on_shards_or_on_the_order(tmp_path, parts):
+    seeds = dict(zip("abcd", range(4), strict=True))
+    one = store.digest(write(tmp_path / "one.h5", seeds))
+    for number, ids in enumerate(parts):
+        write(tmp_path / f"{number}.h5", {image_id: seeds[image_id] for image_id in ids})
+    store.gather([tmp_path / f"{number}.h5" for number in range(len(parts))], tmp_path / "joined.h5")
+    assert store.digest(tmp_path / "joined.h5") == one
+
+
+def test_a_changed_shard_changes_the_joined_file(tmp_path, shards):
+    joined = tmp_path / "results/cams.h5"
+    store.gather(shards, joined)
+    before, digest = joined.read_bytes(), store.digest(joined)
+    write(shards[1], {"c": 4})
+    store.gather(shards, joined)
+    assert joined.read_bytes() != before
+    assert store.digest(joined) != digest
+    write(shards[1], {"c": 3})
+    store.gather(shards, joined)
+    assert joined.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"settings": SETTINGS | {"stride": 8}},
+        {"settings": {"scales": (0.5, 1.0), "stride": 4}},
+        {"settings": SETTINGS | {"gamma": 1}},
+        {"classes": Classes.of({"cat": 8, "cow": 12})},
+        {"classes": Classes.of({"cat": 8})},
+        {"kind": "scores"},
+    ],
+)
+def test_shards_that_differ_are_refused(tmp_path, shards, changes):
+    write(shards[1], {"c": 3}, **changes)
+    with pytest.raises(WsssError) as caught:
+        store.gather(shards, tmp_path / "results/cams.h5")
+    assert f"{shards[1]} was made with other settings than {shards[0]}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert os.listdir(tmp_path / "results") == ["cams"]  # noqa: PTH208
+
+
+def test_shards_of_different_inputs_are_refused(tmp_path, shards):
+    (tmp_path / "new.csv").write_text("new")
+    write(shards[1], {"c": 3}, inputs={"images": tmp_path / "new.csv"})
+    with pytest.raises(WsssError, match="other settings"):
+        store.gather(shards, tmp_path / "results/cams.h5")
+
+
+def test_one_image_in_two_shards_is_refused(tmp_path, shards):
+    write(shards[1], {"b": 3})
+    with pytest.raises(WsssError) as caught:
+        store.gather(shards, tmp_path / "results/cams.h5")
+    assert str(shards[1]) in str(caught.value)
+    assert "'b'" in str(caught.value)
+
+
+def test_a_moved_folder_is_readable(tmp_path, shards):
+    store.gather(shards, tmp_path / "results/cams.h5")
+    (tmp_path / "results").rename(tmp_path / "elsewhere")
+    with store.read(tmp_path / "elsewhere/cams.h5", "cams") as reader:
+        assert_holds(reader, {"a": 1, "b": 2, "c": 3})
+
+
+def test_relative_paths_are_readable_from_another_folder(tmp_path, shards, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    relative = [shard.relative_to(tmp_path) for shard in shards]
+    store.gather(relative, (tmp_path / "results/cams.h5").relative_to(tmp_path))
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    with store.read(tmp_path / "results/cams.h5", "cams") as reader:
+        assert_holds(reader, {"a": 1, "b": 2, "c": 3})
+
+
+def test_a_removed_shard(tmp_path, shards):
+    joined = tmp_path / "results/cams.h5"
+    store.gather(shards, joined)
+    shards[1].unlink()
+    with store.read(joined, "cams") as reader:
+        assert reader["a"]
+        with pytest.raises(WsssError, match=f"{joined} holds no image 'c': .* a shard of it removed"):
+            reader["c"]

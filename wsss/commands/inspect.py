@@ -1,0 +1,212 @@
+"""A look into a result file: a store, a network, a fitted CRF or a table."""
+
+import difflib
+import heapq
+import os
+import zipfile
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsss.commands.positional import File, ImageId
+from wsss.commands.terminal import say
+from wsss.labels import Classes
+from wsss.runtime.errors import WsssError
+
+if TYPE_CHECKING:
+    from wsss.stores.store import Reader
+
+HDF5, ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
+IMAGES_CSV, CLASSES_CSV = b"id,split,image,mask,tags,tag_source", b"class,name,mask_value,colour"
+"""How the files begin that can be shown; torch writes networks as zip archives."""
+
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""Tensors of BatchNorm layers that are no parameters."""
+
+
+def inspect(
+    file: File,
+    image_id: ImageId = "",
+    /,
+    *,
+    images: Path = Path("results/images.csv"),
+    picture: Path = Path("inspect.png"),
+) -> None:
+    """Show what a result file holds: a store or one image of it as a picture, a network, a fitted CRF, or a table.
+
+    Args:
+        file: a store (.h5), a network (.pt), a fitted CRF (.json), or the list of images or of classes (.csv).
+        image_id: id of an image of a store, to be drawn; without one, the attributes and the first ids are listed.
+        images: manifest, where the photograph is found.
+        picture: picture to write.
+    """
+    if not file.exists():
+        raise WsssError(f"{file} does not exist: run the stage that writes it first")
+    if file.is_dir():
+        raise WsssError(f"{file} is a folder: name a file in it, such as {file / 'cams.h5'}")
+    with file.open("rb") as opened:
+        start = opened.read(64)
+    if start.startswith(HDF5):
+        _store(file, image_id, images, picture)
+    elif image_id:
+        raise WsssError(f"{file} is not a store: only the images of a store can be drawn")
+    elif start.startswith(ZIP):
+        say("\n".join(_network(file)))
+    elif file.suffix == ".json":
+        say("\n".join(_fitted_crf(file)))
+    elif start.startswith(IMAGES_CSV):
+        say("\n".join(_images(file)))
+    elif start.startswith(CLASSES_CSV):
+        say("\n".join(_classes(file)))
+    else:
+        raise _unknown(file)
+
+
+def _unknown(path: Path) -> WsssError:
+    expected = "a store (.h5), a network (.pt), a fitted CRF (.json), images.csv or classes.csv"
+    return WsssError(f"{path} cannot be described: give {expected}")
+
+
+def _store(path: Path, image_id: str, images: Path, picture: Path) -> None:
+    """List the attributes of a store, or draw one image of it."""
+    from wsss.stores.store import kind_of, read
+
+    kind = kind_of(path)
+    with read(path, kind) as source:
+        ids = list(source)
+        if not image_id:
+            lines = [f"{name}: {value}" for name, value in sorted(source.attributes.items())]
+            first = "ids: " + " ".join(ids[:5]) + (" …" if len(ids) > 5 else "")
+            say("\n".join([f"{path}: {len(ids)} images of kind {kind}", *lines, first]))
+        elif image_id in ids:
+            say(_drawn(source, image_id, images, picture))
+        else:
+            near = _nearest(image_id, ids)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"`wsss inspect {path}` lists the first ids"
+            raise WsssError(f"{path} holds no image {image_id!r}: {hint}")
+
+
+def _drawn(source: "Reader", image_id: str, images: Path, picture: Path) -> str:
+    """Draw the arrays of an image beside its photograph; returns what was drawn, in words."""
+    from wsss.datasets import manifest
+    from wsss.datasets.pictures import read_photograph
+    from wsss.results import figures
+    from wsss.results.panels import drawn
+
+    arrays, size, classes = source[image_id], source.size(image_id), source.classes
+    row = next((row for row in manifest.read(images) if row.id == image_id), None)
+    if row is None:
+        raise WsssError(f"{images} lists no image {image_id!r}: give the manifest of this run by --images")
+    photograph = read_photograph(row.image)
+    panels = {"photograph": photograph}
+    present = arrays.pop("classes", range(len(classes.names)))
+    for name, array in arrays.items():
+        if array.ndim == 2:
+            panels[name] = drawn(array, photograph, source)
+        else:
+            for index, values in zip(present, array, strict=True):
+                panels[f"{name} {classes.names[index]}"] = drawn(values, photograph, source)
+    figures.write(picture, {str(source.path): [(image_id, panels)]}, classes)
+    shapes = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in arrays.items())
+    return f"{image_id}: size {size}, {shapes}; drawn in {picture}"
+
+
+def _nearest(word: str, known: list[str]) -> list[str]:
+    """The ids that are most like a word; only those whose beginning and end agree best are compared in detail."""
+
+    def shared(name: str) -> int:
+        return sum(len(os.path.commonprefix(pair)) for pair in ((word, name), (word[::-1], name[::-1])))
+
+    def likeness(name: str) -> tuple[float, int]:
+        return difflib.SequenceMatcher(None, name, word).ratio(), shared(name)
+
+    near = heapq.nlargest(3, heapq.nlargest(200, known, key=shared), key=likeness)  # all of 20,000 would take seconds
+    return [name for name in near if likeness(name)[0] > 0.6]
+
+
+def _network(path: Path) -> list[str]:
+    """A network, as its file describes it."""
+    from wsss.networks import file
+
+    if not zipfile.is_zipfile(path):
+        raise WsssError(f"{path} is cut off: copy it again, or run its stage again")
+    with zipfile.ZipFile(path) as archive:
+        if not any(name.endswith("/data.pkl") for name in archive.namelist()):
+            raise _unknown(path)
+    try:
+        content = file.read(path)
+    except WsssError as error:
+        if error.__cause__:  # a whole file, but torch cannot read it: of another program, perhaps
+            raise WsssError(f"{path} is not a network of wsss ({type(error.__cause__).__name__})") from error
+        raise
+    about, features = file.about(content), content["features"]
+    state = content["backbone_state"] | content["head_state"]
+    parameters = sum(tensor.numel() for name, tensor in state.items() if not name.endswith(STATISTICS))
+    sizes = f"warped to {about.warped_px} x {about.warped_px} px" if about.warped_px else "as they are"
+    return [
+        f"{path}: a network of kind {content['kind']}, {path.stat().st_size / 1e6:.1f} MB",
+        f"backbone: {features['backbone']}, stride {features['stride']} px",
+        f"parameters: {parameters:,}",
+        f"trained on: {about.supervision}",
+        f"images: {sizes}; normalised by mean {_short(content['mean'])}, standard deviation {_short(content['std'])}",
+        "classes: " + ", ".join(_each(about.classes)),
+        *(f"setting.{name}: {value}" for name, value in sorted(about.settings.items())),
+    ]
+
+
+def _fitted_crf(path: Path) -> list[str]:
+    """A fitted CRF: what it was fitted to, and each number before and after."""
+    import json
+
+    import numpy as np
+
+    from wsss.results.fitted_crf import KIND
+
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise _unknown(path) from error
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise WsssError(f"{path} is not a fitted CRF; `wsss summary` shows the scores of a run")
+    before, after = content["crf"], content["potentials"]
+    return [
+        f"{path}: a fitted CRF for {len(content['classes'])} classes",
+        f"classes: {' '.join(content['classes'])}",
+        "fitted to: " + ", ".join(f"{name} {value}" for name, value in content["about"].items()),
+        *(f"{name}: {after[name]:.4g}, before fitting {value:g}" for name, value in before.items() if name in after),
+        *(f"{name}: learned, {np.shape(value)}" for name, value in after.items() if name not in before),
+        *(f"setting.{name}: {value}" for name, value in before.items() if name not in after),
+    ]
+
+
+def _images(path: Path) -> list[str]:
+    """The list of images: how many of each split and of each tag."""
+    from wsss.datasets import manifest
+
+    rows = manifest.read(path)
+    splits, tags = Counter(row.split for row in rows), Counter(tag for row in rows for tag in row.tags)
+    masks = Counter(row.split for row in rows if row.mask)
+    return [
+        f"{path}: {len(rows)} images",
+        *(f"{split}: {count} images, {masks[split]} with a mask" for split, count in splits.items()),
+        "tags: " + ", ".join(f"{tag} {count}" for tag, count in tags.most_common()),
+    ]
+
+
+def _classes(path: Path) -> list[str]:
+    """The table of classes."""
+    from wsss.datasets import manifest
+
+    classes = manifest.read_classes(path)
+    return [f"{path}: {len(classes.names)} classes", *_each(classes)]
+
+
+def _each(classes: Classes) -> list[str]:
+    """Each class with its value in the masks and its colour."""
+    named = zip(classes.names, classes.mask_values, classes.colours, strict=True)
+    return [f"{name} = {value} #{bytes(colour).hex()}" for name, value, colour in named]
+
+
+def _short(numbers: Iterable[float]) -> str:
+    return " ".join(f"{number:g}" for number in numbers)

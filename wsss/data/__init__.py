@@ -1,1 +1,0 @@
-"""Data sets: each module turns files on disk into rows of the manifest."""

@@ -1,0 +1,119 @@
+"""Check every image and mask before training, and report all problems at once."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from wsss.datasets import manifest, pictures
+from wsss.datasets.manifest import Classes, Row
+from wsss.labels import VOID
+from wsss.runtime.errors import WsssError
+from wsss.runtime.parallel import mapped
+
+REQUIRED_SPLITS = ("train", "val")
+
+
+class CheckedRow(NamedTuple):
+    """A row with the digest of its files, its problems (one line each), and whether its mask shows a class."""
+
+    row: Row
+    problems: list[str]
+    shows_class: bool
+
+
+def checked(rows: Iterable[tuple[Row, str | None]], classes: Classes) -> Iterator[CheckedRow]:
+    """Decode and check every file of the rows.
+
+    Args:
+        rows: rows, each with a problem that is already known (see `tag_problem`), or None.
+        classes: the classes; a mask value outside them is a problem.
+    """
+    return mapped(partial(_check, classes=classes), rows)
+
+
+class Findings:
+    """The problems found in all rows, and the number of masks in each split.
+
+    Args:
+        problems: problems that are known before any row is checked.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        self._problems = list(problems)
+        self._masked = Counter[str]()
+        self._shows_class = False
+
+    def add(self, checked: CheckedRow) -> None:
+        """Add one checked row."""
+        self._problems += checked.problems
+        self._masked[checked.row.split] += checked.row.mask is not None
+        self._shows_class |= checked.shows_class
+
+    def problems(self, masks: Path) -> list[str]:
+        """All problems of the data set, each listed once; `masks` is the folder of the masks."""
+        found = list(dict.fromkeys(self._problems))
+        if self._masked.total() and not self._shows_class and not found:
+            return [f"no mask in {masks} shows a class: give objects the mask value of their class; {VOID} is void"]
+        return found
+
+    def mask_summary(self, splits: dict[str, str]) -> str:
+        """How many images of each split have a mask, from the split of each image."""
+        return ", ".join(
+            f"{self._masked[name]} of {count} {name} images" for name, count in Counter(splits.values()).items()
+        )
+
+
+def empty_splits(splits: Iterable[str]) -> list[str]:
+    """One problem for each required split that has no image, given the splits of all images."""
+    present = set(splits)
+    missing = [split for split in REQUIRED_SPLITS if split not in present]
+    return [f"the split {split} holds no image: is its list empty?" for split in missing]
+
+
+def tag_problem(row: Row, classes: Classes) -> str | None:
+    """The problem with the tags of a row, if any: an unknown class, or no tag at all."""
+    unknown = [tag for tag in row.tags if tag not in classes.foreground]
+    if unknown:
+        return f"{row.id}: unknown class {', '.join(unknown)} in {row.tag_source}: add it to classes or remove it"
+    if not row.tags:
+        return f"{row.id}: no tags in {row.tag_source}: an image needs at least one class"
+    return None
+
+
+def unknown_values(path: Path, mask: np.ndarray, classes: Classes) -> str | None:
+    """The problem with the values of a uint8 mask, if any: some are neither a class nor void."""
+    present = np.flatnonzero(np.bincount(mask.ravel(), minlength=VOID + 1))
+    unknown = sorted(set(present.tolist()) - {*classes.mask_values, VOID})
+    if unknown:
+        return f"{path}: unknown class, mask value {', '.join(map(str, unknown))}: add it to classes or use {VOID}"
+    return None
+
+
+def _check(row_and_problem: tuple[Row, str | None], *, classes: Classes) -> CheckedRow:
+    row, known = row_and_problem
+    problems = [known] if known else []
+    image = _read(pictures.read_photograph, row.image, problems)
+    mask = _read(pictures.read_mask, row.mask, problems) if row.mask else None
+    if mask is not None:
+        if image is not None and image.shape[:2] != mask.shape:
+            sizes = ["{} x {}".format(*array.shape[:2]) for array in (mask, image)]
+            problems.append(
+                f"{row.mask}: the mask has {sizes[0]} pixels (height x width), "
+                f"but its image {row.image}, set upright by its EXIF orientation, has {sizes[1]}: replace one of them"
+            )
+        elif problem := unknown_values(row.mask, mask, classes):
+            problems.append(problem)
+    shows_class = mask is not None and bool(np.isin(mask, classes.mask_values[1:]).any())
+    return CheckedRow(row if problems else manifest.with_digest(row), problems, shows_class)
+
+
+def _read(reader: Callable[[Path], np.ndarray], path: Path, problems: list[str]) -> np.ndarray | None:
+    try:
+        return reader(path)
+    except WsssError as error:
+        problems.append(str(error))
+        return None

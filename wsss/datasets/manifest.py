@@ -1,0 +1,143 @@
+"""The manifest: one row for each image, whatever the data set, and a table of the classes.
+
+`images.csv` has the columns id, split, image, mask, tags (class names, separated by spaces), tag_source and digest;
+`classes.csv` has class, name, mask_value and colour, background first. Inside wsss a class is its index in that table.
+"""
+
+import csv
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from wsss.labels import Classes
+from wsss.runtime.errors import WsssError
+from wsss.runtime.files import whole_or_absent
+
+SPLITS = ("train", "extra", "crf_fit", "val")
+"""train: training images, whose masks, if any, serve to score the cues; extra: more training images, without masks;
+crf_fit: images withheld from network training, for fitting a CRF to a network's scores; val: images for the final
+scores only."""
+
+TRAINING_SPLITS = ("train", "extra")
+
+MASKED_SPLITS = ("train", "crf_fit")
+"""Splits besides val whose images may have masks."""
+
+CUE_SPLITS = (*TRAINING_SPLITS, "crf_fit")
+"""Splits whose images get activation maps and pseudo masks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image of the manifest."""
+
+    id: str
+    split: str
+    image: Path
+    mask: Path | None
+    tags: tuple[str, ...]
+    tag_source: str
+    """Where the tags were read. Sources differ: VOC's annotations tag objects that no mask shows."""
+    digest: str = ""
+    """Digest of the image and mask files: replacing a file changes the manifest, so that later stages rerun."""
+
+
+@contextmanager
+def writer(path: Path) -> Iterator[Callable[[Row], None]]:
+    """A function that adds a row to images.csv; the file appears once all rows are written, or not at all."""
+    with whole_or_absent(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["id", "split", "image", "mask", "tags", "tag_source", "digest"])
+
+        def add(row: Row) -> None:
+            tags = " ".join(row.tags)
+            table.writerow([row.id, row.split, row.image, row.mask or "", tags, row.tag_source, row.digest])
+
+        yield add
+
+
+def write(path: Path, rows: Iterable[Row]) -> None:
+    """Write images.csv, whole or not at all."""
+    with writer(path) as add:
+        for row in rows:
+            add(row)
+
+
+def read(path: Path, *splits: str) -> list[Row]:
+    """The rows of the given splits (of all splits if none is given), in file order."""
+    rows = [
+        Row(
+            id=line["id"],
+            split=line["split"],
+            image=Path(line["image"]),
+            mask=Path(line["mask"]) if line["mask"] else None,
+            tags=tuple(line["tags"].split()),
+            tag_source=line["tag_source"],
+            digest=line.get("digest") or "",
+        )
+        for line in _read_csv(path)
+        if not splits or line["split"] in splits
+    ]
+    if not rows:
+        raise WsssError(f"{path} lists no image of the split {' or '.join(splits)}: is the data set's list empty?")
+    return rows
+
+
+def with_digest(row: Row) -> Row:
+    """The row with the digest of its files."""
+    content = hashlib.sha256(row.image.read_bytes())
+    if row.mask:
+        content.update(row.mask.read_bytes())
+    return replace(row, digest=content.hexdigest()[:16])
+
+
+def part(rows: list[Row], shard: str) -> list[Row]:
+    """The rows of one shard, such as 2-of-3. Its rows are consecutive, and the sizes of shards differ by at most 1."""
+    match = re.fullmatch(r"([1-9]\d*)-of-([1-9]\d*)", shard)
+    if not match or int(match[1]) > int(match[2]):
+        raise WsssError(
+            f"the shard is {shard!r}: expected its number and the number of shards, such as 1-of-1 or 2-of-3"
+        )
+    number, shards = int(match[1]), int(match[2])
+    return rows[len(rows) * (number - 1) // shards : len(rows) * number // shards]
+
+
+def evenly(rows: list, count: int) -> list:
+    """`count` evenly spaced rows, or all rows if there are fewer."""
+    return [rows[i * len(rows) // count] for i in range(count)] if count < len(rows) else rows
+
+
+def write_classes(path: Path, classes: Classes) -> None:
+    """Write classes.csv, whole or not at all."""
+    lines = [
+        [number, name, value, "#{:02x}{:02x}{:02x}".format(*colour)]
+        for number, (name, value, colour) in enumerate(
+            zip(classes.names, classes.mask_values, classes.colours, strict=True)
+        )
+    ]
+    _write_csv(path, ["class", "name", "mask_value", "colour"], lines)
+
+
+def read_classes(path: Path) -> Classes:
+    """The classes of classes.csv."""
+    lines = list(_read_csv(path))
+    return Classes(tuple(line["name"] for line in lines), tuple(int(line["mask_value"]) for line in lines))
+
+
+def _write_csv(path: Path, header: list[str], lines: Iterable[list]) -> None:
+    with whole_or_absent(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(lines)
+
+
+def _read_csv(path: Path) -> Iterator[dict[str, str]]:
+    """Yield the lines one by one: kept in memory, those of a large data set need more space than its rows."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            yield from csv.DictReader(file)
+    except FileNotFoundError as error:
+        raise WsssError(f"{path} does not exist: run the stage images first") from error

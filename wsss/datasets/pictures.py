@@ -1,0 +1,98 @@
+"""Photographs and masks on disk."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, UnidentifiedImageError
+
+from wsss.labels import palette
+from wsss.runtime.errors import WsssError
+
+ORIENTATION = 0x0112
+"""Tag of the orientation in EXIF data."""
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""The operation that sets a photograph upright, by the tag's value; values above 4 swap height and width."""
+
+
+def read_photograph(path: Path) -> np.ndarray:
+    """A photograph as uint8 RGB (height, width, 3), set upright by its EXIF orientation."""
+    picture = _opened(path)
+    orientation = _orientation(picture)
+    if orientation in TURNS:
+        picture = picture.transpose(TURNS[orientation])
+    if picture.mode.startswith("I;16"):  # Pillow would clip 16-bit values at 255
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    return np.array(picture.convert("RGB"))
+
+
+def photograph_size(path: Path) -> tuple[int, int]:
+    """(height, width) of a photograph, set upright, without decoding it."""
+    try:
+        with Image.open(path) as picture:
+            width, height = picture.size
+            turned = _orientation(picture) > 4
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise WsssError(f"{path} cannot be read as a picture ({error})") from error
+    return (width, height) if turned else (height, width)
+
+
+def _orientation(picture: Image.Image) -> int:
+    """The EXIF orientation; 1 (upright) if it is missing or unreadable, as image viewers do."""
+    try:
+        value = picture.getexif().get(ORIENTATION, 1)
+    except Exception:  # damaged EXIF data make Pillow raise many kinds of exceptions
+        return 1
+    return value if value in TURNS else 1
+
+
+def warped(photograph: UInt8[np.ndarray, "_ _ 3"], side: int) -> UInt8[np.ndarray, "{side} {side} 3"]:
+    """A photograph resized to a square, whatever its shape (bilinear); SEC trains and tests on these."""
+    return np.array(Image.fromarray(photograph).resize((side, side), Image.Resampling.BILINEAR))
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """The values of a mask as uint8 (height, width): palette indices, as in VOC's masks, or grey levels."""
+    picture = _opened(path)
+    if picture.mode not in ("P", "L"):
+        raise WsssError(f"{path} is a picture of mode {picture.mode}: expected a mask of class values, mode P or L")
+    return np.array(picture)
+
+
+def stretched(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A label map of a warped image, resized to the image's original size (height, width)."""
+    return np.array(Image.fromarray(labels).resize(size[::-1], Image.Resampling.NEAREST))
+
+
+def enlarged(labels: UInt8[np.ndarray, "rows columns"], size: tuple[int, int], *, stride: int) -> np.ndarray:
+    """A label map on a grid, repeated to the pixels of an image of `size` (height, width)."""
+    return labels.repeat(stride, 0).repeat(stride, 1)[: size[0], : size[1]]
+
+
+def write_mask(path: Path, mask: np.ndarray) -> None:
+    """Write a uint8 mask as a PNG with VOC's palette, so that viewers show its classes in colour."""
+    picture = Image.fromarray(mask)
+    picture.putpalette(palette())
+    picture.save(path)
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as picture:
+            picture.load()  # decode now: a truncated file fails here
+    except FileNotFoundError as error:
+        raise WsssError(f"{path} does not exist") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise WsssError(
+            f"{path} cannot be read as a picture ({error}): replace it or remove it from the list"
+        ) from error
+    return picture

@@ -1,0 +1,34 @@
+"""The multi-label classifier whose class activation maps are the first cue of every method."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from wsss.networks.network import Network
+from wsss.options.network import Features
+
+
+class Classifier(Network):
+    """Which foreground classes an image shows: features, a linear map without bias, the mean over the image.
+
+    Without a bias the mean of the class maps is the class score, so the maps (CAM, Zhou et al. 2016) explain it.
+    """
+
+    kind = "classifier"
+
+    def __init__(self, backbone: nn.Module, *, classes: int, frozen: bool) -> None:
+        super().__init__(backbone, frozen=frozen)
+        self.head = nn.Conv2d(backbone.channels[-1], classes - 1, 1, bias=False)
+        self.dropout = nn.Dropout2d(0.5)
+        nn.init.xavier_uniform_(self.head.weight)
+
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch foreground"]:
+        return self.head(self.dropout(self.backbone(images)[-1])).mean((-2, -1))
+
+    def maps(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch foreground rows columns"]:
+        """Activation maps, not yet normalised: ReLU of each cell's class score."""
+        return self.head(self.taps(images, self.backbone.stride)[-1]).relu()
+
+    @classmethod
+    def build(cls, features: Features, *, classes: int) -> "Classifier":
+        """A classifier of so many classes, background included; VGG-16's fc6 is not dilated in it (as in PSA)."""
+        return cls.built(features, field_dilation=1, shape={"classes": classes}, classes=classes)

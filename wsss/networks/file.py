@@ -1,0 +1,107 @@
+"""The file of a network: its weights, and all that is needed to use it."""
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from wsss.labels import Classes
+from wsss.networks.network import Built, Network
+from wsss.options.network import Features
+from wsss.runtime.errors import WsssError
+from wsss.runtime.files import whole_or_absent
+
+Supervision = Literal["tags", "tags and cues"]
+"""What a network was trained on: image tags alone, or also cues that were made of them beforehand."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a network's file says of it beside its weights.
+
+    Args:
+        classes: the classes, background first.
+        supervision: what it was trained on.
+        warped_px: side of the square to which its images are warped, in training and in use; 0: it takes them as
+            they are.
+        settings: the options that it was trained with; a file has them as words.
+    """
+
+    classes: Classes
+    supervision: Supervision
+    warped_px: int = 0
+    settings: dict[str, object] = field(default_factory=dict)
+
+
+def save(path: Path, network: Network, about: About) -> None:
+    """Keep a finished network: nothing but its file is needed to use it. The file is whole or absent."""
+    head = {name: value for name, value in network.state_dict().items() if not name.startswith("backbone.")}
+    content = {
+        "kind": network.kind,
+        "features": asdict(network.features),
+        "shape": network.shape,
+        "backbone": network.features.backbone,
+        "backbone_state": network.backbone.state_dict(),
+        "head_state": head,
+        "mean": list(network.backbone.mean),
+        "std": list(network.backbone.std),
+        "classes": list(about.classes.names),
+        "mask_values": list(about.classes.mask_values),
+        "colours": [list(colour) for colour in about.classes.colours],
+        "supervision": about.supervision,
+        "warped_px": about.warped_px,
+        "settings": {name: str(value) for name, value in about.settings.items()},
+    }
+    with whole_or_absent(path) as partial:
+        torch.save(content, partial)
+
+
+def load(path: Path, builder: type[Built]) -> tuple[Built, About]:
+    """A network of the given class, ready for use (on the CPU, evaluating), and what its file says of it.
+
+    Raises:
+        WsssError: the file is missing, damaged, or holds a network of another kind.
+    """
+    content = read(path)
+    if content["kind"] != builder.kind:
+        raise WsssError(
+            f"{path} holds a network of kind {content['kind']!r}, expected {builder.kind!r}: is it the right file?"
+        )
+    network = builder.build(replace(Features(**content["features"]), weights="none"), **content["shape"])
+    try:
+        backbone_state = {f"backbone.{name}": value for name, value in content["backbone_state"].items()}
+        network.load_state_dict({**content["head_state"], **backbone_state})
+    except RuntimeError as error:
+        raise WsssError(
+            f"{path} does not fit the network {content['backbone']} that it names: train it again"
+        ) from error
+    network.backbone.set_normalisation(mean=tuple(content["mean"]), std=tuple(content["std"]))
+    return network.eval().to(memory_format=torch.channels_last), about(content)
+
+
+def about(content: dict) -> About:
+    """What the content of a network's file says of the network."""
+    classes = Classes(tuple(content["classes"]), tuple(content["mask_values"]))
+    return About(classes, content["supervision"], content["warped_px"], content["settings"])
+
+
+def read(path: Path) -> dict:
+    """The content of a network's file, read without executing anything in it.
+
+    Raises:
+        WsssError: the file is missing, damaged, no network of ours, or one of another version.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise WsssError(f"{path} does not exist: run the stage that trains it first") from error
+    except Exception as error:  # torch raises many kinds for damaged files
+        raise WsssError(
+            f"{path} is not the file of a network ({type(error).__name__}): remove it and train again"
+        ) from error
+    if not isinstance(content, dict) or "kind" not in content:
+        raise WsssError(f"{path} is not a network of wsss: weights alone are given by the option `weights`")
+    if "features" not in content or "supervision" not in content:
+        raise WsssError(f"{path} was written by another version of wsss: train it again")
+    return content

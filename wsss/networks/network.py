@@ -1,0 +1,83 @@
+"""What all networks have in common: a backbone handed in, plus a head."""
+
+from typing import ClassVar, TypeVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from wsss.maths import grid
+from wsss.networks import backbones
+from wsss.options.network import Features
+
+Built = TypeVar("Built", bound="Network")
+
+
+class Network(nn.Module):
+    """A backbone and a head.
+
+    Where it is frozen, the backbone's early layers and all its BatchNorm layers keep their pretrained weights, as the
+    papers have it. A subclass names its `kind`, which its file carries, and has a classmethod `build`, which makes it
+    from options alone; `features` and `shape` are the arguments of that, all but the weights of what it is.
+    """
+
+    kind: ClassVar[str]
+    features: Features
+    shape: dict[str, int]
+
+    def __init__(self, backbone: nn.Module, *, frozen: bool) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.frozen = frozen
+
+    def train(self, mode: bool = True) -> "Network":
+        super().train(mode)
+        if self.frozen:
+            for module in self.backbone.early:
+                module.requires_grad_(False)
+            for module in self.backbone.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval().requires_grad_(False)
+        return self
+
+    def taps(self, images: Float[Tensor, "batch 3 height width"], multiple: int) -> tuple[Tensor, ...]:
+        """The backbone's taps of images that are filled up to whole multiples of a number of pixels."""
+        return self.backbone(grid.padded(images, multiple, fill=self.backbone.mean))
+
+    def parameter_groups(self, *, new_layers_factor: float, weight_decay: float) -> list[dict]:
+        """Weights, biases and the scales of norms, of the backbone and of the head, each a group.
+
+        Biases learn twice as fast; neither they nor the scales of norms are decayed.
+        """
+        groups = []
+        for module, factor in ((self.backbone, 1), (self.new_layers(), new_layers_factor)):
+            named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+            biases = [p for name, p in named if name.endswith("bias")]
+            scales = [p for name, p in named if not name.endswith("bias") and p.ndim <= 1]
+            weights = [p for name, p in named if not name.endswith("bias") and p.ndim > 1]
+            groups.append({"params": weights, "factor": factor, "weight_decay": weight_decay})
+            groups.append({"params": scales, "factor": factor, "weight_decay": 0.0})
+            groups.append({"params": biases, "factor": 2 * factor, "weight_decay": 0.0})
+        return [group for group in groups if group["params"]]
+
+    def new_layers(self) -> nn.ModuleList:
+        """Everything but the backbone."""
+        return nn.ModuleList(module for name, module in self.named_children() if name != "backbone")
+
+    @classmethod
+    def built(
+        cls: type[Built], features: Features, *, field_dilation: int, shape: dict[str, int], **more: object
+    ) -> Built:
+        """The network on the backbone that the options name, remembering what it was built from; for `build`.
+
+        Args:
+            features: the backbone.
+            field_dilation: of VGG-16's fc6, in cells.
+            shape: the arguments of `build` beside `features`.
+            more: arguments of the class beside `backbone` and `frozen`.
+        """
+        backbone = backbones.build(
+            features.backbone, stride=features.stride, weights=features.weights, field_dilation=field_dilation
+        )
+        network = cls(backbone, frozen=features.freeze, **more)
+        network.features, network.shape = features, shape
+        return network

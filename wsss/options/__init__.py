@@ -1,0 +1,1 @@
+"""Settings as plain dataclasses, from which the command line is built: nothing here imports anything heavy."""

@@ -1,0 +1,86 @@
+"""The options of a dense CRF, and of fitting one."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from wsss.runtime.errors import refuse
+
+Engine = Literal["none", "cells", "convcrf", "lattice", "exact"]
+Window = Literal["square", "diamond"]
+Normalisation = Literal["symmetric", "none"]
+
+TRAINABLE = ("cells", "convcrf")
+"""Engines whose numbers can be learned by gradient descent."""
+
+
+@dataclass(frozen=True)
+class Crf:
+    """Settings of a dense CRF. Those of PSA: 10 steps, smoothness 3 over 3 px, appearance 10 over 80 px and 13 levels.
+
+    Raises:
+        WsssError: a number is out of its range; all such are named.
+    """
+
+    engine: Engine
+    """none: only the softmax; cells: all pairs of coarse cells, fast; convcrf: messages within a window (Teichmann &
+    Cipolla 2019); lattice: pydensecrf; exact: all pairs of pixels, for small images."""
+    steps: int
+    """Number of mean-field updates."""
+    smoothness_weight: float
+    """Penalty of different labels at near pixels, in nats; 0 turns the kernel off."""
+    smoothness_px: float
+    """Standard deviation of the smoothness kernel, in pixels."""
+    appearance_weight: float
+    """Penalty of different labels at near pixels of like colour, in nats; 0 turns the kernel off."""
+    appearance_px: float
+    """Standard deviation of the appearance kernel in space, in pixels."""
+    appearance_rgb: float
+    """Standard deviation of the appearance kernel in colour, in levels of 0 to 255."""
+    normalisation: Normalisation
+    """symmetric: each kernel is divided by the roots of its rows' and columns' sums; none: it is not (not lattice)."""
+    max_cells: int
+    """cells and convcrf: the image is divided into square cells, as small as can be with at most so many of them."""
+    window_px: int
+    """convcrf: how far messages reach, in pixels, rounded up to whole cells."""
+    window: Window
+    """convcrf: square: window_px is the larger of the distances along the two axes; diamond: their sum."""
+
+    def __post_init__(self) -> None:
+        problems = []
+        for name, choices in (("engine", Engine), ("normalisation", Normalisation), ("window", Window)):
+            if getattr(self, name) not in get_args(choices):
+                problems.append(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(get_args(choices))}")
+        for name in ("steps", "smoothness_weight", "appearance_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                problems.append(f"{name} is {getattr(self, name)}: give 0 or a positive number")
+        for name in ("smoothness_px", "appearance_px", "appearance_rgb", "max_cells", "window_px"):
+            if not 0 < getattr(self, name) < math.inf:
+                problems.append(f"{name} is {getattr(self, name)}: give a positive number")
+        if (self.engine, self.normalisation) == ("lattice", "none"):
+            problems.append("normalisation is 'none', which engine lattice cannot do: choose engine cells")
+        refuse(problems, "CRF settings that cannot be used")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the numbers of a CRF are learned.
+
+    Args:
+        epochs: passes over the images.
+        learning_rate: of Adam, image by image; widths and weights move by their logarithms.
+        compatibility: side, odd, of a convolution that is learned in the place of Potts penalties; 1 is a matrix of
+            classes x classes, 0 keeps Potts (1 - I), with which it begins.
+        colours: whether a linear map of the colours is learned.
+        seed: of the order of the images.
+    """
+
+    epochs: int
+    learning_rate: float
+    compatibility: int
+    colours: bool
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.compatibility < 0 or (self.compatibility and self.compatibility % 2 == 0):
+            refuse([f"compatibility is {self.compatibility}: give an odd side, or 0"], "a fit that cannot be made")

@@ -1,0 +1,38 @@
+"""The options of SEC's losses."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from wsss.runtime.errors import refuse
+
+
+@dataclass(frozen=True)
+class SecLosses:
+    """SEC's three losses.
+
+    Args:
+        floor: smallest probability, of the network and of the CRF.
+        seed_weight: of the loss at the seeds; 0 leaves it out.
+        expand_weight: of the loss of the pooled probabilities.
+        constrain_weight: of the loss against the CRF.
+        constrain_gradient: whether a gradient passes through the CRF, as the paper has it; the authors' code has none.
+        pool_by: whether the three numbers below are shares of the cells, which carry half of the weight and mean the
+            same on any grid, or decays d, as the paper gives them for 41 x 41 cells.
+        pool_present: of the classes in the tags (share 0 is the maximum, 0.5 the mean; decay 0 and 1).
+        pool_absent: of the other classes.
+        pool_background: of the background.
+    """
+
+    floor: float
+    seed_weight: float
+    expand_weight: float
+    constrain_weight: float
+    constrain_gradient: bool
+    pool_by: Literal["share", "decay"]
+    pool_present: float
+    pool_absent: float
+    pool_background: float
+
+    def __post_init__(self) -> None:
+        if not (self.seed_weight or self.expand_weight or self.constrain_weight):
+            refuse(["seed_weight, expand_weight and constrain_weight are all 0"], "losses that cannot be used")

@@ -1,0 +1,77 @@
+"""Progress with the time left: a bar on a terminal, plain lines in a log or where there is no terminal."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from wsss.runtime import machine
+
+Item = TypeVar("Item")
+
+LOG = logging.getLogger("wsss")
+SECONDS_BETWEEN_LINES = 15
+
+
+def set_up(log: Path | None, command: str) -> None:
+    """Send plain lines to the log file, the command first, and to stderr; a terminal gets warnings and errors only.
+
+    A traceback goes to the log, and to stderr only if there is no log. Of several processes that train together, the
+    first one logs everything, the others only their errors.
+    """
+    first = machine.rank() == 0
+    LOG.setLevel(logging.INFO if first else logging.ERROR)
+    lines = logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
+    terminal = logging.StreamHandler()
+    terminal.setFormatter(lines)
+    if sys.stderr.isatty():  # there progress is shown as bars
+        terminal.setFormatter(logging.Formatter("%(message)s"))
+        terminal.setLevel(logging.WARNING)
+    handlers: list[logging.Handler] = [terminal]
+    if log:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        if first:
+            log.write_text("")
+        terminal.addFilter(lambda record: not record.exc_info)
+        handlers.append(logging.FileHandler(log, mode="a"))
+        handlers[-1].setFormatter(lines)
+    for handler in handlers:
+        LOG.addHandler(handler)
+    if log:
+        LOG.info(command)
+
+
+def track(items: Iterable[Item], what: str, *, total: int, unit: str = "image", start: int = 0) -> Iterator[Item]:
+    """The items one by one, while progress is shown.
+
+    Args:
+        items: what to go through.
+        what: the word before the bar.
+        total: number of items, those before `start` included.
+        unit: what an item is.
+        start: items that were done before (by a run that was cut off).
+    """
+    began = spoke = time.monotonic()
+    bar = tqdm(
+        total=total,
+        initial=start,
+        desc=what,
+        unit=unit,
+        disable=machine.rank() > 0 or not sys.stderr.isatty(),
+        dynamic_ncols=True,
+        leave=False,
+    )
+    with bar:
+        for done, item in enumerate(items, start):
+            yield item
+            bar.update()
+            now = time.monotonic()
+            if now - spoke > SECONDS_BETWEEN_LINES:
+                spoke = now
+                left = (now - began) / (done + 1 - start) * (total - done - 1)
+                LOG.info("%s: %d of %d %ss, %s left", what, done + 1, total, unit, tqdm.format_interval(left))
+    LOG.info("%s: %d %ss in %s", what, total, unit, tqdm.format_interval(time.monotonic() - began))

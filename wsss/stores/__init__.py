@@ -1,0 +1,1 @@
+"""HDF5 stores, and readers and writers of cues in the formats of other programs."""

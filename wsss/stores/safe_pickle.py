@@ -1,0 +1,150 @@
+"""Read pickled label files of other projects without running any code in them.
+
+A pickle names functions, which the unpickler imports and calls. Here it gets replacements for the few functions that
+containers, numbers and numpy arrays need; any other name is refused before it is imported. Numpy's own functions are
+not available to it either, since a forged dtype makes them read out of bounds.
+"""
+
+import math
+import pickle
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from wsss.runtime.errors import WsssError
+
+WAY_OUT = "if you trust the file, convert it to plain arrays, lists and dicts"
+
+
+def load_npy(path: Path) -> Any:
+    """The array in a .npy file; a dict saved by numpy becomes an array of objects of shape ().
+
+    Raises:
+        WsssError: the file does not exist, is not a .npy file, or its pickle refers to more than plain data.
+    """
+    with _opened(path) as file:
+        if _holds_objects(file):
+            return _Unpickler(file, path).load()
+        file.seek(0)
+        return np.load(file, allow_pickle=False)
+
+
+def load_pickle(path: Path) -> Any:
+    """The content of a pickle of Python 2 or 3; byte strings of Python 2 become latin-1 text.
+
+    Raises:
+        WsssError: the file does not exist, is not a pickle, or refers to more than plain data.
+    """
+    with _opened(path) as file:
+        return _Unpickler(file, path).load()
+
+
+class Array(np.ndarray):
+    """An array that a pickle fills; it makes checks that numpy omits."""
+
+    def __setstate__(self, state: tuple) -> None:
+        _, shape, dtype, fortran, data = state
+        data = data.encode("latin1") if isinstance(data, str) else data
+        of_objects = dtype.dtype.kind == "O"
+        length = math.prod(shape) * (1 if of_objects else dtype.dtype.itemsize)
+        if isinstance(data, list) != of_objects or len(data) != length or min(shape, default=0) < 0:
+            raise ValueError(f"an array of shape {shape} and dtype {dtype.dtype} has {len(data)} items or bytes")
+        super().__setstate__((1, shape, dtype.dtype, bool(fortran), data))
+
+    def __reduce_ex__(self, protocol: int) -> tuple:
+        return self.view(np.ndarray).__reduce_ex__(protocol)
+
+
+class _Dtype:
+    """Replacement for a numpy dtype: numbers, strings and objects, without fields."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, word: str, *_: object) -> None:
+        if not re.fullmatch(r"[biufcSUO]\d+", word):
+            raise ValueError(f"dtype {word!r} is not supported")
+        self.dtype = np.dtype(word)
+
+    def __setstate__(self, state: tuple) -> None:
+        _, order, subarray, names, fields, *_ = state
+        if (subarray, names, fields) != (None, None, None):
+            raise ValueError("dtypes with fields are not supported")
+        self.dtype = self.dtype.newbyteorder(order)
+
+
+def _array(*_: object) -> Array:
+    return np.ndarray.__new__(Array, (0,), np.uint8)
+
+
+def _array_of_buffer(data: bytes | bytearray, dtype: _Dtype, shape: tuple, order: str) -> np.ndarray:
+    return np.frombuffer(data, dtype.dtype).reshape(shape, order=order)
+
+
+def _scalar(dtype: _Dtype, data: bytes | str) -> np.generic:
+    return np.frombuffer(data.encode("latin1") if isinstance(data, str) else data, dtype.dtype)[0]
+
+
+def _bytes(text: str = "", encoding: str = "latin1") -> bytes:
+    if encoding not in ("latin1", "latin-1"):
+        raise ValueError(f"encoding {encoding!r} is not supported")
+    return text.encode("latin1")
+
+
+def _no_call(*_: object) -> None:
+    raise ValueError("numpy.ndarray must not be called")
+
+
+REPLACEMENTS: dict[tuple[str, str], Callable] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("_codecs", "encode"): _bytes,
+    ("numpy", "ndarray"): _no_call,
+    ("numpy", "dtype"): _Dtype,
+}
+for _module in ("builtins", "__builtin__"):
+    REPLACEMENTS |= {(_module, kind.__name__): kind for kind in (set, frozenset, complex)} | {
+        (_module, "bytes"): _bytes
+    }
+for _module in ("numpy.core", "numpy._core"):
+    REPLACEMENTS[_module + ".multiarray", "_reconstruct"] = _array
+    REPLACEMENTS[_module + ".multiarray", "scalar"] = _scalar
+    REPLACEMENTS[_module + ".numeric", "_frombuffer"] = _array_of_buffer
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        super().__init__(file, encoding="latin1")
+        self.path = path
+
+    def find_class(self, module: str, name: str) -> Callable:
+        if (module, name) not in REPLACEMENTS:
+            raise WsssError(f"{self.path} refers to {module}.{name}: only plain data is read from it; {WAY_OUT}")
+        # a new function each time, since a pickle may set attributes of the function that it gets
+        return lambda *arguments: REPLACEMENTS[module, name](*arguments)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The open file; any failure while it is read becomes an error that names it."""
+    try:
+        with path.open("rb") as file:
+            yield file
+    except WsssError:
+        raise
+    except FileNotFoundError as error:
+        raise WsssError(f"{path} does not exist") from error
+    except Exception as error:  # a damaged file can raise almost any exception
+        raise WsssError(f"{path} cannot be read ({error!r}): it is damaged or holds more than plain data") from error
+
+
+def _holds_objects(file: BinaryIO) -> bool:
+    """Whether the array after the header is pickled; leaves the file at the end of the header."""
+    header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(np.lib.format.read_magic(file))
+    return header is not None and header(file)[2].hasobject

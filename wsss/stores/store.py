@@ -1,0 +1,239 @@
+"""HDF5 stores: one file for each stage, one group for each image, complete or absent.
+
+The attributes of a store describe it: kind, schema, the classes and their values in masks, every setting of the stage
+that wrote it (`setting.NAME`), the digest of each input (`input.NAME`), the digest of its own content, and `complete`.
+The group of an image holds a few small arrays (see `kinds`) and two attributes: `size`, the image's (height, width),
+and `digest`, of its content.
+
+Stages that process images write one shard for each part of the manifest. `gather` joins shards by external links, so
+nothing is copied, and stores a digest of their content, so a changed shard changes the joined file.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from wsss.labels import Classes
+from wsss.runtime.errors import WsssError
+from wsss.runtime.files import whole_or_absent
+from wsss.stores.kinds import KINDS
+
+SCHEMA = 2
+
+# Debian's h5ls reads this version, and a file of this version whose writer was killed does not open as a complete one.
+LIBVER = ("v110", "v110")
+
+CACHE = 2**17
+"""Bytes of a file's groups that HDF5 keeps in memory. Each is read once, and HDF5's default of 32 MB uses 100 MB."""
+
+
+class Writer:
+    """A store that is being written; see `create`."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self._file = file
+        self._digest = 0
+
+    def add(self, image_id: str, size: tuple[int, int], **arrays: np.ndarray) -> None:
+        """Add an image: its id, its size (height, width) and its arrays, float16 or uint8."""
+        group = self._file.create_group(image_id)
+        group.attrs["size"] = size
+        content = hashlib.sha256(f"{image_id} {size}".encode())
+        for name, array in arrays.items():
+            if array.dtype not in (np.float16, np.uint8):
+                raise TypeError(f"{image_id}/{name} is {array.dtype}: stores hold float16 and uint8 only")
+            group.create_dataset(
+                name, data=array, chunks=array.shape, compression="gzip", compression_opts=4, shuffle=True
+            )
+            content.update(f"{name} {array.shape}".encode() + array.tobytes())
+        group.attrs["digest"] = content.hexdigest()
+        self._digest = _joined(self._digest, content.hexdigest())
+
+    def finish(self) -> None:
+        self._file.attrs.update(digest=f"{self._digest:064x}", images=len(self._file), complete=True)
+
+
+@contextmanager
+def create(
+    path: Path, kind: str, *, classes: Classes, settings: dict[str, object], inputs: dict[str, Path]
+) -> Iterator[Writer]:
+    """A new store, which appears under `path` only once it is complete.
+
+    Args:
+        path: file to write.
+        kind: one of `kinds.KINDS`.
+        classes: the classes.
+        settings: options that determine the content.
+        inputs: the files that the store was made from, by name.
+    """
+    with whole_or_absent(path) as partial, h5py.File(partial, "w", libver=LIBVER) as file:
+        _with_small_cache(file).attrs.update(kind=kind, schema=SCHEMA, arrays=KINDS[kind])
+        file.attrs.update(classes=list(classes.names), mask_values=list(classes.mask_values))
+        file.attrs.update({f"setting.{name}": _as_text(value) for name, value in settings.items()})
+        file.attrs.update({f"input.{name}": digest(source) for name, source in inputs.items()})
+        writer = Writer(file)
+        yield writer
+        writer.finish()
+
+
+def _with_small_cache(file: h5py.File) -> h5py.File:
+    """The file; at most CACHE bytes of its groups stay in memory."""
+    config = file.id.get_mdc_config()
+    config.set_initial_size = True
+    config.initial_size = config.min_size = config.max_size = CACHE
+    file.id.set_mdc_config(config)
+    return file
+
+
+def _as_text(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+class Reader:
+    """An open store: `reader[id]` gives the image's arrays by name, `reader.size(id)` its (height, width)."""
+
+    def __init__(self, path: Path, file: h5py.File) -> None:
+        self.path = path
+        self._file = file
+        self.attributes = dict(file.attrs)
+        self.classes = Classes(
+            tuple(self.attributes["classes"]), tuple(int(value) for value in self.attributes["mask_values"])
+        )
+
+    def __len__(self) -> int:
+        return len(self._file)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file)
+
+    @property
+    def stride(self) -> int:
+        """Input pixels for each cell of the arrays' grid; 1 if the arrays have the images' size."""
+        return int(self.attributes.get("setting.stride", 1))
+
+    @property
+    def warped_px(self) -> int:
+        """Side of the square to which the images were warped; 0 if they were not."""
+        return int(self.attributes.get("setting.warped_px", 0))
+
+    @property
+    def warped(self) -> bool:
+        """Whether the grid is that of a square, whatever the image's shape: of `warped_px`, or of seeds."""
+        return self.warped_px > 0 or "setting.cells" in self.attributes
+
+    def __getitem__(self, image_id: str) -> dict[str, np.ndarray]:
+        return {name: dataset[()] for name, dataset in self._group(image_id).items()}
+
+    def size(self, image_id: str) -> tuple[int, int]:
+        height, width = self._group(image_id).attrs["size"]
+        return int(height), int(width)
+
+    def _group(self, image_id: str) -> h5py.Group:
+        try:
+            return self._file[image_id]
+        except (KeyError, OSError) as error:
+            raise WsssError(
+                f"{self.path} holds no image {image_id!r}: was it made from another manifest, or a shard of it removed?"
+            ) from error
+
+
+@contextmanager
+def read(path: Path, kind: str) -> Iterator[Reader]:
+    """Open a store of the given kind; refuse other kinds, unfinished stores and other files.
+
+    The mode is "r": any other mode changes the file's time stamp, and Snakemake would rerun the later stages.
+    """
+    with _open(path) as file:
+        found = file.attrs.get("kind")
+        if found != kind:
+            raise WsssError(f"{path} holds {found!r}, expected {kind!r}: is the rule's input right?")
+        yield Reader(path, file)
+
+
+class Shared:
+    """A store for data-loading workers: each process opens its own handle, when it first needs one."""
+
+    def __init__(self, path: Path, kind: str) -> None:
+        with read(path, kind) as reader:
+            self.attributes, self.classes = reader.attributes, reader.classes
+        self._path, self._kind = path, kind
+        self._opened: tuple[AbstractContextManager, Reader] | None = None
+        self._process = 0
+
+    def __getitem__(self, image_id: str) -> dict[str, np.ndarray]:
+        if self._process != os.getpid():
+            context = read(self._path, self._kind)
+            self._opened = (context, context.__enter__())  # open until the process ends
+            self._process = os.getpid()
+        return self._opened[1][image_id]
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_opened": None, "_process": 0}
+
+
+def gather(shards: list[Path], path: Path) -> None:
+    """Join shards into one store of links, with the digest that a single store of all images would have."""
+    content = 0
+    with whole_or_absent(path) as partial, h5py.File(partial, "w", libver=LIBVER) as joined:
+        for shard in shards:
+            with _open(shard) as file:
+                attributes = {name: value for name, value in file.attrs.items() if name not in ("digest", "images")}
+                before = {name: joined.attrs[name] for name in joined.attrs}
+                names = before.keys() | attributes.keys()
+                if before and any(not np.array_equal(before.get(name), attributes.get(name)) for name in names):
+                    raise WsssError(f"{shard} was made with other settings than {shards[0]}: remove both and rerun")
+                joined.attrs.update(attributes)
+                for image_id, group in file.items():
+                    if image_id in joined:
+                        raise WsssError(
+                            f"{shard} holds the image {image_id!r}, as an earlier shard does: give each shard once"
+                        )
+                    joined[image_id] = h5py.ExternalLink(os.path.relpath(shard, path.parent), image_id)
+                    content = _joined(content, group.attrs["digest"])
+        joined.attrs.update(shards=len(shards), digest=f"{content:064x}", images=len(joined))
+
+
+def _joined(digest: int, image_digest: str) -> int:
+    """A digest of images with that of one more image: a sum, which depends on neither their order nor the shards."""
+    return (digest + int(image_digest, 16)) % 2**256
+
+
+def digest(path: Path) -> str:
+    """A digest of a file's content; for a store, the one in its attributes."""
+    if path.suffix == ".h5":
+        with _open(path) as file:
+            return str(file.attrs["digest"])
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[h5py.File]:
+    try:
+        file = h5py.File(path, "r")
+    except FileNotFoundError as error:
+        raise WsssError(f"{path} does not exist: run the stage that writes it first") from error
+    except OSError as error:
+        raise WsssError(f"{path} cannot be read as an HDF5 file ({error}): remove it and rerun its stage") from error
+    with file:
+        if not file.attrs.get("complete"):
+            raise WsssError(f"{path} is not a finished store of wsss: remove it and rerun its stage")
+        if file.attrs["schema"] != SCHEMA:
+            raise WsssError(f"{path} has schema {file.attrs['schema']}, expected {SCHEMA}: rerun its stage")
+        yield _with_small_cache(file)
+
+
+def kind_of(path: Path) -> str:
+    """The kind of a finished store."""
+    with _open(path) as file:
+        return str(file.attrs["kind"])
+
+
+def final_labels(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """The final label map of an image: the one after the CRF, or the plain one without a CRF."""
+    return arrays.get("refined", arrays["plain"])

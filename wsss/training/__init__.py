@@ -1,0 +1,1 @@
+"""Whatever updates weights: the loop, augmentation, distributed training."""

@@ -1,0 +1,285 @@
+"""One training loop, for every network: poly schedule, checkpoints from which a killed run goes on.
+
+A run is a function of its seed: which images form the batch of a step and how they are augmented is drawn from (seed,
+step), so a run that was cut off and goes on equals one that was not. Of several processes each takes its share of every
+batch, and drops out units of its own, drawn from (seed, step, rank).
+"""
+
+import csv
+import math
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from wsss.networks import file
+from wsss.networks.file import About
+from wsss.networks.network import Network
+from wsss.options.training import Job, Schedule
+from wsss.runtime import machine, provenance
+from wsss.runtime.errors import WsssError
+from wsss.runtime.files import whole_or_absent
+from wsss.runtime.progress import LOG, track
+from wsss.stores import store
+from wsss.training import distributed
+
+Loss = torch.Tensor | tuple[torch.Tensor, dict[str, torch.Tensor]]
+"""A scalar; or that and its parts by name, or whatever else log and curve are to show of a step."""
+
+
+class Items(Dataset):
+    """A function of (position, torch's seeded global generator), as a data set of (position, seed)."""
+
+    def __init__(self, item: Callable[[int], object], length: int) -> None:
+        self._item = item
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, drawn: tuple[int, int]) -> object:
+        position, seed = drawn
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            try:
+                return self._item(position)
+            except WsssError as error:  # handed over as it is: a worker's exception would arrive with its traceback
+                return error
+
+
+def collated(items: list) -> object:
+    """A batch of items, or the first error among them."""
+    errors = [item for item in items if isinstance(item, WsssError)]
+    return errors[0] if errors else default_collate(items)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained.
+
+    Args:
+        stage: whose name the run bears.
+        item: a training image by its position, as tensors; what it draws comes from torch's global generator.
+        length: number of training images.
+        loss: for the network, a batch, as the default collation makes it of the items, and the share of all steps
+            that is done.
+        settings: all options that decide the result.
+        inputs: all files that decide the result.
+    """
+
+    stage: str
+    item: Callable[[int], object]
+    length: int
+    loss: Callable[[Network, list[torch.Tensor], float], Loss]
+    settings: dict[str, object]
+    inputs: Sequence[Path]
+
+    def digest(self) -> str:
+        """Digest of all that decides the run: a checkpoint with another one is not gone on from."""
+        inputs = {path.name: store.digest(path) for path in self.inputs}
+        return provenance.of_run(self.stage, self.settings, inputs)
+
+
+def train(network: Network, task: Task, *, schedule: Schedule, job: Job, about: About, output: Path) -> None:
+    """Train a network and write its file; see `fit`."""
+
+    def keep(trained: Network) -> None:
+        file.save(output, trained, replace(about, settings=task.settings))
+
+    fit(network, task, schedule=schedule, job=job, keep=keep)
+
+
+def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Callable[[Network], None]) -> None:
+    """Train a network, and keep it.
+
+    Args:
+        network: what to train.
+        task: images and loss.
+        schedule: how long and how fast.
+        job: on what it runs, and where it is recorded.
+        keep: stores the finished network, on the CPU. From then on the checkpoint holds that network: a run of the same options,
+            inputs and code that is asked for again, say since a file was touched, ends at once.
+
+    Raises:
+        WsssError: where the loss is no longer a finite number.
+    """
+    items, digest, what = Items(task.item, task.length), task.digest(), task.stage
+    batch_size = min(schedule.batch_size, len(items))
+    steps = schedule.steps(len(items))
+    fabric = distributed.launched(job, precision=schedule.precision)
+    if batch_size % fabric.world_size:
+        raise WsssError(f"{what}: a batch of {batch_size} cannot be shared evenly by {fabric.world_size} processes")
+    network = distributed.synchronised(network, fabric)
+    network.train().to(memory_format=torch.channels_last)  # two to three times as fast on CPUs, and good on GPUs
+    optimizer = optimizer_of(network, schedule)
+    model, optimizer = fabric.setup(network, optimizer)
+    # only now: the optimizer's state goes where the weights are, and setup moves the weights alone
+    start, curve = _resume(job.checkpoint, network, optimizer, digest)
+    _check_same(start, job.checkpoint, fabric)
+    workers = _workers()
+    share = {"rank": fabric.global_rank, "processes": fabric.world_size}
+    batches = Batches(len(items), batch_size=batch_size, seed=schedule.seed, start=start, steps=steps, **share)
+    loader = DataLoader(
+        items,
+        batch_sampler=batches,
+        collate_fn=collated,
+        num_workers=workers,
+        multiprocessing_context="fork" if workers else None,  # items are functions, which cannot be pickled
+        worker_init_fn=_ignore_sigterm,
+    )
+    loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+
+    def record(done: int) -> None:
+        _speak(curve, what, fabric)
+        if fabric.is_global_zero:
+            _write_curve(job.curve, curve)
+            _save(job.checkpoint, network, optimizer, digest, done, curve)
+
+    alone = fabric.world_size == 1  # several may be told at different steps: they end, and have their last checkpoint
+    with distributed.together(fabric), machine.told_to_end() if alone else nullcontext(lambda: False) as told:
+        for step, data in enumerate(track(loader, what, total=steps, unit="step", start=start), start):
+            if isinstance(data, WsssError):
+                raise data
+            rate = schedule.rate(step, steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group["factor"]
+            # each process drops out other units and draws other samples
+            torch.manual_seed(schedule.seed * 1_000_003 + step + (fabric.global_rank << 48))
+            value, terms = _with_terms(task.loss(model, data, step / steps))
+            optimizer.zero_grad()
+            fabric.backward(value)
+            optimizer.step()
+            curve.append({"step": step, "learning_rate": rate, "loss": value.detach(), **terms})
+            end = told()
+            if end or (step + 1) % job.checkpoint_steps == 0 or step + 1 == steps:
+                record(step + 1)
+            if end and step + 1 < steps:
+                LOG.info("%s was told to end (SIGTERM): kept up to step %d, from which it goes on", what, step + 1)
+                raise SystemExit(128 + signal.SIGTERM)
+        if fabric.is_global_zero:
+            keep(network.to("cpu").eval())
+            if start < steps:  # what is left says that it is done: the same run asked for again takes it from there
+                _save(job.checkpoint, network, None, digest, steps, curve)
+        fabric.barrier()
+
+
+def _workers() -> int:
+    """Processes that read images beside the training: on a CPU it has the cores to itself."""
+    return 0 if machine.device() == "cpu" else machine.cores()
+
+
+def _ignore_sigterm(_: int) -> None:
+    """A cluster signals all processes of a job; a reader that ended would take the step with it that is to be kept."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+class Batches:
+    """Batches of (position, seed), one for each step from `start`: a shuffle an epoch, its smaller rest dropped.
+
+    Of several processes each takes its share of every batch; together they take what one process would.
+    """
+
+    def __init__(
+        self, length: int, *, batch_size: int, seed: int, start: int, steps: int, rank: int = 0, processes: int = 1
+    ) -> None:
+        self.length, self.batch_size, self.seed, self.start, self.steps = length, batch_size, seed, start, steps
+        self.rank, self.processes = rank, processes
+
+    def __len__(self) -> int:
+        return self.steps - self.start
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        per_epoch = self.length // self.batch_size
+        order, shuffled = [], None
+        for step in range(self.start, self.steps):
+            epoch, place = divmod(step, per_epoch)
+            if epoch != shuffled:
+                generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+                order, shuffled = torch.randperm(self.length, generator=generator).tolist(), epoch
+            chosen = order[place * self.batch_size : (place + 1) * self.batch_size]
+            first = (self.seed * 1_000_003 + step) * self.batch_size
+            drawn = [(position, first + i) for i, position in enumerate(chosen)]
+            yield drawn[self.rank :: self.processes]
+
+
+def optimizer_of(network: Network, schedule: Schedule) -> torch.optim.Optimizer:
+    """SGD or AdamW over the network's parameter groups; `fit` sets each group's rate at each step."""
+    groups = network.parameter_groups(new_layers_factor=schedule.new_layers_factor, weight_decay=schedule.weight_decay)
+    if schedule.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(schedule.momentum, 0.999))
+    return torch.optim.SGD(groups, lr=schedule.learning_rate, momentum=schedule.momentum)
+
+
+def options(*groups: object) -> dict[str, object]:
+    """The fields of option groups as one table."""
+    return {name: value for group in groups for name, value in asdict(group).items()}
+
+
+def _resume(path: Path, network: Network, optimizer: torch.optim.Optimizer, digest: str) -> tuple[int, list]:
+    """Take up a checkpoint where it belongs to this run; returns the next step and the curve so far."""
+    if not path.exists():
+        return 0, []
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        LOG.info("%s cannot be read (%s): training starts afresh", path, type(error).__name__)
+        return 0, []
+    if not isinstance(checkpoint, dict) or checkpoint.get("digest") != digest:
+        LOG.info("%s is of a run with other options, inputs or code: training starts afresh", path)
+        return 0, []
+    network.load_state_dict(checkpoint["network"])
+    if checkpoint["optimizer"] is None:
+        LOG.info("already trained with these options, inputs and code: the network is that of %s", path)
+    else:
+        optimizer.load_state_dict(checkpoint["optimizer"])
+        LOG.info("training goes on from step %d of %s", checkpoint["step"], path)
+    return checkpoint["step"], checkpoint["curve"]
+
+
+def _check_same(start: int, checkpoint: Path, fabric: Fabric) -> None:
+    """Every process must go on from one step: they do not where the checkpoint lies on one node's own disk."""
+    starts = fabric.all_gather(torch.tensor(start)).unique().tolist()
+    if len(starts) > 1:
+        raise WsssError(
+            f"processes would go on from steps {starts}: put {checkpoint.parent} where all nodes see it, or remove it"
+        )
+
+
+def _save(
+    path: Path, network: Network, optimizer: torch.optim.Optimizer | None, digest: str, step: int, curve: list
+) -> None:
+    """Write a checkpoint; without an optimizer, that of a finished training."""
+    content = {"network": network.state_dict(), "optimizer": optimizer.state_dict() if optimizer else None}
+    with whole_or_absent(path) as partial:
+        torch.save({**content, "digest": digest, "step": step, "curve": curve}, partial)
+
+
+def _with_terms(value: Loss) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    total, terms = value if isinstance(value, tuple) else (value, {})
+    return total, {name: term.detach() for name, term in terms.items()}
+
+
+def _speak(curve: list[dict], what: str, fabric: Fabric) -> None:
+    """Make plain numbers of the curve's newest rows, the mean over all processes, and tell the log."""
+    new = [row for row in curve if isinstance(row["loss"], torch.Tensor)]
+    names = [name for name in curve[-1] if name not in ("step", "learning_rate")]
+    values = torch.stack([torch.stack([row[name].to(fabric.device).double() for name in names]) for row in new])
+    for row, means in zip(new, fabric.all_reduce(values, reduce_op="mean").tolist(), strict=True):
+        row.update(zip(names, means, strict=True))
+    lost = next((row for row in new if not math.isfinite(row["loss"])), None)
+    if lost:
+        raise WsssError(f"{what}: the loss is {lost['loss']} at step {lost['step']}: lower the learning rate")
+    means = {name: sum(row[name] for row in curve[-50:]) / len(curve[-50:]) for name in names}
+    LOG.info("%s: step %d, %s", what, len(curve), ", ".join(f"{name} {mean:.4f}" for name, mean in means.items()))
+
+
+def _write_curve(path: Path, curve: Sequence[dict]) -> None:
+    with whole_or_absent(path) as partial, partial.open("w", newline="") as table:
+        writer = csv.DictWriter(table, curve[-1])
+        writer.writeheader()
+        writer.writerows(curve)
