@@ -3,7 +3,7 @@
 #     snakemake --cores 8 results/psa_val_miou.txt
 #
 # Numbers live in config.yaml, what a machine gives in profiles/, and each rule is a command of `wsss`.
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
 
 min_version("9.3")
 
@@ -16,12 +16,15 @@ container: "docker://python:3.12"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/classifier.smk"
-include: "workflow/rules/affinity.smk"
-include: "workflow/rules/segmenter.smk"
-include: "workflow/rules/sec.smk"
-include: "workflow/rules/lcrf.smk"
-include: "workflow/rules/scores.smk"
+include: "workflow/rules/cues.smk"
+
+
+for method in METHODS:
+
+    include: f"workflow/rules/{method}.smk"
+
+
+include: "workflow/rules/results.smk"
 
 
 rule all:

@@ -3,20 +3,21 @@
 import pytest
 import yaml
 from projects import ROOT
-from snakemake.exceptions import WorkflowError
-from snakemake.utils import update_config, validate
+from snakemake.utils import update_config
 
-from wsss.options import Schedule
+from wsss.options import configuration
+from wsss.options.training import Schedule
+from wsss.runtime.errors import WsssError
 
 PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
 
 
 def merged(overlay: dict) -> dict:
     """The configuration with an overlay, as `snakemake --configfile` reads it."""
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config, defaults = (configuration.read(ROOT / "config.yaml") for _ in range(2))
     update_config(config, overlay)
-    validate(config, str(ROOT / "workflow/config.schema.yaml"))
-    return config
+    schema = configuration.read(ROOT / "workflow/config.schema.yaml")
+    return configuration.completed(config, defaults=defaults, schema=schema)
 
 
 def preset(name: str) -> dict:
@@ -34,7 +35,7 @@ def test_a_preset_is_a_valid_configuration_that_the_readme_lists(name):
 
 
 def test_a_key_that_is_none_is_refused():
-    with pytest.raises(WorkflowError, match="epoch"):
+    with pytest.raises(WsssError, match="no key epoch: did you mean epochs"):
         merged({"classifier": {"epoch": 3}})
 
 
@@ -44,4 +45,4 @@ def test_sec_takes_8000_steps_as_published():
         **{name: value for name, value in preset("voc12_sec")["sec_segmenter"].items() if name in names}
     )
     assert schedule.steps(10_582) == 8000
-    assert schedule.drops == 3
+    assert schedule.lr_drops == 3

@@ -18,7 +18,7 @@ def resources_of_rules(project, *words):
     assert dry.returncode == 0, dry.stdout + dry.stderr
     listing = dry.stdout + dry.stderr
     blocks = re.findall(r"^(rule|localrule) (\w+):\n(?:.*\n)*?    resources: (.*)$", listing, re.M)
-    listed = projects.snakemake(project, "--list-rules").stdout
+    listed = projects.snakemake(project, "--list-rules", *words).stdout
     assert {name for _, name, _ in blocks} == set(re.findall(r"^(\w+)(?: \(.*\))?$", listed, re.M))
     sent = [(name, text) for where, name, text in blocks if where == "rule" and name != "all"]
     return listing, {name: dict(re.findall(r"(\w+)=([^,]*)", text)) for name, text in sent}

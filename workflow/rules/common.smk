@@ -5,60 +5,52 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from wsss import options, provenance
-from wsss.data import voc
+from wsss.datasets import voc
+from wsss.options import configuration
+from wsss.options.crf import TRAINABLE
+from wsss.options.network import weights_file
+from wsss.runtime import provenance
+from wsss.runtime.errors import WsssError
 
-validate(config, "../config.schema.yaml")
-if config["sec_seeds"] == "results/seeds.h5":
-    cells, of_segmenter = config["seeds"]["cells"], config["sec_segmenter"]
-    if of_segmenter["input_px"] != cells * of_segmenter["stride"]:
-        raise WorkflowError(
-            "config: sec_segmenter: input_px is not seeds: cells times its stride: change one of them"
-        )
+DEFAULTS = configuration.read(Path(workflow.basedir, "config.yaml"))
+SCHEMA = configuration.read(Path(workflow.basedir, "workflow/config.schema.yaml"))
+try:
+    config |= configuration.completed(config, defaults=DEFAULTS, schema=SCHEMA)
+except WsssError as error:
+    raise WorkflowError(str(error))
 
 
-if config["fit_crf"] and config["masks"]["crf.engine"] != "conv":
-    raise WorkflowError(
-        "config: fit_crf fits a CRF of engine conv: set masks: crf.engine to conv"
-    )
-if (
-    config["fit_crf"]
-    and config["crf"]["split"] == "held"
-    and config["images"]["held_out"] < 2
-):
-    raise WorkflowError(
-        "config: fit_crf needs images that no network is trained on: set images: held_out, or crf: split to train"
-    )
-if (
-    config["fit_crf"]
-    and config["crf"]["masks"] == "annotated"
-    and not config["images"]["masks"]
-):
-    raise WorkflowError(
-        "config: crf: masks is annotated, but images: masks names no folder of true masks"
-    )
-engines = [part.get("crf.engine") for part in config.values() if isinstance(part, dict)]
-if "lattice" in engines and not find_spec("pydensecrf"):
-    raise WorkflowError(
-        "config: crf.engine lattice needs pydensecrf: pip install pydensecrf2, or set it to conv"
-    )
+# The methods, each with the cues that its page of examples shows, in order, and those that are scored where masks are.
+# Of METHOD there are METHOD.smk with a rule METHOD_segmenter, and the sections METHOD_segmenter and METHOD_ablation.
+METHODS = {
+    "psa": {
+        "shown": ["results/affinity_labels.h5", "results/pseudo_masks.h5"],
+        "scored": ["results/pseudo_masks.h5"],
+    },
+    "sec": {"shown": ["results/saliency.h5", config["sec_seeds"]], "scored": [config["sec_seeds"]]},
+    "lcrf": {"shown": [], "scored": []},
+}
+
+# methods and their variants by name, each with its method and what it changes of the method's segmenter
+VARIANTS = {method: (method, {}) for method in METHODS} | {
+    variant: (method, changes) for method in METHODS for variant, changes in config[f"{method}_ablation"].items()
+}
+OF_METHOD = {method: [name for name, (of, _) in VARIANTS.items() if of == method] for method in METHODS}
 
 
 scattergather:
     shards=1,
 
 
-# names of the variants of a method, and their changes
-ABLATIONS = {"sec": config["sec_ablation"], "lcrf": config["lcrf_ablation"]}
+SHARDED = len(gather.shards("{scatteritem}")) > 1
 
 
 wildcard_constraints:
+    **{method: "|".join(names) for method, names in OF_METHOD.items()},  # {psa}: PSA or a variant of it
     scatteritem=r"\d+-of-\d+",
-    family="|".join(ABLATIONS),
-    sec="|".join(["sec", *ABLATIONS["sec"]]),
-    lcrf="|".join(["lcrf", *ABLATIONS["lcrf"]]),
-    method="|".join(["psa", "sec", "lcrf", *ABLATIONS["sec"], *ABLATIONS["lcrf"]]),
-    split="train|held|val",
+    method="|".join(METHODS),
+    variant="|".join(VARIANTS),
+    split="train|crf_fit|val",
 
 
 # `wsss` is the one of the environment that runs snakemake, whatever stands first on the PATH
@@ -68,13 +60,33 @@ shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 os.environ.update(WSSS_PROFILES=f"{workflow.basedir}/profiles")
 
 
-def growing(amount):
-    """MB of memory or minutes for a job, and as much more at each further attempt."""
+def needs(**resources):
+    """Resources of a job: memory and minutes grow with each further attempt, but not a training's minutes."""
 
-    def needed(wildcards, attempt):
-        return amount * attempt
+    def growing(name):
+        return lambda wildcards, attempt: resources[name] * attempt
 
-    return needed
+    grow = ["mem_mb"] if "launch" in resources else ["mem_mb", "runtime"]
+    return resources | {name: growing(name) for name in grow}
+
+
+# what a training asks for, which decides no result; of several GPUs or nodes each takes its share of a batch
+TRAINING = needs(gpu=1, nodes=1, launch="env", mem_mb=16000, runtime=1440, checkpoint_steps=config["checkpoint_steps"])
+
+
+def training(command):
+    """The command of a training, with the options that decide no result: on what it runs, and where it is recorded."""
+    job = "--threads {threads} --gpus {resources.gpu} --nodes {resources.nodes}"
+    record = "--log {log:q} --checkpoint {params.checkpoint} --curve {params.curve}"
+    return f"{{resources.launch}} {command} {job} {record} --checkpoint_steps {{resources.checkpoint_steps}}"
+
+
+LOG, BENCHMARK = "results/logs/{}.log", "results/benchmarks/{}.tsv"
+
+
+def shard(store, pattern="results/{}.h5"):
+    """The file of a part of a store, or its log or benchmark; of one shard it is the store itself."""
+    return pattern.format(f"{store}/{{scatteritem}}" if SHARDED else store)
 
 
 def flags(section, **changes):
@@ -85,70 +97,51 @@ def flags(section, **changes):
     return shlex.join(words)
 
 
-def sec_flags(wildcards):
-    """The options of SEC's segmenter, with the change that its name stands for."""
-    return flags("sec_segmenter", **ABLATIONS["sec"].get(wildcards.sec, {}))
+def part(wildcards):
+    """Which part of the images a job does, such as 2-of-3."""
+    return wildcards.get("scatteritem", "1-of-1")
 
 
-def lcrf_flags(wildcards):
-    """The options of the latent CRF's segmenter, with the change that its name stands for."""
-    return flags("lcrf_segmenter", **ABLATIONS["lcrf"].get(wildcards.lcrf, {}))
+def settings(stage):
+    """The params of a stage: its section of config.yaml as options, the digest of its code, its part of the images.
+
+    Snakemake does not look into a shell command: without the digest an edit of the package would rerun nothing.
+    """
+    options = {"options": flags(stage)} if stage in config else {}
+    return {**options, "code": provenance.code(stage), "part": part}
 
 
-def warm_seeds(wildcards):
-    """Seeds for a warm start of the latent CRF, where there is one."""
-    changed = {**config["lcrf_segmenter"], **ABLATIONS["lcrf"].get(wildcards.lcrf, {})}
-    return [config["sec_seeds"]] if changed["warm_share"] else []
+def segmenter(variant):
+    """The section of a method's segmenter, with the changes of a variant."""
+    method, changes = VARIANTS[variant]
+    return {**config[f"{method}_segmenter"], **changes}
 
 
-def ablated_scores(wildcards):
-    """The scores of a method and of each of its variants."""
-    return [
-        f"results/{method}_val_miou.json"
-        for method in (wildcards.family, *ABLATIONS[wildcards.family])
-    ]
+def settings_of_training(stage, method=None):
+    """The params of a training; of a method's segmenter, with the changes of the variant that is asked for."""
 
+    def options(wildcards):
+        return flags(stage, **(segmenter(wildcards[method]) if method else {}))
 
-def steps(wildcards):
-    """The cues of a method that a page of examples shows, [] for those that it does without."""
-    of_psa = {
-        "affinity_labels": "results/affinity_labels.h5",
-        "pseudo_masks": "results/pseudo_masks.h5",
-    }
-    of_sec = {"saliency": "results/saliency.h5", "seeds": config["sec_seeds"]}
-    family = wildcards.method.split("_")[0]
-    shown = {"psa": of_psa, "sec": of_sec}.get(family, {})
-    return {kind: shown.get(kind, []) for kind in (*of_psa, *of_sec)}
-
-
-def fitted_to(wildcards):
-    """The scores of training images to which a method's CRF is fitted."""
-    return f"results/{wildcards.method}_{config['crf']['split']}_scores.h5"
-
-
-def fitted_crf(wildcards):
-    """The fitted CRF of a method, where one is asked for; its variants take the same."""
-    return (
-        [f"results/{wildcards.method.split('_')[0]}_crf.json"]
-        if config["fit_crf"]
-        else []
-    )
+    name = f"{{{method}}}_segmenter" if method else stage
+    places = {"checkpoint": f"results/checkpoints/{name}.pt", "curve": f"results/curves/{name}.csv"}
+    return {"options": options, "code": provenance.code(stage), **places}
 
 
 def weights(section):
     """The local file of a network's weights as an input of its rule; nothing where the weights go by a name."""
-    file = options.weights_file(config[section]["weights"])
+    file = weights_file(config[section]["weights"])
     return [str(file)] if file else []
 
 
-def where_used(method, path):
-    """A file as an input where the method is among those of this run."""
-    return [path] if method in config["methods"] else []
+def fitted_crf(wildcards):
+    """The fitted CRF of a method, where one is asked for; its variants take the same."""
+    return [f"results/{VARIANTS[wildcards.variant][0]}_crf.json"] if config["fit_crf"] else []
 
 
-def code(stage):
-    """A digest of the code of a stage: without it an edit of the package would rerun nothing."""
-    return provenance.code(stage)
+def shown_cues(wildcards):
+    """The cues of a method, as a page of examples shows them."""
+    return ["results/cams.h5", *METHODS[VARIANTS[wildcards.variant][0]]["shown"]]
 
 
 def listing():
@@ -159,3 +152,20 @@ def listing():
     names = ("train", "extra", "val", "masks", "tags")
     parts = voc.parts(**{name: images[name] for name in names})
     return provenance.listing(Path(images["root"]), parts)
+
+
+engines = [section.get("crf.engine") for section in config.values() if isinstance(section, dict)]
+if "lattice" in engines and not find_spec("pydensecrf"):
+    raise WorkflowError("config: crf.engine lattice needs pydensecrf: pip install pydensecrf2, or set it to cells")
+if config["fit_crf"]:
+    if config["masks"]["crf.engine"] not in TRAINABLE:
+        raise WorkflowError(
+            f"config: fit_crf: set masks: crf.engine to one that can be trained: {', '.join(TRAINABLE)}"
+        )
+    if config["crf"]["split"] == "crf_fit" and config["images"]["crf_fit_images"] < 2:
+        raise WorkflowError(
+            "config: fit_crf needs images on which no network is trained: set images: crf_fit_images to 2 or more, or"
+            " crf: split to train"
+        )
+    if config["crf"]["masks"] == "annotated" and not config["images"]["masks"]:
+        raise WorkflowError("config: crf: masks is annotated, but images: masks names no folder of true masks")

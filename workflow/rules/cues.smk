@@ -9,20 +9,17 @@ rule images:
         "results/benchmarks/images.tsv"
     threads: 8
     resources:
-        gpu=0,
-        mem_mb=growing(4000),
-        runtime=120,
+        **needs(gpu=0, mem_mb=4000, runtime=120),
     params:
-        options=flags("images"),
+        **settings("images"),
         listing=listing(),
-        code=code("images"),
     shell:
         "wsss images --images {output.images:q} --classes_table {output.classes:q}"
         " --threads {threads} --log {log:q} {params.options}"
 
 
 rule classifier:
-    """A network that tells which classes an image shows."""
+    """The multi-label classifier of whole images."""
     input:
         images=rules.images.output.images,
         classes=rules.images.output.classes,
@@ -35,21 +32,14 @@ rule classifier:
         "results/benchmarks/classifier.tsv"
     threads: 8
     resources:
-        gpu=1,
-        nodes=1,
-        launch="env",
-        mem_mb=growing(16000),
-        runtime=720,
-        checkpoint_steps=config["checkpoint_steps"],
+        **TRAINING,
     params:
-        options=flags("classifier"),
-        code=code("classifier"),
+        **settings_of_training("classifier"),
     shell:
-        "{resources.launch} wsss classifier --images {input.images:q} --classes_table {input.classes:q}"
-        " --classifier {output.classifier:q} --threads {threads} --log {log:q}"
-        " --gpus {resources.gpu} --nodes {resources.nodes}"
-        " --checkpoint results/checkpoints/classifier.pt --checkpoint_steps {resources.checkpoint_steps}"
-        " --curve results/curves/classifier.csv {params.options}"
+        training(
+            "wsss classifier --images {input.images:q} --classes_table {input.classes:q}"
+            " --classifier {output.classifier:q} {params.options}"
+        )
 
 
 rule cams:
@@ -58,41 +48,42 @@ rule cams:
         images=rules.images.output.images,
         classifier=rules.classifier.output.classifier,
     output:
-        cams="results/cams/{scatteritem}.h5",
+        cams=shard("cams"),
     log:
-        "results/logs/cams/{scatteritem}.log",
+        shard("cams", LOG),
     benchmark:
-        "results/benchmarks/cams/{scatteritem}.tsv"
+        shard("cams", BENCHMARK)
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=growing(8000),
-        runtime=240,
+        **needs(gpu=1, mem_mb=8000, runtime=240),
     params:
-        options=flags("cams"),
-        code=code("cams"),
+        **settings("cams"),
     shell:
-        "wsss cams --images {input.images:q} --classifier {input.classifier:q} --shard {wildcards.scatteritem}"
+        "wsss cams --images {input.images:q} --classifier {input.classifier:q} --shard {params.part}"
         " --cams {output.cams:q} --threads {threads} --log {log:q} {params.options}"
 
 
-rule cams_gathered:
-    """The shards of the activation maps as one store."""
-    input:
-        shards=gather.shards("results/cams/{scatteritem}.h5"),
-    output:
-        store="results/cams.h5",
-    log:
-        "results/logs/cams.log",
-    benchmark:
-        "results/benchmarks/cams.tsv"
-    localrule: True
-    threads: 1
-    resources:
-        gpu=0,
-        mem_mb=1000,
-        runtime=10,
-    params:
-        code=code("gather"),
-    shell:
-        "wsss gather --shards {input.shards:q} --store {output.store:q} --log {log:q}"
+if SHARDED:
+
+    rule gather:
+        """The shards of any store as one store."""
+        input:
+            shards=gather.shards("results/{{store}}/{scatteritem}.h5"),
+        output:
+            store="results/{store}.h5",
+        log:
+            "results/logs/{store}.log",
+        benchmark:
+            "results/benchmarks/{store}.tsv"
+        wildcard_constraints:
+            store="cams|affinity_labels|pseudo_masks|saliency|seeds|\\w+_(scores|masks)",
+        localrule: True
+        threads: 1
+        resources:
+            gpu=0,
+            mem_mb=1000,
+            runtime=10,
+        params:
+            **settings("gather"),
+        shell:
+            "wsss gather --shards {input.shards:q} --store {output.store:q} --log {log:q}"

@@ -1,54 +1,30 @@
+# PSA: affinity labels, AffinityNet, pseudo masks, and the segmenter that learns them.
 rule affinity_labels:
-    """Where an image surely shows one of its classes, and where surely background."""
+    """Confident foreground, confident background and void of each training image."""
     input:
         images=rules.images.output.images,
-        cams=rules.cams_gathered.output.store,
+        cams="results/cams.h5",
     output:
-        affinity_labels="results/affinity_labels/{scatteritem}.h5",
+        affinity_labels=shard("affinity_labels"),
     log:
-        "results/logs/affinity_labels/{scatteritem}.log",
+        shard("affinity_labels", LOG),
     benchmark:
-        "results/benchmarks/affinity_labels/{scatteritem}.tsv"
+        shard("affinity_labels", BENCHMARK)
     threads: 8
     resources:
-        gpu=0,
-        mem_mb=growing(16000),
-        runtime=240,
+        **needs(gpu=0, mem_mb=16000, runtime=240),
     params:
-        options=flags("affinity_labels"),
-        code=code("affinity_labels"),
+        **settings("affinity_labels"),
     shell:
-        "wsss affinity_labels --images {input.images:q} --cams {input.cams:q} --shard {wildcards.scatteritem}"
+        "wsss affinity_labels --images {input.images:q} --cams {input.cams:q} --shard {params.part}"
         " --affinity_labels {output.affinity_labels:q} --threads {threads} --log {log:q} {params.options}"
 
 
-rule affinity_labels_gathered:
-    """The shards of the affinity labels as one store."""
-    input:
-        shards=gather.shards("results/affinity_labels/{scatteritem}.h5"),
-    output:
-        store="results/affinity_labels.h5",
-    log:
-        "results/logs/affinity_labels.log",
-    benchmark:
-        "results/benchmarks/affinity_labels.tsv"
-    localrule: True
-    threads: 1
-    resources:
-        gpu=0,
-        mem_mb=1000,
-        runtime=10,
-    params:
-        code=code("gather"),
-    shell:
-        "wsss gather --shards {input.shards:q} --store {output.store:q} --log {log:q}"
-
-
 rule affinity_net:
-    """A network that tells which neighbouring cells share a class."""
+    """A network whose features say which neighbouring cells share a class."""
     input:
         images=rules.images.output.images,
-        affinity_labels=rules.affinity_labels_gathered.output.store,
+        affinity_labels="results/affinity_labels.h5",
         weights=weights("affinity_net"),
     output:
         affinity_net="results/affinity_net.pt",
@@ -58,66 +34,58 @@ rule affinity_net:
         "results/benchmarks/affinity_net.tsv"
     threads: 8
     resources:
-        gpu=1,
-        nodes=1,
-        launch="env",
-        mem_mb=growing(16000),
-        runtime=720,
-        checkpoint_steps=config["checkpoint_steps"],
+        **TRAINING,
     params:
-        options=flags("affinity_net"),
-        code=code("affinity_net"),
+        **settings_of_training("affinity_net"),
     shell:
-        "{resources.launch} wsss affinity_net --images {input.images:q} --affinity_labels {input.affinity_labels:q}"
-        " --affinity_net {output.affinity_net:q} --threads {threads} --log {log:q}"
-        " --gpus {resources.gpu} --nodes {resources.nodes}"
-        " --checkpoint results/checkpoints/affinity_net.pt --checkpoint_steps {resources.checkpoint_steps}"
-        " --curve results/curves/affinity_net.csv {params.options}"
+        training(
+            "wsss affinity_net --images {input.images:q} --affinity_labels {input.affinity_labels:q}"
+            " --affinity_net {output.affinity_net:q} {params.options}"
+        )
 
 
 rule pseudo_masks:
     """Label maps of the training images: activation maps spread by a random walk along affinities."""
     input:
         images=rules.images.output.images,
-        cams=rules.cams_gathered.output.store,
+        cams="results/cams.h5",
         affinity_net=rules.affinity_net.output.affinity_net,
     output:
-        pseudo_masks="results/pseudo_masks/{scatteritem}.h5",
+        pseudo_masks=shard("pseudo_masks"),
     log:
-        "results/logs/pseudo_masks/{scatteritem}.log",
+        shard("pseudo_masks", LOG),
     benchmark:
-        "results/benchmarks/pseudo_masks/{scatteritem}.tsv"
+        shard("pseudo_masks", BENCHMARK)
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=growing(16000),
-        runtime=240,
+        **needs(gpu=1, mem_mb=16000, runtime=240),
     params:
-        options=flags("pseudo_masks"),
-        code=code("pseudo_masks"),
+        **settings("pseudo_masks"),
     shell:
         "wsss pseudo_masks --images {input.images:q} --cams {input.cams:q} --affinity_net {input.affinity_net:q}"
-        " --shard {wildcards.scatteritem} --pseudo_masks {output.pseudo_masks:q}"
+        " --shard {params.part} --pseudo_masks {output.pseudo_masks:q}"
         " --threads {threads} --log {log:q} {params.options}"
 
 
-rule pseudo_masks_gathered:
-    """The shards of the pseudo masks as one store."""
+rule psa_segmenter:
+    """A network that labels every pixel, trained on the pseudo masks: PSA, or a variant of its segmenter."""
     input:
-        shards=gather.shards("results/pseudo_masks/{scatteritem}.h5"),
+        images=rules.images.output.images,
+        pseudo_masks="results/pseudo_masks.h5",
+        weights=weights("psa_segmenter"),
     output:
-        store="results/pseudo_masks.h5",
+        segmenter="results/{psa}_segmenter.pt",
     log:
-        "results/logs/pseudo_masks.log",
+        "results/logs/{psa}_segmenter.log",
     benchmark:
-        "results/benchmarks/pseudo_masks.tsv"
-    localrule: True
-    threads: 1
+        "results/benchmarks/{psa}_segmenter.tsv"
+    threads: 8
     resources:
-        gpu=0,
-        mem_mb=1000,
-        runtime=10,
+        **TRAINING,
     params:
-        code=code("gather"),
+        **settings_of_training("psa_segmenter", "psa"),
     shell:
-        "wsss gather --shards {input.shards:q} --store {output.store:q} --log {log:q}"
+        training(
+            "wsss psa_segmenter --images {input.images:q} --pseudo_masks {input.pseudo_masks:q}"
+            " --psa_segmenter {output.segmenter:q} {params.options}"
+        )

@@ -1,22 +1,88 @@
+# From a method's segmenter to label maps, scores, tables and pictures. {variant} is a method, or a variant of one.
+rule scores:
+    """The class probabilities of each image of a split, on the network's grid."""
+    input:
+        images=rules.images.output.images,
+        segmenter="results/{variant}_segmenter.pt",
+    output:
+        scores=shard("{variant}_{split}_scores"),
+    log:
+        shard("{variant}_{split}_scores", LOG),
+    benchmark:
+        shard("{variant}_{split}_scores", BENCHMARK)
+    threads: 8
+    resources:
+        **needs(gpu=1, mem_mb=8000, runtime=240),
+    params:
+        **settings("scores"),
+    shell:
+        "wsss scores --images {input.images:q} --segmenter {input.segmenter:q} --split {wildcards.split}"
+        " --shard {params.part} --scores {output.scores:q} --threads {threads} --log {log:q} {params.options}"
+
+
+rule crf:
+    """The numbers of the CRF of masks, fitted to a method's scores of training images."""
+    input:
+        images=rules.images.output.images,
+        scores=f"results/{{method}}_{config['crf']['split']}_scores.h5",
+        pseudo_masks=(["results/pseudo_masks.h5"] if config["crf"]["masks"] == "pseudo" else []),
+    output:
+        fitted="results/{method}_crf.json",
+    log:
+        "results/logs/{method}_crf.log",
+    benchmark:
+        "results/benchmarks/{method}_crf.tsv"
+    threads: 8
+    resources:
+        **needs(gpu=0, mem_mb=8000, runtime=240),
+    params:
+        **settings("crf"),
+        start=flags("masks"),
+    shell:
+        "wsss crf --images {input.images:q} --scores {input.scores:q} --pseudo_masks {input.pseudo_masks:q}"
+        " --fitted {output.fitted:q} --threads {threads} --log {log:q} {params.start} {params.options}"
+
+
+rule masks:
+    """The label maps of a split at the images' own size, before and after the CRF."""
+    input:
+        images=rules.images.output.images,
+        scores="results/{variant}_{split}_scores.h5",
+        fitted=fitted_crf,
+    output:
+        masks=shard("{variant}_{split}_masks"),
+    log:
+        shard("{variant}_{split}_masks", LOG),
+    benchmark:
+        shard("{variant}_{split}_masks", BENCHMARK)
+    threads: 8
+    resources:
+        **needs(gpu=0, mem_mb=16000, runtime=240),
+    params:
+        **settings("masks"),
+    shell:
+        "wsss masks --images {input.images:q} --scores {input.scores:q} --fitted {input.fitted:q}"
+        " --split {wildcards.split} --shard {params.part} --masks {output.masks:q}"
+        " --threads {threads} --log {log:q} {params.options}"
+
+
 rule miou:
     """The table of a method's scores on a split, by VOC's protocol."""
     input:
         images=rules.images.output.images,
-        masks=rules.masks_gathered.output.store,
+        masks="results/{variant}_{split}_masks.h5",
     output:
-        text="results/{method}_{split}_miou.txt",
-        json="results/{method}_{split}_miou.json",
+        text="results/{variant}_{split}_miou.txt",
+        json="results/{variant}_{split}_miou.json",
     log:
-        "results/logs/{method}_{split}_miou.log",
+        "results/logs/{variant}_{split}_miou.log",
     benchmark:
-        "results/benchmarks/{method}_{split}_miou.tsv"
+        "results/benchmarks/{variant}_{split}_miou.tsv"
     threads: 1
     resources:
-        gpu=0,
-        mem_mb=growing(2000),
-        runtime=growing(120),
+        **needs(gpu=0, mem_mb=2000, runtime=120),
     params:
-        code=code("miou"),
+        **settings("miou"),
     shell:
         "wsss miou --images {input.images:q} --masks {input.masks:q} --split {wildcards.split}"
         " --text {output.text:q} --json {output.json:q} --threads {threads} --log {log:q}"
@@ -26,9 +92,8 @@ rule cue_scores:
     """How good the cues of the training images are, where those have true masks."""
     input:
         images=rules.images.output.images,
-        cams=rules.cams_gathered.output.store,
-        pseudo_masks=where_used("psa", rules.pseudo_masks_gathered.output.store),
-        seeds=where_used("sec", config["sec_seeds"]),
+        cams="results/cams.h5",
+        cues=[cue for method in config["methods"] for cue in METHODS[method]["scored"]],
     output:
         json="results/cue_scores.json",
     log:
@@ -37,35 +102,30 @@ rule cue_scores:
         "results/benchmarks/cue_scores.tsv"
     threads: 1
     resources:
-        gpu=0,
-        mem_mb=growing(2000),
-        runtime=growing(240),
+        **needs(gpu=0, mem_mb=2000, runtime=240),
     params:
-        options=flags("cue_scores"),
-        code=code("cue_scores"),
+        **settings("cue_scores"),
     shell:
-        "wsss cue_scores --images {input.images:q} --cams {input.cams:q} --pseudo_masks {input.pseudo_masks:q}"
-        " --seeds {input.seeds:q} --json {output.json:q} --threads {threads} --log {log:q} {params.options}"
+        "wsss cue_scores --images {input.images:q} --cams {input.cams:q} --cues {input.cues:q}"
+        " --json {output.json:q} --threads {threads} --log {log:q} {params.options}"
 
 
 rule ablation:
-    """The scores of a method, and of the method with one change at a time."""
+    """The scores of a method and of its variants, one change at a time."""
     input:
-        scores=ablated_scores,
+        scores=lambda wildcards: expand("results/{variant}_val_miou.json", variant=OF_METHOD[wildcards.method]),
     output:
-        table="results/{family}_ablation.csv",
+        table="results/{method}_ablation.csv",
     log:
-        "results/logs/{family}_ablation.log",
+        "results/logs/{method}_ablation.log",
     benchmark:
-        "results/benchmarks/{family}_ablation.tsv"
+        "results/benchmarks/{method}_ablation.tsv"
     localrule: True
     threads: 1
     resources:
-        gpu=0,
-        mem_mb=1000,
-        runtime=10,
+        **needs(gpu=0, mem_mb=1000, runtime=10),
     params:
-        code=code("ablation"),
+        **settings("ablation"),
     shell:
         "wsss ablation --scores {input.scores:q} --table {output.table:q} --log {log:q}"
 
@@ -73,26 +133,20 @@ rule ablation:
 rule examples:
     """Pictures of what a method made of a few images, step by step."""
     input:
-        unpack(steps),
         images=rules.images.output.images,
-        cams=rules.cams_gathered.output.store,
-        masks="results/{method}_val_masks.h5",
+        cues=shown_cues,
+        masks="results/{variant}_val_masks.h5",
     output:
-        picture="results/{method}_examples.png",
+        picture="results/{variant}_examples.png",
     log:
-        "results/logs/{method}_examples.log",
+        "results/logs/{variant}_examples.log",
     benchmark:
-        "results/benchmarks/{method}_examples.tsv"
+        "results/benchmarks/{variant}_examples.tsv"
     threads: 1
     resources:
-        gpu=0,
-        mem_mb=growing(2000),
-        runtime=30,
+        **needs(gpu=0, mem_mb=2000, runtime=30),
     params:
-        options=flags("examples"),
-        code=code("examples"),
+        **settings("examples"),
     shell:
-        "wsss examples --images {input.images:q} --cams {input.cams:q} --affinity_labels {input.affinity_labels:q}"
-        " --pseudo_masks {input.pseudo_masks:q} --saliency {input.saliency:q} --seeds {input.seeds:q}"
-        " --masks {input.masks:q} --split val --picture {output.picture:q}"
-        " --threads {threads} --log {log:q} {params.options}"
+        "wsss examples --images {input.images:q} --cues {input.cues:q} --masks {input.masks:q} --split val"
+        " --picture {output.picture:q} --threads {threads} --log {log:q} {params.options}"
