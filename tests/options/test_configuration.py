@@ -25,12 +25,24 @@ def test_the_defaults_are_a_configuration():
     assert completed({})["classifier"].items() >= DEFAULTS["classifier"].items()
 
 
+def test_where_a_value_comes_from_does_not_change_the_order_of_the_options():
+    classifier = DEFAULTS["classifier"]
+    turned = {"classifier": dict(reversed(classifier.items())), "images": {"download": "false"}}
+    found = configuration.completed(
+        {**DEFAULTS, **turned, "images": {**turned["images"], **DEFAULTS["images"]}}, defaults=DEFAULTS, schema=SCHEMA
+    )
+    for section in ("classifier", "images"):
+        assert list(found[section].items()) == list(completed({})[section].items())
+
+
 @pytest.mark.parametrize(
     ("section", "key", "text", "value"),
     [
         ("classifier", "epochs", "1", 1),
         ("classifier", "epochs", "0.5", 0.5),
         ("classifier", "weights", "none", "none"),
+        ("classifier", "seed", "3", 3),
+        ("crf", "fit.seed", "3", 3),
         ("classifier", "flip", "false", False),
         ("classifier", "resize_px", ["96", "192"], [96, 192]),
         ("images", "download", "true", True),

@@ -32,7 +32,7 @@ def read(path: Path) -> dict:
 
 
 def completed(config: dict, *, defaults: dict, schema: Schema) -> dict:
-    """Convert each value to the type of its default, check it, and add the run's `seed` to sections without one.
+    """Convert each value to the type of its default, check it, add the run's `seed` to sections without one, and order.
 
     The conversion is needed because Snakemake passes nested values of --config as text.
 
@@ -44,14 +44,16 @@ def completed(config: dict, *, defaults: dict, schema: Schema) -> dict:
     Raises:
         WsssError: unknown keys and values that are not allowed, one line for each.
     """
+    seeds = {name: [key for key in keys if key.rpartition(".")[2] == "seed"] for name, keys in sections(schema).items()}
+    defaults = defaults | {name: dict.fromkeys(keys, defaults["seed"]) | defaults[name] for name, keys in seeds.items()}
     config = {name: _converted(value, _default(name, defaults)) for name, value in config.items()}
     problems = list(dict.fromkeys(_problems(config, schema)))
     if problems:
         raise WsssError("\n".join(problems))
     for name, keys in sections(schema).items():
-        for key in keys:
-            if key.rpartition(".")[2] == "seed":
-                config[name].setdefault(key, config["seed"])
+        config[name] = dict.fromkeys(seeds[name], config["seed"]) | config[name]
+        # in one order, wherever a value comes from: the options of a rule are text, and another order would rerun it
+        config[name] = {key: config[name][key] for key in keys}
     return config
 
 
