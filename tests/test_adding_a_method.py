@@ -1,4 +1,4 @@
-"""The walk of docs/adding_a_method.md, carried out on a copy of the project: each of its blocks is a file or an edit."""
+"""The walk of docs/adding_a_method.md, carried out on a copy of the project: each block is a file or an edit."""
 
 import ast
 import json

@@ -88,7 +88,7 @@ NEXT = {
 """What to type after reading the help."""
 
 STATUS = (
-    "Exit status: 0 done, 1 an error that its message tells how to mend, 2 a wrong command or option, 70 a bug in wsss."
+    "Exit status: 0 done, 1 an error whose message says how to fix it, 2 a wrong command or option, 70 a bug in wsss."
 )
 
 CRASHED = 70

@@ -117,7 +117,7 @@ def test_a_killed_training_is_sent_again_and_goes_on(disturbed, project):
     assert re.findall(r"^    external_jobid: (.*)$", log, re.M) == [killed]
     assert log.count("Trying to restart job") == 1
     said = (project / "cluster/results/logs/classifier.log").read_text()
-    assert re.search(r"training goes on from step [1-9]\d* of", said)
+    assert re.search(r"training resumes at step [1-9]\d* of", said)
 
 
 def test_nothing_else_failed_or_was_sent_twice(disturbed):

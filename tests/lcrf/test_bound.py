@@ -332,13 +332,13 @@ def test_on_a_gpu():
 @pytest.mark.parametrize(
     ("name", "setting", "values", "words"),
     [
-        ("gumbel_softmax", "temperature", [0, -1, math.nan, math.inf], "of the samples is {}: give one above 0"),
-        ("temperature", "start", [0, math.nan], "temperature of the samples is {}: give"),
-        ("temperature", "end", [0, math.inf], "temperature of the samples is {}: give"),
-        ("temperature", "share", [-0.1, 1.1, math.nan], "share of the steps is {}: give one from 0"),
+        ("gumbel_softmax", "temperature", [0, -1, math.nan, math.inf], "of the samples is {}: it must be above 0"),
+        ("temperature", "start", [0, math.nan], "temperature of the samples is {}: it must be"),
+        ("temperature", "end", [0, math.inf], "temperature of the samples is {}: it must be"),
+        ("temperature", "share", [-0.1, 1.1, math.nan], "share of the steps is {}: it must lie between 0"),
         ("masked_cam", "eps", [0, -1, math.nan], "is 0, its eps {}: give neither below 0 and one of them above"),
         ("masked_cam", "least_share", [-0.001, math.nan], "least share of masked_cam is {}, its eps 0.01"),
-        ("local_evidence", "alpha", [-1, math.nan, math.inf], "alpha of local_evidence is {}: give one from 0 on"),
+        ("local_evidence", "alpha", [-1, math.nan, math.inf], "alpha of local_evidence is {}: it must be 0 or more"),
         ("local_evidence", "absent", [0, 1, math.nan], "evidence of absent classes is {}: give a small one"),
         ("pooling", "floor", [0, 0.5, math.nan], "floor of pooled labels is {}: give a small one"),
         ("masked_image", "most_present", [0, -1], "most_present of masked_image is {}: give 1"),

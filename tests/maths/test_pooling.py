@@ -83,13 +83,13 @@ def test_ends_of_the_share():
 @pytest.mark.parametrize(
     ("refused", "values", "words"),
     [
-        (lambda decay: pooling.rank_pool(torch.ones(4), decay=decay), [-0.1, 1.001, math.nan], "the mean"),
-        (lambda share: pooling.decay_of_share(share, cells=4), [-0.1, 0.51, math.nan], "0.5, the mean; with"),
+        (lambda decay: pooling.rank_pool(torch.ones(4), decay=decay), [-0.1, 1.001, math.nan], r"1 \(the mean\)"),
+        (lambda share: pooling.decay_of_share(share, cells=4), [-0.1, 0.51, math.nan], r"0.5 \(the mean\); with"),
     ],
 )
 def test_refusals(refused, values, words):
     for value in values:
-        with pytest.raises(WsssError, match=f"is {value}: give .*{words}"):
+        with pytest.raises(WsssError, match=f"is {value}: it must lie between 0 .*{words}"):
             refused(value)
 
 

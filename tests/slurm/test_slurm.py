@@ -138,7 +138,7 @@ def test_a_cancelled_training_is_sent_again_and_goes_on(log_of_cluster, project,
     assert states == ["CANCELLED", "COMPLETED"]
     assert "Trying to restart job" in log_of_cluster
     said = (project / "cluster/results/logs/classifier.log").read_text()
-    assert re.search(r"training goes on from step [1-9]\d* of", said)
+    assert re.search(r"training resumes at step [1-9]\d* of", said)
 
 
 def test_nothing_else_failed(log_of_cluster, clients):

@@ -73,4 +73,4 @@ def test_a_replaced_file_of_weights_restarts_the_training(tmp_path, log):
             patch.setattr(file, "save", stop)
             run_classifier(tmp_path, features=replace(FEATURES, weights=str(weights)))
         assert (tmp_path / "checkpoint.pt").exists()
-    assert "of a run with other options, inputs or code: training starts afresh" in log.text
+    assert "of a run with other options, inputs or code: training restarts from scratch" in log.text

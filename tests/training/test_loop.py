@@ -32,7 +32,7 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not(tmp_path, undisturbed, log
     assert_equal(train(tmp_path), undisturbed)
     assert steps_of(checkpoint) == STEPS
     if step >= 2:
-        assert f"goes on from step {step // 2 * 2}" in log.text
+        assert f"resumes at step {step // 2 * 2}" in log.text
 
 
 def test_cut_off_twice(tmp_path, undisturbed):
@@ -51,7 +51,7 @@ def test_adamw_goes_on_too(tmp_path):
 def test_a_checkpoint_of_another_run_is_not_gone_on_from(tmp_path, undisturbed, log):
     cut_off_at(tmp_path, 5, digest="of other options", learning_rate=0.5)
     assert_equal(train(tmp_path), undisturbed)
-    assert "checkpoint.pt is of a run with other options, inputs or code: training starts afresh" in log.text
+    assert "checkpoint.pt is of a run with other options, inputs or code: training restarts from scratch" in log.text
 
 
 @pytest.mark.parametrize("damage", [lambda whole: b"", lambda whole: b"no checkpoint", lambda whole: whole[:-2000]])
@@ -60,7 +60,7 @@ def test_a_damaged_checkpoint_is_not_gone_on_from(tmp_path, undisturbed, log, da
     checkpoint.write_bytes(damage(checkpoint.read_bytes()))
     assert_equal(train(tmp_path), undisturbed)
     assert "checkpoint.pt cannot be read" in log.text
-    assert "training starts afresh" in log.text
+    assert "training restarts from scratch" in log.text
 
 
 @pytest.mark.parametrize("content", [{"kind": "classifier"}, [1, 2]])
@@ -69,7 +69,7 @@ def test_a_file_that_is_no_checkpoint_is_not_gone_on_from(tmp_path, undisturbed,
     checkpoint.parent.mkdir()
     torch.save(content, checkpoint)
     assert_equal(train(tmp_path), undisturbed)
-    assert "training starts afresh" in log.text
+    assert "training restarts from scratch" in log.text
 
 
 @pytest.mark.parametrize("checkpoint_steps", [1, 4, 1000])
@@ -226,7 +226,7 @@ def test_a_run_goes_on_on_a_gpu(tmp_path, log, optimizer):
     expected = train(tmp_path / "a", **options)
     cut_off_at(tmp_path / "b", 5, **options)
     found = train(tmp_path / "b", **options)
-    assert "goes on from step 4" in log.text
+    assert "resumes at step 4" in log.text
     for name, value in expected[0].items():
         torch.testing.assert_close(found[0][name], value, rtol=1e-2, atol=1e-3)
 
@@ -244,10 +244,16 @@ def test_a_run_that_is_done_takes_no_step_when_it_is_asked_for_again(tmp_path, u
     assert log.text.count("already trained with these options, inputs and code") == 2
 
 
+def test_a_run_that_is_done_writes_its_curve_again(tmp_path, undisturbed):
+    train(tmp_path)
+    (tmp_path / "curves/curve.csv").unlink()
+    assert_equal(train(tmp_path, loss=no_loss), undisturbed)
+
+
 def test_a_run_that_is_done_is_nothing_to_another(tmp_path, undisturbed, log):
     train(tmp_path, digest="of other options", learning_rate=0.5)
     assert_equal(train(tmp_path), undisturbed)
-    assert "checkpoint.pt is of a run with other options, inputs or code: training starts afresh" in log.text
+    assert "checkpoint.pt is of a run with other options, inputs or code: training restarts from scratch" in log.text
 
 
 def test_a_network_that_could_not_be_kept_is_not_trained_again(tmp_path):

@@ -25,7 +25,7 @@ def test_sigterm_ends_a_run_after_its_step_and_loses_nothing(tmp_path, undisturb
     assert ended.value.code == 128 + signal.SIGTERM and signal.getsignal(signal.SIGTERM) is handler
     assert f"kept up to step {step + 1}, from which it goes on" in log.text
     assert_equal(train(tmp_path), undisturbed)
-    assert f"goes on from step {step + 1}" in log.text
+    assert f"resumes at step {step + 1}" in log.text
 
 
 def test_sigterm_for_all_processes_of_a_job_loses_nothing_either(tmp_path, undisturbed, log):
@@ -42,7 +42,7 @@ def test_sigterm_for_all_processes_of_a_job_loses_nothing_either(tmp_path, undis
     ended = subprocess.run(command, cwd=TESTS, capture_output=True, timeout=120, start_new_session=True)
     assert ended.returncode == 128 + signal.SIGTERM, ended.stderr.decode()
     assert_equal(train(tmp_path), undisturbed)
-    assert "goes on from step 5" in log.text
+    assert "resumes at step 5" in log.text
 
 
 def test_sigterm_at_the_last_step_comes_too_late(tmp_path, undisturbed):
@@ -67,4 +67,4 @@ def test_a_run_that_is_killed_at_random_steps_ends_as_if_it_had_not_been(tmp_pat
     partial.write_bytes(b"half a checkpoint, left by another kill")
     assert_equal(train(tmp_path), undisturbed)
     assert not partial.exists()
-    assert "training goes on from step" in log.text
+    assert "training resumes at step" in log.text

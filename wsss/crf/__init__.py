@@ -7,8 +7,8 @@ Krähenbühl & Koltun 2011 (arXiv:1210.5644). The energy of a labelling z of all
     k_s = exp( -|x_i - x_j|^2 / 2 smoothness_px^2 )
     k_a = exp( -|x_i - x_j|^2 / 2 appearance_px^2 - |c_i - c_j|^2 / 2 appearance_rgb^2 )
 
-with x positions and c colours. Each kernel is normalised symmetrically (unless told otherwise) and keeps its diagonal,
-as in pydensecrf, so that the engines agree. They differ in what they leave out:
+with x positions and c colours. Each kernel is normalised symmetrically (unless `normalisation` is none) and keeps
+its diagonal, as in pydensecrf, so that the engines agree. They differ in what they leave out:
 
 - exact: nothing. All pairs of pixels, so for small images, and what the others are held to.
 - cells: all pairs of coarse cells, brought to the pixels along edges. Torch, on CPU and GPU; the default.
@@ -172,14 +172,14 @@ def padded(
 ) -> tuple[Float[Tensor, "batch classes height width"], Shaped[Tensor, "batch height width 3"], list[Size]]:
     """Images of different sizes, each with classes of its own, as one batch: (unary, images, sizes) for `marginals`.
 
-    Classes that an image lacks come last, and have probability 0. (A learned compatibility is of classes in one order:
-    it needs images that all have the same.)
+    Classes that an image lacks come last, and have probability 0. (A learned compatibility belongs to one order of
+    classes, so it needs images that all have the same.)
 
     Raises:
         WsssError: no images, energies and photographs of other numbers or sizes.
     """
     if not images or len(unaries) != len(images):
-        raise WsssError(f"{len(unaries)} images' energies and {len(images)} photographs are no batch: give one each")
+        raise WsssError(f"{len(unaries)} images' energies and {len(images)} photographs are not a batch: give one each")
     sizes = [tuple(image.shape[:2]) for image in images]
     for unary, size in zip(unaries, sizes, strict=True):
         if tuple(unary.shape[1:]) != size:

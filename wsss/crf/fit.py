@@ -1,4 +1,4 @@
-"""A dense CRF's numbers, learned by gradient descent through its inference (engines "cells" and "convcrf")."""
+"""The parameters of a dense CRF, learned by gradient descent through its inference (engines "cells" and "convcrf")."""
 
 import math
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class Learned(torch.nn.Module):
     Args:
         start: the numbers to begin with; a weight of 0 stays 0.
         classes: of the energies.
-        fit: what is learned beside the numbers.
+        fit: what is learned in addition to weights and widths.
     """
 
     def __init__(self, start: Crf, *, classes: int, fit: Fit) -> None:
@@ -72,12 +72,12 @@ def fitted(
 ) -> tuple[Potentials, float, float]:
     """The best potentials that were met, and what the judge says of the first and of them.
 
-    Every second image is learned from, by `jaccard_loss`; the judge is to look at the others. The start is among those
-    that are judged, so the end is never worse, by its measure, than the beginning.
+    Every second image is used for training, by `jaccard_loss`; `judge` should score the others. The initial parameters
+    are scored too, so that the result is never worse, by that measure, than the beginning.
 
     Args:
         start: numbers to begin with, and the settings of the engine, which must be trainable.
-        examples: energies, photograph and labels (VOID where nobody knows) of an image, by its rank.
+        examples: energies, photograph and labels (VOID where it is unknown) of an image, by its index.
         count: number of images.
         judge: larger is better; called with the potentials of the beginning and of each epoch's end.
         fit: how long and how fast, and what is learned.
@@ -109,7 +109,7 @@ def fitted(
 
 
 def detached(potentials: Potentials) -> Potentials:
-    """The same numbers, apart from what learns them."""
+    """The same parameters, detached from the graph of gradients."""
     tensors = {field.name: getattr(potentials, field.name) for field in fields(potentials)}
     return replace(
         potentials, **{name: tensor.detach().clone() for name, tensor in tensors.items() if tensor is not None}

@@ -14,7 +14,7 @@ from torch import Tensor
 from wsss.crf.exact import LEAST_EXPONENT
 
 RADIUS_CELLS = 2
-"""The guide's window reaches so many cells to each side."""  # ASSUME: 1 to 4 score alike
+"""Radius of the guided filter's window, in cells."""  # ASSUME: 1 to 4 score alike
 
 NOISE_LEVELS2 = 50
 """The guide's regularisation, in squared levels of 0 to 255: what is flatter than its root is taken to be noise."""

@@ -1,4 +1,4 @@
-"""The numbers of a dense CRF as tensors, so that they can be learned."""
+"""The parameters of a dense CRF as tensors, so that they can be learned."""
 
 from dataclasses import dataclass, fields
 
@@ -24,7 +24,7 @@ class Potentials:
         appearance_rgb: standard deviation of the appearance kernel in colour, in levels of 0 to 255.
         compatibility: C (labels, labels, k, k), k odd, a convolution: the penalty of label l for label m at each place
             around it; None is Potts, 1 - I. (The convolution, +C, of Teichmann & Cipolla 2019, arXiv:1805.04777.)
-        colour_map: A (features, 3): the appearance kernel compares A c in the place of the colours c; None is I. (Their
+        colour_map: A (features, 3): the appearance kernel compares A c instead of the colours c; None is I. (Their
             learned Gaussian features, +T, kept linear.)
     """
 

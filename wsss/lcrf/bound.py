@@ -8,7 +8,7 @@ The labels z of the cells of a grid are latent, the tags y are observed, x is th
     log p(y|x) = log sum_z p(z|x) p(y|z,x)  >=  -KL(q || p(z|x)) + E_q log p(y|z,x),    q(z) = prod_j q_j(z_j)
     p(z|x) = 1/Z exp( -1/2 sum_{i != j} K_ij mu(z_i, z_j) )
 
-with q_j the softmax of the inference network's scores at cell j, the same network that labels new images; label 0 is
+with q_j the softmax of the inference network's logits at cell j, the same network that labels new images; label 0 is
 the background. All terms are of each image by itself, those of the KL divided by its number of cells n.
 """
 
@@ -26,20 +26,20 @@ from wsss.runtime.errors import WsssError
 from wsss.sec.losses import probabilities, seeding_loss
 
 Loss = tuple[Tensor, dict[str, Tensor]]
-"""What is minimised, and what the log tells of it."""
+"""The loss that is minimised, and its terms for the log."""
 
-LEAST_SCORE = -1e4
+LEAST_LOGIT = -1e4
 """Of a label that is ruled out: its probability is 0 in every precision, and its logarithm still finite."""
 
 
 def ruled_by_tags(
-    scores: Float[Tensor, "batch classes height width"], tags: Bool[Tensor, "batch classes-1"]
+    logits: Float[Tensor, "batch classes height width"], tags: Bool[Tensor, "batch classes-1"]
 ) -> Float[Tensor, "batch classes height width"]:
-    """Scores whose softmax gives no cell to a class that the image does not show: a q(z|x,y) that depends on y."""
+    """Logits whose softmax gives no cell to a class that the image does not show: a q(z|x,y) that depends on y."""
     # ASSUME: an option, for training. The equation of v1's q is without y; a q with it has to be taught to the network
     # as well, by a cross-entropy, since new images have no tags
     allowed = torch.cat([tags.new_ones(len(tags), 1), tags], dim=1)
-    return scores.where(allowed[:, :, None, None], LEAST_SCORE)
+    return logits.where(allowed[:, :, None, None], LEAST_LOGIT)
 
 
 def messages_of(
@@ -142,7 +142,7 @@ def temperature(share: float, *, start: float, end: float) -> float:
     """
     # ASSUME: exponential, for 1 to 0.5; the sources have no schedule
     if not 0 <= share <= 1:
-        raise WsssError(f"the share of the steps is {share}: give one from 0, the first step, to 1, the last")
+        raise WsssError(f"the share of the steps is {share}: it must lie between 0 (the first step) and 1 (the last)")
     _check_temperature(start)
     _check_temperature(end)
     return start * (end / start) ** share
@@ -150,7 +150,7 @@ def temperature(share: float, *, start: float, end: float) -> float:
 
 def _check_temperature(value: float) -> None:
     if not 0 < value < math.inf:
-        raise WsssError(f"the temperature of the samples is {value}: give one above 0, such as 1 at the start")
+        raise WsssError(f"the temperature of the samples is {value}: it must be above 0, such as 1 at the start")
 
 
 def uniform(like: Tensor, generator: torch.Generator) -> Tensor:
@@ -179,7 +179,7 @@ def gumbel_softmax(
 
 
 def background_fraction(q: Float[Tensor, "batch classes height width"]) -> Float[Tensor, " batch"]:
-    """Share of an image's cells whose likeliest label is the background: near 0 or 1 throughout, training collapsed."""
+    """Share of an image's cells whose most probable label is the background; near 0 or 1, training collapsed."""
     return (q.argmax(dim=1) == 0).to(q.dtype).mean((-2, -1))
 
 
@@ -208,17 +208,17 @@ def kernel_of(prior: Prior) -> Crf:
     )
 
 
-def warm(scores: Float[Tensor, "batch classes height width"], labels: Int64[Tensor, "batch height width"]) -> Loss:
+def warm(logits: Float[Tensor, "batch classes height width"], labels: Int64[Tensor, "batch height width"]) -> Loss:
     """SEC's loss at the seeds, with which a warm start begins; see `objective`."""
-    p = probabilities(scores, floor=1e-4)
-    seeds = one_hot(labels.to(torch.uint8), classes=scores.shape[1])
+    p = probabilities(logits, floor=1e-4)
+    seeds = one_hot(labels.to(torch.uint8), classes=logits.shape[1])
     zero = torch.zeros(())
     seeding = seeding_loss(p, seeds)
     return seeding, {"likelihood": -seeding, "prior": zero, "entropy": zero, **detectors(p)}
 
 
 def objective(
-    scores: Float[Tensor, "batch classes height width"],
+    logits: Float[Tensor, "batch classes height width"],
     tags: Bool[Tensor, "batch classes-1"],
     kernels: Float[Tensor, "batch height*width height*width"],
     fits: Callable[[Tensor], Tensor],
@@ -227,10 +227,10 @@ def objective(
     done: float,
     generator: torch.Generator,
 ) -> Loss:
-    """Minus the lower bound, its terms, and what tells a collapse.
+    """Minus the lower bound, its terms, and signs of a collapse.
 
     Args:
-        scores: of the inference network.
+        logits: output of the inference network.
         tags: y.
         kernels: K of the prior.
         fits: log p(y|z,x) of each image for labels z.
@@ -238,23 +238,23 @@ def objective(
         done: share of the steps that is done.
         generator: of the samples.
     """
-    log_q = scores.log_softmax(1)
+    log_q = logits.log_softmax(1)
     distilled = 0.0
     if bound.by_tags:
-        ruled = ruled_by_tags(scores, tags).log_softmax(1)
+        ruled = ruled_by_tags(logits, tags).log_softmax(1)
         distilled = -(ruled.exp().detach() * log_q).sum(1).mean()
         log_q = ruled
     q = log_q.exp()
     m = messages(q.detach(), kernels)
-    heat = temperature(done, start=bound.temperature_start, end=bound.temperature_end)
-    z = gumbel_softmax(log_q, temperature=heat, generator=generator) if bound.sample else q
+    tau = temperature(done, start=bound.temperature_start, end=bound.temperature_end)
+    z = gumbel_softmax(log_q, temperature=tau, generator=generator) if bound.sample else q
     likelihood = fits(z)
     ramp = min(1.0, done / bound.prior_ramp) if bound.prior_ramp else 1.0
     total = negative_bound(
         log_q,
         m,
         likelihood,
-        entropy_weight=bound.entropy_weight,  # from the start: a q that is sure of one label learns no more
+        entropy_weight=bound.entropy_weight,  # from the start: a q that is certain of one label stops learning
         prior_weight=ramp * bound.prior_weight,
         likelihood_weight=bound.likelihood_weight,
     )
@@ -267,7 +267,7 @@ def objective(
 
 
 def detectors(q: Float[Tensor, "batch classes height width"]) -> dict[str, Tensor]:
-    """What tells a collapse: the share of background, and the entropy of the labels of an image."""
+    """Signs of a collapse: the share of background, and the entropy of an image's labels."""
     return {
         "background": background_fraction(q).mean(),
         "label_entropy": label_entropy(q).mean(),

@@ -98,7 +98,7 @@ def local_evidence(
     alpha: float,
     absent: float,
 ) -> Float[Tensor, " batch"]:
-    """In the place of log p(y|z,x) a potential, the classifier's evidence at every cell; it is linear in z.
+    """A potential that replaces log p(y|z,x), the classifier's evidence at every cell; it is linear in z.
 
         1/n sum_j sum_k z_jk log e_jk,    e_j = [ (1 - max_{k in T} cam_jk)^alpha, cam_jk for k in T ] / their sum
 
@@ -117,7 +117,7 @@ def local_evidence(
         WsssError: an alpha below 0, an e not between 0 and 1.
     """
     if not 0 <= alpha < math.inf:
-        raise WsssError(f"the alpha of local_evidence is {alpha}: give one from 0 on, such as 8")
+        raise WsssError(f"the alpha of local_evidence is {alpha}: it must be 0 or more, such as 8")
     if not 0 < absent < 1:
         raise WsssError(f"the evidence of absent classes is {absent}: give a small one above 0, such as 0.001")
     # ASSUME: tags are explained cell by cell, not as a whole: what pools its evidence is content with a few cells of a
@@ -132,7 +132,7 @@ def local_evidence(
 def _drawn(
     candidates: Bool[Tensor, "batch foreground"], noise: Float[Tensor, "batch foreground"], *, most: int
 ) -> Bool[Tensor, "batch foreground"]:
-    """At most so many of each image's candidates, those of the least noise: each is as likely to be among them."""
+    """At most this many of each image's candidates, those of the lowest noise, so that each is equally likely."""
     ranks = noise.where(candidates, math.inf).argsort(dim=1).argsort(dim=1)
     return candidates & (ranks < most)
 
@@ -164,7 +164,7 @@ def masked_image(
         classifier: logits of whole images; frozen, in evaluation mode.
         stride: pixels for each cell.
         fill: mean colour, where the class is not.
-        most_present: of an image with more tags, so many are drawn.
+        most_present: largest number of tags per image; of an image with more, this many are drawn.
         generator: of the draws.
 
     Raises:

@@ -5,7 +5,7 @@ from (r s, c s) on; the last cells may reach beyond the image. So a grid is brou
 the image's size, which would shift its cells wherever a side is no multiple of the stride.
 
 What a network sees best at a cell need not be the middle of those pixels: with padded convolutions of stride 2 it is
-their upper left corner, s / 2 away. A segmenter learns to make up for that; activation maps have it (as PSA's have).
+their upper left corner, s / 2 away. A segmenter learns to compensate for this shift; activation maps keep it.
 A warped image, a square whatever its shape was, has cells of the square (SEC's seeds, and scores of its segmenter).
 """
 

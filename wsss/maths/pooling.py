@@ -1,4 +1,4 @@
-"""From the cells of an image to a score for the whole of it: global weighted rank pooling; and labels as masks."""
+"""Global weighted rank pooling, from the cells of an image to a score for the whole image; and labels as masks."""
 
 import math
 
@@ -22,7 +22,7 @@ def one_hot(
 
 
 def rank_weights(cells: int, *, decay: float, device: torch.device | None = None) -> Float[Tensor, " cells"]:
-    """Weights decay^(j-1) of the cells in the order of their probability, j = 1 the likeliest; 0^0 is 1.
+    """Weights decay^(j-1) of the cells in descending order of probability, from j = 1 on; 0^0 is 1.
 
     In float64: powers as high as the number of cells magnify the rounding of the decay.
 
@@ -30,12 +30,12 @@ def rank_weights(cells: int, *, decay: float, device: torch.device | None = None
         WsssError: the decay is not in [0, 1].
     """
     if not 0 <= decay <= 1:
-        raise WsssError(f"the decay of rank pooling is {decay}: give one from 0, the maximum, to 1, the mean")
+        raise WsssError(f"the decay of rank pooling is {decay}: it must lie between 0 (the maximum) and 1 (the mean)")
     return decay ** torch.arange(cells, dtype=torch.float64, device=device)
 
 
 def decay_of_share(share: float, *, cells: int) -> float:
-    """The decay with which the top `share` of so many ranked cells carry half of all weight.
+    """The decay for which the top `share` of this many ranked cells carries half of the total weight.
 
     The d that solves, with n the cells and share * n not rounded:
 
@@ -52,7 +52,7 @@ def decay_of_share(share: float, *, cells: int) -> float:
     """
     if not 0 <= share <= 0.5:
         raise WsssError(
-            f"the share of rank pooling is {share}: give one from 0, the maximum, to 0.5, the mean;"
+            f"the share of rank pooling is {share}: it must lie between 0 (the maximum) and 0.5 (the mean);"
             " with weights that fall with the rank a larger one carries more than half"
         )
     if share == 0:

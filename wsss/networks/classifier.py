@@ -30,5 +30,5 @@ class Classifier(Network):
 
     @classmethod
     def build(cls, features: Features, *, classes: int) -> "Classifier":
-        """A classifier of so many classes, background included; VGG-16's fc6 is not dilated in it (as in PSA)."""
+        """A classifier of `classes` classes, background included; VGG-16's fc6 is not dilated in it (as in PSA)."""
         return cls.built(features, field_dilation=1, shape={"classes": classes}, classes=classes)

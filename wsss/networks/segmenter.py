@@ -35,6 +35,6 @@ class Segmenter(Network):
 
     @classmethod
     def build(cls, features: Features, *, classes: int, dilation: int) -> "Segmenter":
-        """A segmenter of so many classes, background included, whose atrous layer has the given dilation, in cells."""
+        """A segmenter of `classes` classes, background included; `dilation` is that of its atrous layer, in cells."""
         shape = {"classes": classes, "dilation": dilation}
         return cls.built(features, field_dilation=dilation, shape=shape, atrous=features.backbone != "vgg16", **shape)

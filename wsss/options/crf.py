@@ -28,11 +28,11 @@ class Crf:
     steps: int
     """Number of mean-field updates."""
     smoothness_weight: float
-    """Penalty of different labels at near pixels, in nats; 0 turns the kernel off."""
+    """Penalty of different labels at nearby pixels, in nats; 0 turns the kernel off."""
     smoothness_px: float
     """Standard deviation of the smoothness kernel, in pixels."""
     appearance_weight: float
-    """Penalty of different labels at near pixels of like colour, in nats; 0 turns the kernel off."""
+    """Penalty of different labels at nearby pixels of similar colour, in nats; 0 turns the kernel off."""
     appearance_px: float
     """Standard deviation of the appearance kernel in space, in pixels."""
     appearance_rgb: float
@@ -40,7 +40,7 @@ class Crf:
     normalisation: Normalisation
     """symmetric: each kernel is divided by the roots of its rows' and columns' sums; none: it is not (not lattice)."""
     max_cells: int
-    """cells and convcrf: the image is divided into square cells, as small as can be with at most so many of them."""
+    """cells and convcrf: the image is divided into square cells, as small as possible with at most this many."""
     window_px: int
     """convcrf: how far messages reach, in pixels, rounded up to whole cells."""
     window: Window
@@ -64,15 +64,15 @@ class Crf:
 
 @dataclass(frozen=True)
 class Fit:
-    """How the numbers of a CRF are learned.
+    """How the parameters of a CRF are learned.
 
     Args:
         epochs: passes over the images.
-        learning_rate: of Adam, image by image; widths and weights move by their logarithms.
-        compatibility: side, odd, of a convolution that is learned in the place of Potts penalties; 1 is a matrix of
+        learning_rate: learning rate of Adam, one image per step; widths and weights move by their logarithms.
+        compatibility: side, odd, of a convolution that is learned instead of Potts penalties; 1 is a matrix of
             classes x classes, 0 keeps Potts (1 - I), with which it begins.
         colours: whether a linear map of the colours is learned.
-        seed: of the order of the images.
+        seed: seed of the order of the images.
     """
 
     epochs: int

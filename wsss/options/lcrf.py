@@ -6,14 +6,14 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Prior:
-    """p(z|x): the kernel that wants cells alike in place and colour to have the same label; widths are in cells.
+    """p(z|x): a kernel that favours equal labels of cells that are near in position and colour; widths are in cells.
 
     Args:
-        smoothness_weight: of the kernel of places; the kernel is normalised symmetrically.
-        smoothness_cells: its standard deviation.
-        appearance_weight: of the kernel of places and colours.
-        appearance_cells: its standard deviation in space.
-        appearance_rgb: its standard deviation in colour, in levels of 0 to 255.
+        smoothness_weight: weight of the kernel of positions, which is normalised symmetrically.
+        smoothness_cells: standard deviation of that kernel.
+        appearance_weight: weight of the kernel of positions and colours.
+        appearance_cells: standard deviation of that kernel in space.
+        appearance_rgb: standard deviation of that kernel in colour, in levels of 0 to 255.
     """
 
     smoothness_weight: float
@@ -29,23 +29,23 @@ class Bound:
 
     Args:
         likelihood: log p(y|z,x): local_evidence, masked_cam, masked_image or pooling.
-        likelihood_weight: of it.
-        entropy_weight: of the labels' entropy, per cell; 1 in the bound itself.
-        prior_weight: of the prior's energy, per cell; 1 in the bound itself.
-        prior_ramp: share of the steps in which the prior grows from 0.
-        sample: whether labels are sampled, by the Gumbel-softmax; else their probabilities take their place.
-        temperature_start: of the samples, at first.
-        temperature_end: of the samples, at last.
-        by_tags: whether q depends on the tags in training, by ruling the other classes out; the network then learns
-            from that q too.
-        alpha: local_evidence: exponent of the background's score.
+        likelihood_weight: weight of the log-likelihood.
+        entropy_weight: weight of the labels' entropy, per cell; 1 in the bound itself.
+        prior_weight: weight of the prior's energy, per cell; 1 in the bound itself.
+        prior_ramp: share of the steps during which the prior's weight grows from 0.
+        sample: whether labels are sampled, by the Gumbel-softmax; otherwise their probabilities are used instead.
+        temperature_start: temperature of the samples at the first step.
+        temperature_end: temperature of the samples at the last step.
+        by_tags: whether q depends on the tags in training, by excluding the other classes; the network then learns
+            from that q as well.
+        alpha: local_evidence: exponent of the background score.
         absent: local_evidence: evidence of a class that is not in the tags.
         least_share: masked_cam: area below which a larger one scores higher, as a share of the cells.
-        eps: masked_cam: the same, smoothly.
-        background: masked_cam, masked_image, pooling: whether the background is asked for.
+        eps: masked_cam: the same, as a smooth transition.
+        background: masked_cam, masked_image, pooling: whether the background has to be shown as well.
         pool_present: pooling: share of the cells that carries half of a class's score (0 maximum, 0.5 mean).
-        pool_absent: the same of the classes that are not in the tags.
-        pool_background: the same of the background, of masked_cam, masked_image and pooling.
+        pool_absent: pooling: the same for the classes that are not in the tags.
+        pool_background: masked_cam, masked_image, pooling: the same for the background.
     """
 
     likelihood: Literal["local_evidence", "masked_cam", "masked_image", "pooling"]

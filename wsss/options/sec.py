@@ -12,15 +12,15 @@ class SecLosses:
 
     Args:
         floor: smallest probability, of the network and of the CRF.
-        seed_weight: of the loss at the seeds; 0 leaves it out.
-        expand_weight: of the loss of the pooled probabilities.
-        constrain_weight: of the loss against the CRF.
+        seed_weight: weight of the seeding loss; 0 leaves it out.
+        expand_weight: weight of the expansion loss, of pooled probabilities.
+        constrain_weight: weight of the constrain-to-boundary loss, against the CRF.
         constrain_gradient: whether a gradient passes through the CRF, as the paper has it; the authors' code has none.
         pool_by: whether the three numbers below are shares of the cells, which carry half of the weight and mean the
             same on any grid, or decays d, as the paper gives them for 41 x 41 cells.
-        pool_present: of the classes in the tags (share 0 is the maximum, 0.5 the mean; decay 0 and 1).
-        pool_absent: of the other classes.
-        pool_background: of the background.
+        pool_present: pooling of the classes in the tags (share 0 is the maximum, 0.5 the mean; decay 0 and 1).
+        pool_absent: pooling of the other classes.
+        pool_background: pooling of the background.
     """
 
     floor: float

@@ -58,7 +58,7 @@ def merge_labels(
     confident_foreground: Integer[Tensor, "*batch height width"],
     confident_background: Integer[Tensor, "*batch height width"],
 ) -> UInt8[Tensor, "*batch height width"]:
-    """The labels that both extremes of the background score are sure of; VOID elsewhere.
+    """The labels that are confident for either extreme of the background score; VOID elsewhere.
 
     Args:
         confident_foreground: argmax of the pooled scores with the low alpha, where background is rated high: a class
@@ -66,7 +66,7 @@ def merge_labels(
         confident_background: the same with the high alpha, where background is rated low: background that wins here
             is believed, and nothing else.
 
-    Where each is sure of its own, background overrides the foreground, as in PSA (IRN has it the other way round).
+    Where both are confident, background overrides foreground, as in PSA (in IRN it is the other way round).
     """
     sure_foreground = confident_foreground.masked_fill(confident_foreground == BACKGROUND, VOID)
     return sure_foreground.masked_fill(confident_background == BACKGROUND, BACKGROUND).to(torch.uint8)

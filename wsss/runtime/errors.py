@@ -2,7 +2,7 @@
 
 
 class WsssError(Exception):
-    """Something the user can mend: its text names the thing, what is wrong with it and the way out.
+    """Something the user can fix: its text names the thing, what is wrong with it, and the way out.
 
     The command line prints the text after "error: " and exits with status 1, without a traceback.
     """

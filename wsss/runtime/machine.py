@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def use_threads(threads: int) -> None:
-    """Hold this process, and what it starts, to `threads` cores, or to those that are there where they are fewer.
+    """Limit this process, and those it starts, to `threads` cores, or to the available ones if they are fewer.
 
     To be called before numpy is imported, whose own threads cannot be held back later.
     """
@@ -46,7 +46,7 @@ _held: list[int] = []  # their locks, until it ends
 
 
 def hold_gpus(count: int) -> None:
-    """Take so many of this machine's GPUs, those first that no other process of ours holds, and see no others.
+    """Reserve this many of the machine's GPUs, first those that no other process of wsss holds, and hide the others.
 
     Snakemake counts GPUs, but does not say which. Of processes that were started together each has its own already.
     To be called before CUDA is first used; a second call changes nothing. Processes of which only some are given
@@ -109,8 +109,8 @@ def rank() -> int:
 
 
 @contextmanager
-def told_to_end() -> Iterator[Callable[[], bool]]:
-    """Whether SIGTERM has come, with which clusters announce the end of a job; meanwhile it ends nothing by itself."""
+def stop_requested() -> Iterator[Callable[[], bool]]:
+    """Whether SIGTERM was received, by which clusters announce the end of a job; it does not end the process here."""
     came = []
     before = signal.signal(signal.SIGTERM, lambda *_: came.append(True))
     try:

@@ -37,6 +37,6 @@ def mapped(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
                 yield waiting.popleft().result()
         except BrokenProcessPool as error:
             raise WsssError(
-                "a worker was killed, as a rule for want of memory: give fewer --threads "
+                "a worker process was killed, probably out of memory: give fewer --threads "
                 "(in a workflow --set-threads STAGE=2, or more mem_mb), or smaller photographs"
             ) from error

@@ -53,7 +53,7 @@ def track(items: Iterable[Item], what: str, *, total: int, unit: str = "image", 
         what: the word before the bar.
         total: number of items, those before `start` included.
         unit: what an item is.
-        start: items that were done before (by a run that was cut off).
+        start: items that were done before (by an interrupted run).
     """
     began = spoke = time.monotonic()
     bar = tqdm(

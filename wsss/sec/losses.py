@@ -23,21 +23,21 @@ from wsss.runtime.errors import WsssError
 
 
 def probabilities(
-    scores: Float[Tensor, "batch classes height width"], *, floor: float
+    logits: Float[Tensor, "batch classes height width"], *, floor: float
 ) -> Float[Tensor, "batch classes height width"]:
-    """Softmax over the classes that stays away from 0 and 1; all three losses are of it.
+    """Softmax over the classes, bounded away from 0 and 1; all three losses use it.
 
-        p_c = (softmax_c(scores) + floor) / (1 + C floor)
+        p_c = (softmax_c(logits) + floor) / (1 + C floor)
 
     with C the number of classes. Not in the paper: the authors' code has it, with a floor of 1e-4. Each p_c is at least
-    floor / (1 + C floor), and 1 - p_c at least C - 1 times that: so no loss takes a logarithm of 0, however sure the
-    network is, as long as there is a class besides the background.
+    floor / (1 + C floor), and 1 - p_c at least C - 1 times that: so no loss takes a logarithm of 0, however confident
+    the network is, as long as there is a class besides the background.
 
     Raises:
         WsssError: the floor is not between 0 and 1.
     """
     _check_floor(floor)
-    return (scores.softmax(dim=1) + floor) / (1 + scores.shape[1] * floor)
+    return (logits.softmax(dim=1) + floor) / (1 + logits.shape[1] * floor)
 
 
 def floored(
@@ -62,7 +62,7 @@ def _check_floor(floor: float) -> None:
 
 def _mean_log(values: Float[Tensor, "batch values"], chosen: Bool[Tensor, "batch values"]) -> Float[Tensor, " batch"]:
     """Mean of the logarithms of an image's chosen values; 0 where none is chosen."""
-    # 1 takes the place of the others before the logarithm: their gradient is 0 then, whatever they are
+    # the others are replaced by 1 before the logarithm, so that their gradient is 0 whatever they are
     return values.where(chosen, 1).log().sum(dim=1) / chosen.sum(dim=1).clamp(min=1)
 
 
@@ -133,14 +133,14 @@ def constrain_loss(
 
 
 def decays_of(losses: SecLosses, *, cells: int) -> dict[str, float]:
-    """The decays of the three poolings on so many cells, as `expansion_loss` takes them."""
+    """The decays of the three poolings for this number of cells, as `expansion_loss` takes them."""
     pools = {name: getattr(losses, f"pool_{name}") for name in ("present", "absent", "background")}
     by_share = losses.pool_by == "share"
     return {f"decay_{name}": decay_of_share(pool, cells=cells) if by_share else pool for name, pool in pools.items()}
 
 
 def objective(
-    scores: Float[Tensor, "batch classes height width"],
+    logits: Float[Tensor, "batch classes height width"],
     seeded: Int64[Tensor, "batch height width"],
     tags: Bool[Tensor, "batch classes-1"],
     small: UInt8[Tensor, "batch height width 3"],
@@ -151,28 +151,28 @@ def objective(
     """The sum of SEC's losses, and each of them.
 
     Args:
-        scores: of the network.
+        logits: output of the network.
         seeded: label maps, VOID where there is no seed.
         tags: whether the image shows foreground class c, at c - 1.
         small: the photographs on the same grid.
         losses: weights and poolings; a loss of weight 0 is not computed.
-        crf: of the loss constrain.
+        crf: settings of the CRF of the constrain loss.
 
     Raises:
-        WsssError: the scores are no numbers any more.
+        WsssError: the logits are NaN or infinite.
     """
-    if not scores.isfinite().all():
-        raise WsssError("SEC: the network's scores are no numbers any more: lower the learning rate")
-    p = probabilities(scores, floor=losses.floor)
+    if not logits.isfinite().all():
+        raise WsssError("SEC: the network's logits are NaN or infinite: lower the learning rate")
+    p = probabilities(logits, floor=losses.floor)
     terms = {}
     if losses.seed_weight:
-        seeds = one_hot(seeded.to(torch.uint8), classes=scores.shape[1])
+        seeds = one_hot(seeded.to(torch.uint8), classes=logits.shape[1])
         terms["seed"] = losses.seed_weight * seeding_loss(p, seeds)
     if losses.expand_weight:
         decays = decays_of(losses, cells=scores[0, 0].numel())
         terms["expand"] = losses.expand_weight * expansion_loss(p, tags, **decays)
     if losses.constrain_weight:
-        unary = -scores.log_softmax(1)
+        unary = -logits.log_softmax(1)
         q = marginals(unary if losses.constrain_gradient else unary.detach(), small, crf)
         target = floored(q, floor=losses.floor)
         terms["constrain"] = losses.constrain_weight * constrain_loss(p, target)

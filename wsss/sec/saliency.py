@@ -1,4 +1,4 @@
-"""SEC's background cue: where the scores of a classifier hang on an image, and where they do not."""
+"""SEC's background cue: how much the logits of a classifier depend on each place of an image."""
 
 import torch
 from jaxtyping import Float
@@ -23,6 +23,6 @@ def saliency(
     """
     with torch.enable_grad():
         taps = network.backbone(images)
-        # the sum over the cells, not their mean: so its gradient does not hang on the size of the image
+        # the sum over the cells, not their mean: so its gradient does not depend on the size of the image
         (gradient,) = torch.autograd.grad(network.head(taps[-1]).sum(), taps[0])
     return gradient.abs().amax(dim=1, keepdim=True)

@@ -1,6 +1,6 @@
-"""SEC's cues: a few cells of each class of an image that are almost surely right, and void everywhere else.
+"""SEC's cues: confident cells of each class of an image, and void everywhere else.
 
-Kolesnikov & Lampert, ECCV 2016 (arXiv:1603.06098). Foreground comes from the heat maps of the classes in the tags,
+Kolesnikov & Lampert, ECCV 2016 (arXiv:1603.06098). Foreground comes from the cams maps of the classes in the tags,
 background from the least salient cells. The authors' code lacks the step that joins the two; in the cues that they
 published no cell has two classes, and the background gives way, which is what `resolve_overlaps` does.
 """
@@ -28,7 +28,7 @@ def median_filter(saliency: Float[Tensor, "height width"], *, side: int) -> Floa
 
 
 def least_salient(saliency: Float[Tensor, "height width"], *, share: float) -> Bool[Tensor, "height width"]:
-    """Where the background surely is: the least salient cells, after a 3 x 3 median filter.
+    """Confident background: the least salient cells, after a 3 x 3 median filter.
 
     With s_0 <= s_1 <= ... the n filtered values in order, a cell is background where
 
@@ -47,15 +47,15 @@ def least_salient(saliency: Float[Tensor, "height width"], *, share: float) -> B
 
 
 def foreground_seeds(
-    heat: Float[Tensor, "foreground height width"], *, threshold: float
+    cams: Float[Tensor, "foreground height width"], *, threshold: float
 ) -> Bool[Tensor, "foreground height width"]:
-    """Where each class surely is: heat > threshold * its maximum, 0.2 in SEC. The seeds of two classes may overlap.
+    """Confident cells of each class: cam > threshold * its maximum, 0.2 in SEC. The seeds of two classes may overlap.
 
     Args:
-        heat: maps of the classes in the image's tags; one without a positive value gives no seeds.
+        cams: maps of the classes in the image's tags; one without a positive value gives no seeds.
         threshold: of each map's own maximum, from 0 to below 1.
     """
-    return heat > threshold * heat.amax(dim=(1, 2), keepdim=True)
+    return cams > threshold * cams.amax(dim=(1, 2), keepdim=True)
 
 
 def resolve_overlaps(
@@ -73,7 +73,7 @@ def resolve_overlaps(
         background: those of the background.
         classes: the class of each map in `foreground`, none twice.
     """
-    # ASSUME: between two classes the smaller region wins, as in re-implementations; the published cues cannot tell
+    # ASSUME: between two classes the smaller region wins, as in re-implementations; the published cues do not show it
     labels = torch.full_like(background, VOID, dtype=torch.uint8).masked_fill(background, BACKGROUND)
     areas = foreground.sum(dim=(1, 2)).tolist()
     regions = zip(areas, classes.tolist(), foreground, strict=True)

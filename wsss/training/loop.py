@@ -1,8 +1,8 @@
 """One training loop, for every network: poly schedule, checkpoints from which a killed run goes on.
 
 A run is a function of its seed: which images form the batch of a step and how they are augmented is drawn from (seed,
-step), so a run that was cut off and goes on equals one that was not. Of several processes each takes its share of every
-batch, and drops out units of its own, drawn from (seed, step, rank).
+step), so an interrupted run that is resumed equals an uninterrupted one. Of several processes each takes its share of
+every batch, and drops out units of its own, drawn from (seed, step, rank).
 """
 
 import csv
@@ -102,8 +102,8 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
         task: images and loss.
         schedule: how long and how fast.
         job: on what it runs, and where it is recorded.
-        keep: stores the finished network, on the CPU. From then on the checkpoint holds that network: a run of the same options,
-            inputs and code that is asked for again, say since a file was touched, ends at once.
+        keep: stores the finished network, on the CPU. From then on the checkpoint holds that network: the same options,
+            inputs and code end at once when they are asked for again, for example since a file was touched.
 
     Raises:
         WsssError: where the loss is no longer a finite number.
@@ -135,13 +135,15 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
     loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
 
     def record(done: int) -> None:
-        _speak(curve, what, fabric)
+        _log_progress(curve, what, fabric)
         if fabric.is_global_zero:
             _write_curve(job.curve, curve)
             _save(job.checkpoint, network, optimizer, digest, done, curve)
 
-    alone = fabric.world_size == 1  # several may be told at different steps: they end, and have their last checkpoint
-    with distributed.together(fabric), machine.told_to_end() if alone else nullcontext(lambda: False) as told:
+    alone = (
+        fabric.world_size == 1
+    )  # several would be stopped at different steps: they end, and keep their last checkpoint
+    with distributed.together(fabric), machine.stop_requested() if alone else nullcontext(lambda: False) as stopping:
         for step, data in enumerate(track(loader, what, total=steps, unit="step", start=start), start):
             if isinstance(data, WsssError):
                 raise data
@@ -155,13 +157,19 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
             fabric.backward(value)
             optimizer.step()
             curve.append({"step": step, "learning_rate": rate, "loss": value.detach(), **terms})
-            end = told()
+            end = stopping()
             if end or (step + 1) % job.checkpoint_steps == 0 or step + 1 == steps:
                 record(step + 1)
             if end and step + 1 < steps:
-                LOG.info("%s was told to end (SIGTERM): kept up to step %d, from which it goes on", what, step + 1)
+                LOG.info(
+                    "%s was asked to stop (SIGTERM): checkpoint written at step %d, from which it resumes",
+                    what,
+                    step + 1,
+                )
                 raise SystemExit(128 + signal.SIGTERM)
         if fabric.is_global_zero:
+            if start == steps:  # it was finished before
+                _write_curve(job.curve, curve)
             keep(network.to("cpu").eval())
             if start < steps:  # what is left says that it is done: the same run asked for again takes it from there
                 _save(job.checkpoint, network, None, digest, steps, curve)
@@ -221,32 +229,32 @@ def options(*groups: object) -> dict[str, object]:
 
 
 def _resume(path: Path, network: Network, optimizer: torch.optim.Optimizer, digest: str) -> tuple[int, list]:
-    """Take up a checkpoint where it belongs to this run; returns the next step and the curve so far."""
+    """Load a checkpoint if it belongs to this run; returns the next step and the curve so far."""
     if not path.exists():
         return 0, []
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        LOG.info("%s cannot be read (%s): training starts afresh", path, type(error).__name__)
+        LOG.info("%s cannot be read (%s): training restarts from scratch", path, type(error).__name__)
         return 0, []
     if not isinstance(checkpoint, dict) or checkpoint.get("digest") != digest:
-        LOG.info("%s is of a run with other options, inputs or code: training starts afresh", path)
+        LOG.info("%s is of a run with other options, inputs or code: training restarts from scratch", path)
         return 0, []
     network.load_state_dict(checkpoint["network"])
     if checkpoint["optimizer"] is None:
         LOG.info("already trained with these options, inputs and code: the network is that of %s", path)
     else:
         optimizer.load_state_dict(checkpoint["optimizer"])
-        LOG.info("training goes on from step %d of %s", checkpoint["step"], path)
+        LOG.info("training resumes at step %d of %s", checkpoint["step"], path)
     return checkpoint["step"], checkpoint["curve"]
 
 
 def _check_same(start: int, checkpoint: Path, fabric: Fabric) -> None:
-    """Every process must go on from one step: they do not where the checkpoint lies on one node's own disk."""
+    """Every process must resume at the same step: they do not if the checkpoint lies on one node's own disk."""
     starts = fabric.all_gather(torch.tensor(start)).unique().tolist()
     if len(starts) > 1:
         raise WsssError(
-            f"processes would go on from steps {starts}: put {checkpoint.parent} where all nodes see it, or remove it"
+            f"processes would resume at steps {starts}: put {checkpoint.parent} where all nodes see it, or remove it"
         )
 
 
@@ -264,8 +272,8 @@ def _with_terms(value: Loss) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     return total, {name: term.detach() for name, term in terms.items()}
 
 
-def _speak(curve: list[dict], what: str, fabric: Fabric) -> None:
-    """Make plain numbers of the curve's newest rows, the mean over all processes, and tell the log."""
+def _log_progress(curve: list[dict], what: str, fabric: Fabric) -> None:
+    """Replace the tensors of the curve's newest rows by their means over all processes, and log them."""
     new = [row for row in curve if isinstance(row["loss"], torch.Tensor)]
     names = [name for name in curve[-1] if name not in ("step", "learning_rate")]
     values = torch.stack([torch.stack([row[name].to(fabric.device).double() for name in names]) for row in new])
