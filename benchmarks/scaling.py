@@ -3,7 +3,7 @@
     OMP_WAIT_POLICY=passive PYTHONPATH=. python benchmarks/scaling.py --images 200 2000 20000 --work scaling
 
 The real Snakefile runs each stage of PSA and the cues of SEC on the built-in data set, for each number of images in a
-folder of its own under `--work`. Four fifths of the images train, the rest are held out. Networks are trained for the
+folder of its own under `--work`. Four fifths of the images are for training, the rest val. Networks are trained for the
 same few steps at every size, and left out of the table.
 
 Then the command of each stage, as its log has it, is run again alone, at each size in turn, so that a host that is slow
@@ -11,7 +11,7 @@ for a while is slow for all sizes; the fastest of `--rounds` rounds counts. Time
 processes of a stage. Over n images it takes a + b n^p, with start-up a: Python, torch, the weights. Three sizes give p
 without knowing a. Memory is what all processes of a stage hold together.
 
-What was measured is kept under `--work`: a benchmark that was cut off goes on, and rounds can be added to an old one.
+What was measured is kept under `--work`: an interrupted benchmark is resumed, and rounds can be added to an old one.
 """
 
 import contextlib
@@ -80,7 +80,7 @@ class Cost:
 
 
 def overlay(images: int) -> dict[str, object]:
-    """The configuration of a run over so many images."""
+    """The configuration of a run with this many images."""
     train = images * 4 // 5
     schedule = {"epochs": STEPS / (train // BATCH), "batch_size": BATCH}
     return {
@@ -96,7 +96,7 @@ def overlay(images: int) -> dict[str, object]:
 
 
 def run(images: int, folder: Path) -> Overhead:
-    """Run the workflow over so many images in a folder, which is emptied."""
+    """Run the workflow with this many images in a folder, which is emptied first."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "overlay.yaml").write_text(json.dumps(overlay(images)))
@@ -209,7 +209,7 @@ def exponent(sizes: list[int], values: list[float]) -> float:
 
 
 def of_stage(stage: str, images: int) -> int:
-    """How many of so many images a stage goes over."""
+    """How many of all images a stage processes."""
     if stage.startswith("psa_val_"):
         return images - images * 4 // 5
     return images if stage in ("images", "gather") else images * 4 // 5

@@ -55,7 +55,7 @@ def made_up(mask: np.ndarray, generator: np.random.Generator) -> tuple[torch.Ten
 
 
 def of_masks(root: Path, limit: int) -> Iterator[tuple]:
-    """Photograph, mask, maps and their classes of the images of train that show any; maps hang on mask and id alone."""
+    """Photograph, mask, maps and their classes of the images of train that show any; maps depend on mask and id."""
     for image_id in manifests.evenly(voc.read_list(root, "train"), limit):
         mask = pictures.read_mask(root / f"SegmentationClass/{image_id}.png")
         if np.isin(mask, [BACKGROUND, VOID]).all():

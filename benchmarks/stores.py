@@ -90,7 +90,7 @@ MAKERS = {
 
 
 def bytes_of(path: Path, kind: str, images: int, size: tuple[int, int], noise: float) -> int:
-    """Size of a store of so many images, the same ones at each call."""
+    """Size of a store of this many images, the same ones at each call."""
     rng = np.random.default_rng(0)
     with store.create(path, kind, classes=VOC, settings={}, inputs={}) as target:
         for number in range(images):

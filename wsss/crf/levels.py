@@ -82,8 +82,8 @@ def guided_upsample(
     """Maps of a coarse level's cells at the cells of a finer one, along the edges of the images.
 
     Around each cell the maps are taken to be a linear function of the colours, as in the guided filter (He, Sun & Tang
-    2013; its fast form is arXiv:1505.00996). Its coefficients are carried bilinearly, and the function is then taken of
-    the fine level's colours. Only what labels differ by is carried: the first label's map is 0.
+    2013; its fast form is arXiv:1505.00996). Its coefficients are upsampled bilinearly, and the function is then
+    applied to the fine level's colours. Only differences of labels are upsampled: the first label's map is 0.
     """
     differences = maps[:, 1:] - maps[:, :1]
     side = coarse.side // fine.side

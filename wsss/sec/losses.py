@@ -169,7 +169,7 @@ def objective(
         seeds = one_hot(seeded.to(torch.uint8), classes=logits.shape[1])
         terms["seed"] = losses.seed_weight * seeding_loss(p, seeds)
     if losses.expand_weight:
-        decays = decays_of(losses, cells=scores[0, 0].numel())
+        decays = decays_of(losses, cells=logits[0, 0].numel())
         terms["expand"] = losses.expand_weight * expansion_loss(p, tags, **decays)
     if losses.constrain_weight:
         unary = -logits.log_softmax(1)
