@@ -103,7 +103,7 @@ def test_all_weights_0_are_refused():
 
 
 def test_divergence_is_reported(seeded):
-    with pytest.raises(WsssError, match="scores are NaN or infinite: lower the learning rate"):
+    with pytest.raises(WsssError, match="logits are NaN or infinite: lower the learning rate"):
         trained(seeded, epochs=20, learning_rate=1e30)
 
 
