@@ -23,7 +23,7 @@ def test_sigterm_ends_a_run_after_its_step_and_loses_nothing(tmp_path, undisturb
     with pytest.raises(SystemExit) as ended:
         train(tmp_path, loss=before(step, sent(signal.SIGTERM)), checkpoint_steps=100)
     assert ended.value.code == 128 + signal.SIGTERM and signal.getsignal(signal.SIGTERM) is handler
-    assert f"kept up to step {step + 1}, from which it goes on" in log.text
+    assert f"checkpoint written at step {step + 1}, from which it resumes" in log.text
     assert_equal(train(tmp_path), undisturbed)
     assert f"resumes at step {step + 1}" in log.text
 
