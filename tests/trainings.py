@@ -27,8 +27,8 @@ from wsss.stages.sec_segmenter import sec_segmenter
 from wsss.stores import store
 
 FEATURES = replace(settings.FEATURES, freeze=True)
-AUGMENT = Augment(resize_px=(0, 0), flip=True, jitter=0.1, crop_px=32)
-WARPED = WarpedInput(input_px=32, flip=True, jitter=0.1)
+AUGMENT = Augment(resize_px=(0, 0), flip=True, jitter=0.1, jitter_by="hsv", crop_px=32)
+WARPED = WarpedInput(input_px=32, flip=True, jitter=0.1, jitter_by="hsv")
 STEPS = 20
 SCHEDULE = replace(
     settings.SGD,

@@ -24,7 +24,7 @@ from wsss.stores import store
 from wsss.training.lcrf_evidence import likelihood_of
 
 BOUND = replace(settings.BOUND, entropy_weight=0.05, prior_weight=0.05, sample=True)
-WARPED = WarpedInput(input_px=32, flip=True, jitter=0.1)
+WARPED = WarpedInput(input_px=32, flip=True, jitter=0.1, jitter_by="hsv")
 LIKELIHOODS = ("local_evidence", "masked_cam", "masked_image", "pooling")
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")

@@ -25,7 +25,7 @@ from wsss.stores import store
 
 LOSSES = replace(SEC_LOSSES, constrain_gradient=False)
 CRF = replace(SEC, steps=2, appearance_px=2)
-WARPED = WarpedInput(input_px=32, flip=False, jitter=0)
+WARPED = WarpedInput(input_px=32, flip=False, jitter=0, jitter_by="hsv")
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 

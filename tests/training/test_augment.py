@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from wsss.labels import VOID
-from wsss.options.training import Augment
+from wsss.options.training import Augment, JitterBy
 from wsss.training.augment import augmented, augmented_photograph
 
 FILL = (0.95, 0.9, 0.85)
@@ -11,8 +11,8 @@ STEP = 10
 """Grey level of label k: k * STEP, which is never FILL's."""
 
 
-def augment(*, crop_px: int, resize_px: tuple[int, int] = (0, 0), flip: bool = False, jitter: float = 0) -> Augment:
-    return Augment(resize_px=resize_px, flip=flip, jitter=jitter, crop_px=crop_px)
+def augment(*, crop_px: int, resize_px=(0, 0), flip=False, jitter: float = 0, jitter_by: JitterBy = "hsv") -> Augment:
+    return Augment(resize_px=resize_px, flip=flip, jitter=jitter, jitter_by=jitter_by, crop_px=crop_px)
 
 
 def pair(height: int, width: int, *, cell_px: int = 1, classes: int = 20) -> tuple[np.ndarray, np.ndarray]:
@@ -118,27 +118,30 @@ def test_labels_on_a_grid_are_not_resized():
         draw(photograph, labels, augment(crop_px=32, resize_px=(20, 30)), seed=0, cell_px=4)
 
 
-def test_jitter_changes_the_image_alone():
+@pytest.mark.parametrize("jitter_by", ["hsv", "affine"])
+def test_jitter_changes_the_image_alone(jitter_by):
     photograph, labels = pair(16, 16)
     photograph[..., 0] //= 2  # a grey picture has neither hue nor saturation
     plain, target = draw(photograph, labels, augment(crop_px=16), seed=3)
-    changed, same = draw(photograph, labels, augment(crop_px=16, jitter=0.4), seed=3)
+    changed, same = draw(photograph, labels, augment(crop_px=16, jitter=0.4, jitter_by=jitter_by), seed=3)
     assert torch.equal(target, same)
     assert (changed - plain).abs().mean() > 0.01
     assert (changed >= 0).all()
     assert (changed <= 1).all()
 
 
-def test_jitter_leaves_the_filling_alone():
+@pytest.mark.parametrize("jitter_by", ["hsv", "affine"])
+def test_jitter_leaves_the_filling_alone(jitter_by):
     photograph, labels = pair(8, 8)
-    image, target = draw(photograph, labels, augment(crop_px=16, jitter=0.4), seed=0)
+    image, target = draw(photograph, labels, augment(crop_px=16, jitter=0.4, jitter_by=jitter_by), seed=0)
     assert is_fill(image)[target == VOID].all()
     assert (target == VOID).sum() == 16 * 16 - 8 * 8
 
 
-def test_the_seed_decides():
+@pytest.mark.parametrize("jitter_by", ["hsv", "affine"])
+def test_the_seed_decides(jitter_by):
     photograph, labels = pair(50, 50)
-    options = augment(crop_px=32, resize_px=(40, 60), flip=True, jitter=0.3)
+    options = augment(crop_px=32, resize_px=(40, 60), flip=True, jitter=0.3, jitter_by=jitter_by)
     first, again, other = (draw(photograph, labels, options, seed=seed) for seed in (5, 5, 6))
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])

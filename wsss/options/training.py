@@ -6,6 +6,8 @@ from typing import Literal
 
 from wsss.runtime.errors import refuse
 
+JitterBy = Literal["hsv", "affine"]
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -86,12 +88,15 @@ class Augment:
         resize_px: bounds of the longer side, which is drawn uniformly; 0 0 keeps the size.
         flip: mirror images with probability 1/2.
         jitter: strength of random changes of brightness, contrast and saturation; a third of it applies to hue.
+        jitter_by: hsv, as in the papers' codes, on the whole photograph; or affine, twice as fast: one map of the
+            colours of the crop, in which the hue is a rotation of the chroma in YIQ.
         crop_px: side of the square crop; smaller images are placed in it at random.
     """
 
     resize_px: tuple[int, int]
     flip: bool
     jitter: float
+    jitter_by: JitterBy
     crop_px: int
 
     def __post_init__(self) -> None:
@@ -108,16 +113,21 @@ class WarpedInput:
         input_px: side of the square, in training and in inference.
         flip: mirror images with probability 1/2.
         jitter: strength of random changes of brightness, contrast and saturation; a third of it applies to hue.
+        jitter_by: hsv, as in the papers' codes, on the whole photograph; or affine, twice as fast: one map of the
+            colours of the crop, in which the hue is a rotation of the chroma in YIQ.
     """
 
     input_px: int
     flip: bool
     jitter: float
+    jitter_by: JitterBy
 
     @property
     def augment(self) -> Augment:
         """The same augmentation, for an image that is already warped."""
-        return Augment(resize_px=(0, 0), flip=self.flip, jitter=self.jitter, crop_px=self.input_px)
+        return Augment(
+            resize_px=(0, 0), flip=self.flip, jitter=self.jitter, jitter_by=self.jitter_by, crop_px=self.input_px
+        )
 
     def cells(self, stride: int) -> int:
         """Number of cells per side of the grid of a network with this stride.
