@@ -36,17 +36,24 @@ class AffinityNet(Network):
         nn.init.xavier_uniform_(self.mix.weight, gain=4)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels rows columns"]:
-        """Features on the grid of `stride`, whatever the backbone's own: its taps are interpolated."""
+        """Features on the grid of `stride`, whatever the backbone's own: its taps are interpolated.
+
+        The papers' networks join the interpolated branches and mix them. Here each branch is mixed on its own grid
+        first, which is the same, since both are linear, and up to four times cheaper each time a grid is doubled.
+        """
         whole = math.lcm(self.stride, self.backbone.stride)
         rows, columns = (side * whole // self.stride for side in grid.cells(tuple(images.shape[-2:]), whole))
-        branches = [
-            nn.functional.interpolate(
-                nn.functional.elu(reduce(tap)), (rows, columns), mode="bilinear", align_corners=False
-            )
-            for reduce, tap in zip(self.reduce, self.taps(images, whole), strict=True)
-        ]
-        joined = grid.cropped(torch.cat(branches, dim=1), grid.cells(tuple(images.shape[-2:]), self.stride))
-        return nn.functional.elu(self.mix(joined))
+        by_grid: dict[torch.Size, Tensor] = {}
+        weights = self.mix.weight.split(self.WIDTHS, dim=1)
+        for reduce, tap, weight in zip(self.reduce, self.taps(images, whole), weights, strict=True):
+            mixed = nn.functional.conv2d(nn.functional.elu(reduce(tap)), weight)
+            size = mixed.shape[-2:]
+            by_grid[size] = by_grid[size] + mixed if size in by_grid else mixed
+        features = sum(
+            nn.functional.interpolate(mixed, (rows, columns), mode="bilinear", align_corners=False)
+            for mixed in by_grid.values()
+        )
+        return nn.functional.elu(grid.cropped(features, grid.cells(tuple(images.shape[-2:]), self.stride)))
 
     @classmethod
     def build(cls, features: Features, *, grid_stride: int) -> "AffinityNet":

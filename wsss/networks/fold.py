@@ -49,7 +49,7 @@ class Pair(NamedTuple):
     def convolved(self, maps: Tensor) -> Tensor:
         """Forward of the convolution."""
         if not self.folds():
-            return type(self.convolution).forward(self.convolution, maps)
+            return convolution.forward(self.convolution, maps)
         return convolution.conv2d(self.convolution, maps, *self.weights())
 
     def normalised(self, maps: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wsss.maths import grid
-from wsss.networks import backbones, fold
+from wsss.networks import backbones, convolution, fold
 from wsss.options.network import Features
 
 Built = TypeVar("Built", bound="Network")
@@ -28,6 +28,7 @@ class Network(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.frozen = frozen
+        convolution.install(backbone)
         fold.install(backbone)
 
     def train(self, mode: bool = True) -> "Network":

@@ -7,7 +7,7 @@ Where this differs from the authors' code: they crop the grid, so that pairs nea
 pair counts wherever both of its pixels lie inside the grid.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -73,32 +73,62 @@ def merge_labels(
 
 
 class _PairAffinities(torch.autograd.Function):
-    """exp(-mean|f_i - f_j|) of each offset's pairs; the differences are formed anew for the gradient, never stored."""
+    """exp(-mean|f_i - f_j|) of each offset's pairs; the differences are formed anew for the gradient, never stored.
+
+    The pixels of all images stand in one list, each with its channels side by side: the second pixels of all pairs of
+    an offset are then the same list from another start on, and every step runs over memory as it lies. Pairs that
+    reach beyond an image are computed, too, and put to 0.
+    """
 
     @staticmethod
     def forward(ctx, features: Tensor, disc: list[tuple[int, int]]) -> Tensor:
-        batch, _, height, width = features.shape
-        maps = features.new_zeros(batch, len(disc), height, width)
-        for pair, offset in enumerate(disc):
-            first, second = pairs(features, offset)
-            pairs(maps[:, pair], offset)[0].copy_((first - second).abs_().mean(1).neg_().exp_())
+        batch, channels, height, width = features.shape
+        pixels = features.permute(0, 2, 3, 1).reshape(-1, channels)
+        distances = pixels.new_zeros(len(disc), len(pixels))
+        for distance, (dy, dx) in zip(distances, disc, strict=True):
+            for first, second, where in _chunks(pixels, dy * width + dx):
+                torch.sum((first - second).abs_(), dim=1, out=distance[where])
+        inside = _inside((height, width), disc, features.device)
+        maps = (distances.view(-1, batch, height, width) / -channels).exp_().mul_(inside[:, None])
         ctx.disc = disc
-        ctx.save_for_backward(features, maps)
-        return maps
+        ctx.save_for_backward(pixels, maps)
+        return maps.transpose(0, 1).contiguous()
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        features, maps = ctx.saved_tensors
-        total = torch.zeros_like(features)
-        slope = -gradient * maps / features.shape[1]
-        for pair, offset in enumerate(ctx.disc):
-            first, second = pairs(features, offset)
-            change = (first - second).sign_().mul_(pairs(slope[:, pair], offset)[0][:, None])
-            at_first, at_second = pairs(total, offset)
-            at_first.add_(change)
-            at_second.sub_(change)
-        return total, None
+        pixels, maps = ctx.saved_tensors
+        batch, height, width = maps.shape[1:]
+        slopes = (gradient.transpose(0, 1) * maps).flatten(1).mul_(-1 / pixels.shape[1])
+        total = torch.zeros_like(pixels)
+        for slope, (dy, dx) in zip(slopes, ctx.disc, strict=True):
+            shift = dy * width + dx
+            for first, second, where in _chunks(pixels, shift):
+                sign, by = (first - second).sign_(), slope[where, None]
+                total[where].addcmul_(sign, by)
+                total[where.start + shift : where.stop + shift].addcmul_(sign, by, value=-1)
+        return total.view(batch, height, width, -1).permute(0, 3, 1, 2), None
+
+
+CHUNK = 512
+"""Pixels whose differences are formed at once on a CPU: with some 450 channels they stay in its cache."""
+
+
+def _chunks(pixels: Float[Tensor, "pixels channels"], shift: int) -> Iterator[tuple[Tensor, Tensor, slice]]:
+    """Views of first and second pixels, `shift` apart, with the places of the first; in one piece on a GPU."""
+    length = max(len(pixels) - shift, 0) if shift > 0 else 0  # else images are too narrow for such a pair
+    size = CHUNK if pixels.device.type == "cpu" else max(length, 1)
+    for start in range(0, length, size):
+        stop = min(start + size, length)
+        yield pixels[start:stop], pixels[start + shift : stop + shift], slice(start, stop)
+
+
+def _inside(
+    size: tuple[int, int], disc: list[tuple[int, int]], device: torch.device
+) -> Bool[Tensor, "pairs height width"]:
+    """Whether the second pixel lies in the image, too."""
+    here = torch.ones(size, dtype=torch.uint8, device=device)
+    return torch.stack([at_first_end(pairs(here, offset)[1], offset, size=size, fill=0) for offset in disc]).bool()
 
 
 def affinities(
