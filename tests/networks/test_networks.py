@@ -113,6 +113,19 @@ def test_a_cell_shows_its_own_pixels_whatever_the_size(kind, size):
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize("grid_stride", [4, 8, 16])
+def test_branches_mixed_apart_are_branches_joined_and_mixed(grid_stride):
+    """Affinity features by the definition: the branches on one grid, joined, mixed by one linear map."""
+    network = build("affinity_net", shape={"grid_stride": grid_stride}, backbone="timm/resnet18", stride=16).eval()
+    taps = network.backbone(images(64, 48))
+    assert len({tap.shape[-2:] for tap in taps}) == 2
+    size = (64 // grid_stride, 48 // grid_stride)
+    branches = [nn.functional.elu(reduce(tap)) for reduce, tap in zip(network.reduce, taps, strict=True)]
+    joined = [nn.functional.interpolate(b, size, mode="bilinear", align_corners=False) for b in branches]
+    expected = nn.functional.elu(network.mix(torch.cat(joined, dim=1)))
+    torch.testing.assert_close(network(images(64, 48)), expected, atol=1e-5, rtol=1e-4)
+
+
 def test_a_score_is_the_mean_of_its_map():
     network = build("classifier").eval()
     pictures = images()

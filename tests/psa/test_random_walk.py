@@ -150,6 +150,13 @@ def test_chebyshev_is_the_power(steps):
     assert len(coefficients) < 6 * steps**0.5
 
 
+@pytest.mark.parametrize(("power", "factors"), [(0, (1, 1)), (1, (2, 4)), (0.5, (2**0.5, 2))])
+def test_maps_are_rescaled_by_a_power_of_their_maximum(power, factors):
+    scores = torch.tensor([[[0.5, 0.1]], [[0.0, 0.25]], [[0.0, 0.0]]])
+    expected = scores * torch.tensor([*factors, 1.0])[:, None, None]
+    torch.testing.assert_close(random_walk.rescaled(scores, power=power), expected)
+
+
 def test_pairs_of_another_radius_are_refused():
     with pytest.raises(ValueError, match="affinities of 34 pairs a pixel: radius 4 has 22"):
         random_walk.transition_matrix(affinities_like(0, 5, 5), radius=4, beta=8)

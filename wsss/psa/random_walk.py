@@ -156,3 +156,16 @@ def walk(
         if coefficient:
             result.add_(current, alpha=coefficient)
     return (result / root)[:, :classes].T.reshape(scores.shape)
+
+
+def rescaled(scores: Float[Tensor, "classes height width"], *, power: float) -> Float[Tensor, "classes height width"]:
+    """Each class's map, the background's too, over its own maximum to a power.
+
+    A walk flattens the maps of classes that are found at few pixels, until the background exceeds them everywhere. With
+    power 1 every map has the maximum 1 again, as the activation maps had before the walk; with 0 nothing changes, as in
+    PSA. A map of zeros stays so. (Not in the paper.)
+    """
+    if not power:
+        return scores
+    highest = scores.amax((-2, -1), keepdim=True)
+    return scores / highest.where(highest > 0, 1) ** power

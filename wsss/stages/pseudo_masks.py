@@ -13,6 +13,7 @@ def pseudo_masks(
     alpha: float,
     beta: float,
     steps: int,
+    rescale_power: float,
     crf: Crf,
 ) -> None:
     """Propagate each image's activation maps by a random walk on learned affinities, and write label maps.
@@ -26,6 +27,7 @@ def pseudo_masks(
         alpha: exponent of the background score.
         beta: exponent of the affinities; larger values suppress transitions between dissimilar cells.
         steps: number of steps of the random walk.
+        rescale_power: each map is divided by its own maximum to this power after the walk; 0 in PSA.
         crf: CRF that refines the result of the walk; engine none leaves it unchanged.
     """
     from collections.abc import Iterator
@@ -51,7 +53,8 @@ def pseudo_masks(
     network, about = file.load(affinity_net, AffinityNet)
     network.to(machine.device())
     radius = int(about.settings["radius"])
-    settings = {"alpha": alpha, "beta": beta, "steps": steps, "radius": radius, **asdict(crf)}
+    settings = {"alpha": alpha, "beta": beta, "steps": steps, "radius": radius}
+    settings |= {"rescale_power": rescale_power, **asdict(crf)}
     inputs = {"images": images, "cams": cams, "affinity_net": affinity_net}
 
     def walked(source: store.Reader) -> Iterator[Scored]:
@@ -68,7 +71,7 @@ def pseudo_masks(
             scores = grid.pooled(cues.with_background(cam, alpha=alpha), stride=network.stride)
             spread = random_walk.walk(scores.to(affinities), affinities, radius=radius, beta=beta, steps=steps)
             classes = np.concatenate([[0], maps["classes"]]).astype(np.uint8)
-            maps = spread.float().cpu().numpy()
+            maps = random_walk.rescaled(spread.float(), power=rescale_power).cpu().numpy()
             yield Scored(row.id, photograph, source.size(row.id), maps, network.stride, classes)
 
     with (
