@@ -143,6 +143,33 @@ def test_the_linear_map_by_hand():
     torch.testing.assert_close(network(images()), expected)
 
 
+def test_a_decoder_has_the_grid_of_the_first_tap():
+    network = build("segmenter", shape={"decoder": True}, backbone="timm/resnet18", stride=16).eval()
+    assert network.stride == 8
+    assert network(images(64, 48)).shape == (2, 3, 8, 6)
+    assert network(images(50, 33)).shape == (2, 3, 8, 6)  # filled up to whole cells of 16 pixels
+    assert build("segmenter", backbone="timm/resnet18", stride=16).stride == 16
+
+
+def test_a_decoder_sees_details_that_the_coarse_cells_do_not():
+    """A pixel's change in the first tap alone changes the scores at its own cell and next to it."""
+    network = build("segmenter", shape={"decoder": True}, backbone="timm/resnet18", stride=16).eval()
+    first, _, last = network.backbone(images(64, 64))
+    changed = first.clone()
+    changed[:, :, 2, 5] += 1
+    before, after = (network.head(network.decoder(network.atrous(last), tap)) for tap in (first, changed))
+    moved = (before != after).any(1).any(0).nonzero()
+    assert moved.amin(0).tolist() == [1, 4]
+    assert moved.amax(0).tolist() == [3, 6]
+
+
+def test_a_decoder_is_in_the_file(tmp_path):
+    network = save(tmp_path / "decoder.pt", "segmenter", shape={"decoder": True})
+    loaded, _ = file.load(tmp_path / "decoder.pt", Segmenter)
+    assert loaded.stride == network.stride
+    torch.testing.assert_close(loaded(images()), network.eval()(images()))
+
+
 def test_dropout_acts_in_training_alone():
     network = build("classifier", freeze=True).train()
     assert not torch.equal(network(images()), network(images()))

@@ -12,6 +12,7 @@ def psa_segmenter(
     psa_segmenter: Path,
     features: Flat[Features],
     dilation: int,
+    decoder: bool,
     augment: Flat[Augment],
     schedule: Flat[Schedule],
     job: Flat[Job],
@@ -26,6 +27,7 @@ def psa_segmenter(
         psa_segmenter: network to write.
         features: the backbone.
         dilation: dilation of the atrous layer, in cells.
+        decoder: whether a decoder joins an earlier layer, so that the scores have the grid of that (DeepLabv3+).
         augment: augmentation of the training images.
         schedule: length and learning rate of the training.
         job: hardware, checkpoint and training curve.
@@ -44,7 +46,7 @@ def psa_segmenter(
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     masks = store.Shared(pseudo_masks, "pseudo_masks")
     torch.manual_seed(schedule.seed)
-    network = Segmenter.build(features, classes=len(masks.classes.names), dilation=dilation)
+    network = Segmenter.build(features, classes=len(masks.classes.names), dilation=dilation, decoder=decoder)
     fill = network.backbone.mean
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -54,12 +56,12 @@ def psa_segmenter(
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> torch.Tensor:
         photographs, target = batch
-        logits = grid.to_pixels(model(photographs), tuple(target.shape[-2:]), stride=features.stride)
+        logits = grid.to_pixels(model(photographs), tuple(target.shape[-2:]), stride=network.stride)
         cross_entropy = torch.nn.functional.cross_entropy(logits, target, ignore_index=VOID, reduction="sum")
         cross_entropy, pixels = distributed.total(torch.stack([cross_entropy, (target != VOID).sum()]))
         return cross_entropy / pixels.clamp(min=1)  # a batch may be void everywhere
 
-    settings = {"dilation": dilation, **loop.options(features, augment, schedule)}
+    settings = {"dilation": dilation, "decoder": decoder, **loop.options(features, augment, schedule)}
     task = loop.Task("psa_segmenter", item, len(rows), loss, settings, [images, pseudo_masks, *features.files])
     about = About(masks.classes, "tags and cues")
     loop.train(network, task, schedule=schedule, job=job, about=about, output=psa_segmenter)

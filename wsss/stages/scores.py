@@ -35,13 +35,17 @@ def scores(*, images: Path, segmenter: Path, split: str, shard: str, scores: Pat
     def probabilities(pair: torch.Tensor) -> torch.Tensor:
         return network(pair.to(machine.device())).softmax(1)
 
-    stride = network.backbone.stride
     side = about.warped_px
     maps_of = partial(
-        cam.multi_scale, probabilities, scales=scales, network_stride=stride, stride=stride, fill=network.backbone.mean
+        cam.multi_scale,
+        probabilities,
+        scales=scales,
+        network_stride=network.backbone.stride,
+        stride=network.stride,
+        fill=network.backbone.mean,
     )
 
-    settings = {"split": split, "scales": scales, "stride": stride, "warped_px": side}
+    settings = {"split": split, "scales": scales, "stride": network.stride, "warped_px": side}
     settings |= {"supervision": about.supervision}
     inputs = {"images": images, "segmenter": segmenter}
     with (

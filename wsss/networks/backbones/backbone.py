@@ -26,13 +26,17 @@ class Backbone(nn.Module):
     Attributes:
         channels: of the three taps.
         stride: input pixels per pixel of the last tap.
+        first_stride: the same of the first tap.
         mean, std: of the images the weights were trained on; `forward` takes images in [0, 1] and applies them.
     """
 
-    def __init__(self, *, channels: tuple[int, int, int], stride: int, mean: Rgb, std: Rgb) -> None:
+    def __init__(
+        self, *, channels: tuple[int, int, int], stride: int, mean: Rgb, std: Rgb, first_stride: int | None = None
+    ) -> None:
         super().__init__()
         self.channels = channels
         self.stride = stride
+        self.first_stride = first_stride or stride
         self.register_buffer("_mean", torch.zeros(3, 1, 1), persistent=False)
         self.register_buffer("_std", torch.ones(3, 1, 1), persistent=False)
         self.set_normalisation(mean=mean, std=std)

@@ -39,8 +39,8 @@ class Timm(Backbone):
 
     def __init__(self, network: nn.Module, *, mean: Rgb, std: Rgb) -> None:
         first, second, third = network.feature_info.channels()[-3:]
-        stride = network.feature_info.reduction()[-1]
-        super().__init__(channels=(first, second, third), stride=stride, mean=mean, std=std)
+        *_, first_stride, _, stride = network.feature_info.reduction()
+        super().__init__(channels=(first, second, third), stride=stride, first_stride=first_stride, mean=mean, std=std)
         self.network = network
 
     def forward(
