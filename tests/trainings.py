@@ -79,7 +79,9 @@ def run(stage: str, cues: Path, output: Path, *, gpus: int) -> None:
     elif stage == "affinity_net":
         affinity_net(affinity_labels=cues / "affinity_labels.h5", radius=3, augment=AUGMENT, **common)
     elif stage == "psa_segmenter":
-        psa_segmenter(pseudo_masks=cues / "pseudo_masks.h5", dilation=1, decoder=True, augment=AUGMENT, **common)
+        psa_segmenter(
+            pseudo_masks=cues / "pseudo_masks.h5", dilation=1, decoder=True, balance=0.5, augment=AUGMENT, **common
+        )
     elif stage == "sec_segmenter":
         sec_segmenter(seeds=cues / "seeds.h5", losses=settings.SEC_LOSSES, crf=CRF, **square, **common)
     else:

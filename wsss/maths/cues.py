@@ -1,5 +1,7 @@
 """What is made of activation maps: a background score, label maps."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from jaxtyping import Float, Float16, Int64, UInt8
@@ -48,3 +50,14 @@ def cam_labels(
     score, rank = maps.max(0)
     label = torch.from_numpy(classes)[rank]
     return {value: (label * (score > value)).numpy() for value in backgrounds}
+
+
+def log_shares(labels: Iterable[UInt8[np.ndarray, "height width"]], *, classes: int) -> Float[Tensor, " {classes}"]:
+    """Logarithm of each class's share among all labelled pixels of label maps; void ones are passed over.
+
+    One pixel is added to each class, so that one without any has a logarithm, too.
+    """
+    counts = np.ones(classes)
+    for label_map in labels:
+        counts += np.bincount(label_map.ravel(), minlength=256)[:classes]
+    return torch.from_numpy(np.log(counts / counts.sum())).float()
