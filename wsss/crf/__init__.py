@@ -97,6 +97,8 @@ def _check(unary: Tensor, images: Tensor, sizes: Sequence[Size]) -> None:
             f"the CRF's batch is {len(unary)} images of up to {height} x {width} (height x width), its sizes are"
             f" {list(sizes)}: give one for each image"
         )
+    if unary.sum().isfinite():  # one pass over the energies; finite ones whose sum overflows are counted below
+        return
     if bad := int((~unary.isfinite()).sum()):
         raise WsssError(
             f"{bad} of the CRF's {unary.numel()} energies are NaN or infinite: look at the scores they are of"

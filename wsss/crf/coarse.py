@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from wsss.crf.levels import Level, guided_upsample, side_of
+from wsss.crf.levels import Level, guided_bands, side_of
 from wsss.crf.potentials import Potentials, potentials_of
 from wsss.options.crf import Crf
 from wsss.runtime.errors import WsssError
@@ -85,4 +85,5 @@ def _on_cells(
     q = (-level.unary).softmax(dim=1)
     for _ in range(parameters.steps - 1):
         q = (rewards(q) - level.unary).softmax(dim=1)
-    return (guided_upsample(rewards(q), level, pixels) - pixels.unary).softmax(dim=1)
+    bands = guided_bands(rewards(q), level, pixels)  # each is done while it is in the cache
+    return torch.cat([(band - pixels.unary[:, :, rows]).softmax(dim=1) for rows, band in bands], dim=2)

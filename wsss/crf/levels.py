@@ -4,7 +4,9 @@ The padding of a batch of images of different sizes, and the part of a cell beyo
 messages nor count in a mean: `inside` is 1 at the pixels of an image and 0 beyond, `areas` a cell's number of pixels.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -45,10 +47,13 @@ class Level:
         if side == 1:
             return self
         areas = _sums(self.areas, side)
-        maps = torch.cat([(-self.unary).softmax(dim=1), self.colours], dim=1)
-        means = _sums(maps * self.areas, side) / areas.clamp(min=1)
-        energies = -means[:, :-3].clamp(min=LEAST_PROBABILITY).log()
-        return Level(self.side * side, energies, means[:, -3:], areas)
+        whole = bool((self.areas == 1).all())  # as it is without padding: nothing to weigh then
+
+        def mean(maps: Tensor) -> Tensor:
+            return _sums(maps if whole else maps * self.areas, side) / areas.clamp(min=1)
+
+        energies = -mean((-self.unary).softmax(dim=1)).clamp(min=LEAST_PROBABILITY).log()
+        return Level(self.side * side, energies, mean(self.colours), areas)
 
     def gaussian(self, spread_px: Tensor, *, count: int) -> Float[Tensor, "{count}"]:
         """Gaussian of places along one axis, between a cell and the one as many cells away as the entry's rank.
@@ -85,29 +90,78 @@ def guided_upsample(
     2013; its fast form is arXiv:1505.00996). Its coefficients are upsampled bilinearly, and the function is then
     applied to the fine level's colours. Only differences of labels are upsampled: the first label's map is 0.
     """
+    return torch.cat([band for _, band in guided_bands(maps, coarse, fine)], dim=2)
+
+
+def guided_bands(
+    maps: Float[Tensor, "batch labels rows columns"], coarse: Level, fine: Level
+) -> Iterator[tuple[slice, Float[Tensor, "batch labels _ width"]]]:
+    """`guided_upsample` by bands: the rows of each, and its maps."""
     differences = maps[:, 1:] - maps[:, :1]
     side = coarse.side // fine.side
     if side > 1:
         slopes, offsets = _fitted(differences, coarse)
-        batch, _, labels, *_ = slopes.shape
-        height, width = fine.areas.shape[-2:]
-        both = _interpolated(torch.cat([slopes.flatten(1, 2), offsets], dim=1), coarse.areas > 0, side=side)
-        both = both[..., :height, :width]
-        slopes, differences = both[:, :-labels].unflatten(1, (3, labels)), both[:, -labels:]
+        functions = torch.cat([offsets[:, None], slopes], dim=1)
+        inside = None if (coarse.areas > 0).all() else coarse.areas > 0
+        bands = _applied(functions, fine.colours, inside, side=side)
+    else:
+        bands = [(slice(None), differences)]
+    for rows, band in bands:
+        yield rows, F.pad(band, (0, 0, 0, 0, 1, 0))
+
+
+def _applied(
+    functions: Float[Tensor, "batch offset_and_slopes=4 labels rows columns"],
+    colours: Float[Tensor, "batch 3 height width"],
+    inside: Bool[Tensor, "batch 1 rows columns"] | None,
+    *,
+    side: int,
+) -> Iterator[tuple[slice, Float[Tensor, "batch labels _ width"]]]:
+    """Linear functions of the colours, interpolated bilinearly to the pixels and applied, by bands of rows.
+
+    The pixels of a band lie between the same two rows of cells, so that it is one step from the one to the other, and
+    what is interpolated for a band stays in a CPU's cache.
+
+    Args:
+        functions: of each cell.
+        colours: of each pixel.
+        inside: the cells that are inside their image: beyond its last cell a function stays what it is there. None:
+            all are.
+        side: of a cell, in pixels.
+    """
+    height, width = colours.shape[-2:]
+    rows, columns = functions.shape[-2:]
+    weights = None
+    if inside is not None:
+        functions = functions * inside[:, None]
+        weights = _across(inside.to(functions), width=width, side=side)
+    maps = _across(functions, width=width, side=side)
+    places = (torch.arange(height).to(functions) + 0.5) / side - 0.5
+    middle = side // 2  # the first row of pixels that lies beyond the middle of the first cells
+    tops = [0, *range(middle, height, side), height] if middle < height else [0, height]
+    for above, (top, bottom) in enumerate(pairwise(tops), -1):
+        between = (max(above, 0), min(above + 1, rows - 1))
+        share = (places[top:bottom] - above).clamp(0, 1)[:, None]
+
+        def band(lines: Tensor, between: tuple[int, int] = between, share: Tensor = share) -> Tensor:
+            upper, lower = (lines[..., row, None, :] for row in between)
+            return torch.lerp(upper, lower, share)
+
+        here = colours[:, :, None, top:bottom]
+        values = band(maps[:, 0])
         for channel in range(3):
-            differences = differences.addcmul(slopes[:, channel], fine.colours[:, [channel]])
-    return F.pad(differences, (0, 0, 0, 0, 1, 0))
+            values = values.addcmul(band(maps[:, channel + 1]), here[:, channel])
+        if weights is not None:
+            values = values / band(weights).clamp(min=1e-6)
+        yield slice(top, bottom), values
 
 
-def _interpolated(
-    maps: Float[Tensor, "batch channels rows columns"], inside: Bool[Tensor, "batch 1 rows columns"], *, side: int
-) -> Float[Tensor, "batch channels _ _"]:
-    """Bilinear, from the cells that are inside an image: beyond its last cell a map goes on as it is there."""
-    if inside.all():
-        return F.interpolate(maps, scale_factor=side, mode="bilinear", align_corners=False)
-    both = torch.cat([maps * inside, inside.to(maps)], dim=1)
-    both = F.interpolate(both, scale_factor=side, mode="bilinear", align_corners=False)
-    return both[:, :-1] / both[:, -1:].clamp(min=1e-6)
+def _across(maps: Float[Tensor, "*batch rows columns"], *, width: int, side: int) -> Float[Tensor, "*batch rows width"]:
+    """Bilinear along the rows alone, as a product: each pixel's two weights, which sum to 1, stand in a column."""
+    columns = maps.shape[-1]
+    places = ((torch.arange(width).to(maps) + 0.5) / side - 0.5).clamp(0, columns - 1)
+    weights = (1 - (places - torch.arange(columns).to(maps)[:, None]).abs()).clamp(min=0)
+    return maps @ weights
 
 
 def _fitted(
@@ -133,4 +187,6 @@ def _fitted(
 
 def _windowed(maps: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "batch channels rows columns"]:
     """Means over windows; those places of a window that are not on the grid count as 0."""
-    return F.avg_pool2d(maps, 2 * RADIUS_CELLS + 1, stride=1, padding=RADIUS_CELLS)
+    side = 2 * RADIUS_CELLS + 1  # along one axis after the other: 2 x side terms instead of side^2
+    across = F.avg_pool2d(maps, (1, side), stride=1, padding=(0, RADIUS_CELLS))
+    return F.avg_pool2d(across, (side, 1), stride=1, padding=(RADIUS_CELLS, 0))
