@@ -15,9 +15,10 @@ Built = TypeVar("Built", bound="Network")
 class Network(nn.Module):
     """A backbone and a head.
 
-    Where it is frozen, the backbone's early layers and all its BatchNorm layers keep their pretrained weights, as the
-    papers have it. A subclass names its `kind`, which its file carries, and has a classmethod `build`, which makes it
-    from options alone; `features` and `shape` are the arguments of that, all but the weights of what it is.
+    If it is frozen, the early layers and all BatchNorm layers of the backbone keep their pretrained weights, as in the
+    papers. A subclass names its `kind`, which its file states, and has a classmethod `build`, which makes the network
+    from options alone. `features` and `shape` are the arguments of `build`: they are all that is needed to build the
+    network again, before its weights are loaded.
     """
 
     kind: ClassVar[str]

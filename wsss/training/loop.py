@@ -1,4 +1,4 @@
-"""One training loop, for every network: poly schedule, checkpoints from which a killed run goes on.
+"""One training loop, for every network: poly schedule, checkpoints from which a killed run resumes.
 
 A run is a function of its seed: which images form the batch of a step and how they are augmented is drawn from (seed,
 step), so an interrupted run that is resumed equals an uninterrupted one. Of several processes each takes its share of
@@ -63,7 +63,7 @@ class Task:
     """What is trained.
 
     Args:
-        stage: whose name the run bears.
+        stage: the stage that trains, for messages and for the digest.
         item: a training image by its position, as tensors; what it draws comes from torch's global generator.
         length: number of training images.
         loss: for the network, a batch, as the default collation makes it of the items, and the share of all steps
@@ -80,7 +80,7 @@ class Task:
     inputs: Sequence[Path]
 
     def digest(self) -> str:
-        """Digest of all that decides the run: a checkpoint with another one is not gone on from."""
+        """Digest of all that decides the run: training does not resume from a checkpoint with another digest."""
         inputs = {path.name: store.digest(path) for path in self.inputs}
         return provenance.of_run(self.stage, self.settings, inputs)
 
