@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Float32, Shaped
+from jaxtyping import Bool, Float, Float32, Shaped
 from torch import Tensor
 
 from wsss.crf import cells, convcrf, exact, lattice
@@ -157,7 +157,8 @@ def refine(
     Args:
         unary: energies -log p (`unary_of`) of the classes to choose from, lower is likelier.
         image: RGB, uint8, of the same height and width.
-        crf: engine and numbers.
+        crf: engine and numbers. Labels below its `least_probability` everywhere get the marginal 0, and the others
+            are found as if those did not exist; a learned compatibility needs all labels, so none is left out then.
         potentials: as `marginals`.
 
     Raises:
@@ -166,7 +167,18 @@ def refine(
     # copies: torch takes no negative strides, and warns of arrays that cannot be written to
     energies, images = (torch.from_numpy(np.array(array, order="C"))[None] for array in (unary, image))
     with torch.no_grad():
-        return marginals(energies, images, crf, potentials=potentials)[0].numpy()
+        if not crf.least_probability or (potentials and potentials.compatibility is not None):
+            return marginals(energies, images, crf, potentials=potentials)[0].numpy()
+        kept = _likely(energies[0], crf.least_probability)
+        found = torch.zeros_like(energies[0])
+        found[kept] = marginals(energies[:, kept], images, crf, potentials=potentials)[0]
+        return found.numpy()
+
+
+def _likely(unary: Float[Tensor, "classes height width"], least: float) -> Bool[Tensor, " classes"]:
+    """The labels whose probability exceeds `least` at some pixel; of none that does so, all."""
+    kept = (-unary).softmax(dim=0).flatten(1).amax(dim=1) > least
+    return kept if kept.any() else torch.ones_like(kept)
 
 
 def padded(

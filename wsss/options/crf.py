@@ -45,6 +45,8 @@ class Crf:
     """convcrf: how far messages reach, in pixels, rounded up to whole cells."""
     window: Window
     """convcrf: square: window_px is the larger of the distances along the two axes; diamond: their sum."""
+    least_probability: float = 0.0
+    """Where one image is refined, labels whose probability exceeds this at none of its pixels are left out; 0: none."""
 
     def __post_init__(self) -> None:
         problems = []
@@ -54,6 +56,8 @@ class Crf:
         for name in ("steps", "smoothness_weight", "appearance_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 problems.append(f"{name} is {getattr(self, name)}: give 0 or a positive number")
+        if not 0 <= self.least_probability < 1:
+            problems.append(f"least_probability is {self.least_probability}: give 0 or more, and less than 1")
         for name in ("smoothness_px", "appearance_px", "appearance_rgb", "max_cells", "window_px"):
             if not 0 < getattr(self, name) < math.inf:
                 problems.append(f"{name} is {getattr(self, name)}: give a positive number")
