@@ -6,14 +6,13 @@ The variants take turns within one run, on made-up images; printed are medians o
 of it than the first variant each one takes. `--help` lists the sizes that can be changed.
 """
 
-import statistics
-import time
 from collections.abc import Callable
 from unittest import mock
 
 import numpy as np
 import torch
 import tyro
+from timing import median_times
 from torch import Tensor
 
 from wsss.networks import convolution, fold
@@ -21,18 +20,6 @@ from wsss.networks.segmenter import Segmenter
 from wsss.options.network import Features
 from wsss.options.training import Augment
 from wsss.training.augment import augmented
-
-
-def median_times(variants: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median CPU time of each variant in seconds; they take turns, after one call of each that is not timed."""
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    for number in range(repeats + 1):
-        for name, run in variants.items():
-            before = time.process_time()
-            run()
-            if number:
-                times[name].append(time.process_time() - before)
-    return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 def show(title: str, variants: dict[str, Callable[[], object]], repeats: int, *, images: int) -> None:
@@ -60,13 +47,13 @@ def steps(features: Features, images: Tensor) -> dict[str, Callable[[], object]]
         of.zero_grad()
         of(images).square().mean().backward()
 
-    def without_depthwise() -> None:
+    def with_gradients_of_torch(of: Segmenter) -> None:
         with mock.patch.object(convolution, "_is_slow_backward", lambda *_: False):
-            step(folded)
+            step(of)
 
     return {
-        "norms apart": lambda: step(plain),
-        "norms folded": without_depthwise,
+        "norms apart": lambda: with_gradients_of_torch(plain),
+        "norms folded": lambda: with_gradients_of_torch(folded),
         "and depthwise gradients": lambda: step(folded),
     }
 
