@@ -67,8 +67,8 @@ class Classes:
         if not self.mask_values or self.mask_values[0] != BACKGROUND:
             raise WsssError(f"classes: the first class must be the background, with mask value {BACKGROUND}")
         for name, value in zip(self.names[1:], self.mask_values[1:], strict=True):
-            if not BACKGROUND < value < VOID or not name or set(name) & set(" ,;"):
-                expected = "expected a name without spaces, commas and semicolons, and a mask value from 1 to 254"
+            if not BACKGROUND < value < VOID or name != name.strip() or not name.isprintable() or not name:
+                expected = "expected a name in one line, without spaces around it, and a mask value from 1 to 254"
                 raise WsssError(f"classes: {name!r} with mask value {value}: {expected}")
 
     @classmethod

@@ -380,3 +380,22 @@ def test_a_removed_shard(tmp_path, shards):
         assert reader["a"]
         with pytest.raises(WsssError, match=f"{joined} holds no image 'c': .* a shard of it removed"):
             reader["c"]
+
+
+IDS = ("a/b", "a%2Fb", "a b", "a.b", ".", "..", "%2E", "写真/1", "a[1](2)", "a%", "%252F")
+
+
+def test_ids_are_whole_whatever_they_hold(tmp_path):
+    with store.create(tmp_path / "s.h5", "masks", classes=CLASSES, settings={}, inputs={}) as target:
+        for number, image_id in enumerate(IDS):
+            target.add(image_id, (1, 1), plain=np.full((1, 1), number, np.uint8))
+    with store.read(tmp_path / "s.h5", "masks") as source:
+        assert len(source) == len(IDS)
+        assert sorted(source) == sorted(IDS)
+        for number, image_id in enumerate(IDS):
+            assert source[image_id]["plain"].item() == number
+    store.gather([tmp_path / "s.h5"], tmp_path / "joined.h5")
+    with store.read(tmp_path / "joined.h5", "masks") as source:
+        assert {image_id: source[image_id]["plain"].item() for image_id in source} == dict(
+            zip(IDS, range(11), strict=True)
+        )

@@ -29,10 +29,13 @@ def export(
     kind = kind_of(store)
     if kind not in ("masks", "pseudo_masks"):
         raise WsssError(f"{store} holds {kind!r}: only masks and pseudo_masks are label maps at the images' size")
-    folder.mkdir(parents=True, exist_ok=True)
+    written = 0
     with read(store, kind) as source:
         for image_id in track(source, "export", total=len(source)):
             arrays = source[image_id]
             labels = final_labels(arrays) if maps == "refined" else arrays["plain"]
-            write_mask(folder / f"{image_id}.png", source.classes.values_of(labels))
-    say(f"{folder}: {len(list(folder.glob('*.png')))} masks; their values are those of classes.csv")
+            path = folder / f"{image_id}.png"  # an id may have folders
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_mask(path, source.classes.values_of(labels))
+            written += 1
+    say(f"{folder}: {written} masks; their values are those of classes.csv")

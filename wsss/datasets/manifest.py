@@ -1,12 +1,14 @@
-"""The manifest: one row for each image, whatever the data set, and a table of the classes.
+r"""The manifest: one row for each image, whatever the data set, and a table of the classes.
 
-`images.csv` has the columns id, split, image, mask, tags (class names, separated by spaces), tag_source and digest;
+`images.csv` has the columns id, split, image, mask, tags (class names, separated by `;`, which in a name is written as
+`\;`, and a backslash as two), tag_source and digest;
 `classes.csv` has class, name, mask_value and colour, background first. Inside wsss a class is its index in that table.
 """
 
 import csv
 import hashlib
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -53,7 +55,7 @@ def writer(path: Path) -> Iterator[Callable[[Row], None]]:
         table.writerow(["id", "split", "image", "mask", "tags", "tag_source", "digest"])
 
         def add(row: Row) -> None:
-            tags = " ".join(row.tags)
+            tags = joined_names(row.tags)
             table.writerow([row.id, row.split, row.image, row.mask or "", tags, row.tag_source, row.digest])
 
         yield add
@@ -74,7 +76,7 @@ def read(path: Path, *splits: str) -> list[Row]:
             split=line["split"],
             image=Path(line["image"]),
             mask=Path(line["mask"]) if line["mask"] else None,
-            tags=tuple(line["tags"].split()),
+            tags=split_names(line["tags"]),
             tag_source=line["tag_source"],
             digest=line.get("digest") or "",
         )
@@ -84,6 +86,17 @@ def read(path: Path, *splits: str) -> list[Row]:
     if not rows:
         raise WsssError(f"{path} lists no image of the split {' or '.join(splits)}: is the data set's list empty?")
     return rows
+
+
+def joined_names(names: Iterable[str]) -> str:
+    """Names of classes as one text, from which `split_names` gives them back."""
+    return ";".join(name.replace("\\", "\\\\").replace(";", "\\;") for name in names)
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """The names in a text of `joined_names`."""
+    found = re.findall(r"(?:[^;\\]|\\.)+", text)
+    return tuple(sys.intern(re.sub(r"\\(.)", r"\1", name)) for name in found)
 
 
 def with_digest(row: Row) -> Row:

@@ -90,7 +90,7 @@ def _classes(definitions: tuple[str, ...], defaults: tuple[str, ...]) -> Classes
     names = ["background"]
     values = [0]
     for definition in definitions:
-        name, _, value = definition.partition("=")
+        name, _, value = definition.rpartition("=")
         if not value.isdecimal():
             raise WsssError(f"classes: {definition!r} is not of the form name=mask_value, such as cat=8")
         names.append(name)

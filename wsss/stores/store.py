@@ -41,7 +41,7 @@ class Writer:
 
     def add(self, image_id: str, size: tuple[int, int], **arrays: np.ndarray) -> None:
         """Add an image: its id, its size (height, width) and its arrays, float16 or uint8."""
-        group = self._file.create_group(image_id)
+        group = self._file.create_group(key_of(image_id))
         group.attrs["size"] = size
         content = hashlib.sha256(f"{image_id} {size}".encode())
         for name, array in arrays.items():
@@ -81,6 +81,21 @@ def create(
         writer.finish()
 
 
+def key_of(image_id: str) -> str:
+    """The name of an image's group: its id, but for a slash (%2F), which HDF5 takes for a group in a group.
+
+    A percent sign is %25, and the ids `.` and `..`, which HDF5 does not take, are %2E and %2E%2E.
+    """
+    if image_id in (".", ".."):
+        return image_id.replace(".", "%2E")
+    return image_id.replace("%", "%25").replace("/", "%2F")
+
+
+def id_of(key: str) -> str:
+    """The id of an image from the name of its group; see `key_of`."""
+    return key.replace("%2E", ".").replace("%2F", "/").replace("%25", "%")
+
+
 def _with_small_cache(file: h5py.File) -> h5py.File:
     """The file; at most CACHE bytes of its groups stay in memory."""
     config = file.id.get_mdc_config()
@@ -109,7 +124,7 @@ class Reader:
         return len(self._file)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._file)
+        return map(id_of, self._file)
 
     @property
     def stride(self) -> int:
@@ -135,7 +150,7 @@ class Reader:
 
     def _group(self, image_id: str) -> h5py.Group:
         try:
-            return self._file[image_id]
+            return self._file[key_of(image_id)]
         except (KeyError, OSError) as error:
             raise WsssError(
                 f"{self.path} holds no image {image_id!r}: was it made from another manifest, or a shard of it removed?"
@@ -188,12 +203,12 @@ def gather(shards: list[Path], path: Path) -> None:
                 if before and any(not np.array_equal(before.get(name), attributes.get(name)) for name in names):
                     raise WsssError(f"{shard} was made with other settings than {shards[0]}: remove both and rerun")
                 joined.attrs.update(attributes)
-                for image_id, group in file.items():
-                    if image_id in joined:
+                for key, group in file.items():
+                    if key in joined:
                         raise WsssError(
-                            f"{shard} holds the image {image_id!r}, as an earlier shard does: give each shard once"
+                            f"{shard} holds the image {id_of(key)!r}, as an earlier shard does: give each shard once"
                         )
-                    joined[image_id] = h5py.ExternalLink(os.path.relpath(shard, path.parent), image_id)
+                    joined[key] = h5py.ExternalLink(os.path.relpath(shard, path.parent), key)
                     content = _joined(content, group.attrs["digest"])
         joined.attrs.update(shards=len(shards), digest=f"{content:064x}", images=len(joined))
 
