@@ -59,7 +59,7 @@ def test_all_problems_of_all_files(tmp_path, rows):
     (tmp_path / "text.png").write_text("no picture")
     write_mask(tmp_path / "size.png", np.zeros((8, 6), np.uint8))
     write_mask(tmp_path / "value.png", np.array([[0, 3, 8, 40] * 2] * 6, np.uint8))
-    Image.new("RGB", (8, 6)).save(tmp_path / "colour.png")
+    Image.new("RGB", (8, 6), (1, 2, 3)).save(tmp_path / "colour.png")
     (tmp_path / "both.jpg").unlink()
     (tmp_path / "both.png").unlink()
     problems = problems_of(rows + bad)
@@ -69,7 +69,7 @@ def test_all_problems_of_all_files(tmp_path, rows):
         "text.png cannot be read",
         "size.png: the mask has 8 x 6 pixels (height x width), but its image",
         "value.png: unknown class, mask value 3, 40",
-        "colour.png is a picture of mode RGB",
+        "colour.png: 1 of its 1 colours are those of no class",
         "both.jpg does not exist",
         "both.png does not exist",
     ]

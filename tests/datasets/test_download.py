@@ -13,10 +13,12 @@ from PIL import Image
 from scipy.io import savemat
 
 from wsss.datasets import download as source
+from wsss.datasets import masks as true_masks
 from wsss.datasets.download import download
-from wsss.datasets.pictures import read_mask
+from wsss.labels import VOC_CLASSES, Classes
 from wsss.runtime.errors import WsssError
 
+CLASSES = Classes.of({name: value for value, name in enumerate(VOC_CLASSES, 1)})
 TRAIN, VAL, OTHER = "2007_000001", "2007_000002", ["2008_000003", "2008_000004"]
 SBD = {"train": [VAL, OTHER[1]], "val": [TRAIN, OTHER[0]]}
 LIST = "ImageSets/Segmentation/train_aug.txt"
@@ -96,7 +98,11 @@ def assert_complete(root: Path) -> None:
     assert (root / LIST).read_text().split() == [TRAIN, *OTHER]
     masks = root / "SegmentationClassAug"
     assert sorted(path.stem for path in masks.iterdir()) == [TRAIN, *OTHER]
-    assert [int(read_mask(masks / f"{image_id}.png").max()) for image_id in (TRAIN, *OTHER)] == [255, 3, 4]
+    assert [int(true_masks.read(masks / f"{image_id}.png", CLASSES).max()) for image_id in (TRAIN, *OTHER)] == [
+        255,
+        3,
+        4,
+    ]
     with Image.open(masks / f"{OTHER[0]}.png") as mask:
         assert mask.mode == "P"
     assert (root / f"JPEGImages/{OTHER[1]}.jpg").exists()

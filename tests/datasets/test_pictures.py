@@ -1,12 +1,12 @@
 """Photographs and masks on disk."""
 
+import os
 import struct
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from wsss import labels
 from wsss.datasets import pictures
 from wsss.runtime.errors import WsssError
 
@@ -24,40 +24,6 @@ def error_of(function, path):
         function(path)
     assert "\n" not in str(caught.value)
     return str(caught.value)
-
-
-def test_a_mask_round_trip(tmp_path):
-    mask = np.arange(256, dtype=np.uint8).reshape(8, 32)
-    pictures.write_mask(tmp_path / "mask.png", mask)
-    np.testing.assert_array_equal(pictures.read_mask(tmp_path / "mask.png"), mask)
-    with Image.open(tmp_path / "mask.png") as picture:
-        assert (picture.mode, picture.format, picture.size) == ("P", "PNG", (32, 8))
-        assert picture.getpalette() == labels.palette()
-        colours = np.array(picture.convert("RGB"))
-    np.testing.assert_array_equal(colours[0, 15], [192, 128, 128])
-    np.testing.assert_array_equal(colours[7, 31], [224, 224, 192])
-
-
-def test_a_small_mask_round_trip(tmp_path):
-    # few values: Pillow could write fewer than 8 bits a pixel
-    mask = np.array([[0, 1], [255, 0], [1, 1]], np.uint8)
-    pictures.write_mask(tmp_path / "mask.png", mask)
-    np.testing.assert_array_equal(pictures.read_mask(tmp_path / "mask.png"), mask)
-
-
-def test_a_mask_of_grey_levels(tmp_path):
-    mask = np.array([[0, 15, 255]], np.uint8)
-    Image.fromarray(mask).save(tmp_path / "grey.png")
-    np.testing.assert_array_equal(pictures.read_mask(tmp_path / "grey.png"), mask)
-
-
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "1", "LA", "I;16", "CMYK"])
-def test_a_mask_of_another_mode_is_refused(tmp_path, mode):
-    path = tmp_path / ("mask.tif" if mode == "CMYK" else "mask.png")
-    Image.new(mode, (3, 2)).save(path)
-    assert error_of(pictures.read_mask, path).startswith(
-        f"{path} is a picture of mode {mode}: expected a mask of class values"
-    )
 
 
 def test_a_photograph(tmp_path, photograph):
@@ -121,27 +87,53 @@ def test_a_truncated_jpeg(photograph):
         assert error_of(pictures.read_photograph, photograph).startswith(f"{photograph} cannot be read as a picture (")
 
 
-def test_a_truncated_mask(tmp_path):
-    path = tmp_path / "mask.png"
-    pictures.write_mask(path, np.random.default_rng(0).integers(0, 256, (30, 40), np.uint8))
-    path.write_bytes(path.read_bytes()[:-200])
-    assert error_of(pictures.read_mask, path).startswith(f"{path} cannot be read as a picture (")
-
-
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"])
 def test_a_file_that_is_not_a_picture(tmp_path, content):
     (tmp_path / "x.jpg").write_bytes(content)
-    for read in (pictures.read_photograph, pictures.read_mask):
-        assert f"{tmp_path / 'x.jpg'} cannot be read as a picture (" in error_of(read, tmp_path / "x.jpg")
+    assert f"{tmp_path / 'x.jpg'} cannot be read as a picture (" in error_of(
+        pictures.read_photograph, tmp_path / "x.jpg"
+    )
 
 
 def test_a_folder_instead_of_a_file(tmp_path):
-    assert f"{tmp_path} cannot be read as a picture" in error_of(pictures.read_photograph, tmp_path)
+    assert error_of(pictures.read_photograph, tmp_path).startswith(f"{tmp_path} is not a file: ")
+
+
+def test_a_named_pipe_is_no_picture(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert "is not a file" in error_of(pictures.read_photograph, tmp_path / "pipe.jpg")
+
+
+def test_other_formats_than_pictures_start_no_program(tmp_path):
+    """Pillow would hand an EPS file to Ghostscript, whatever its suffix."""
+    path = tmp_path / "x.jpg"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n")
+    assert "cannot be read as a picture" in error_of(pictures.read_photograph, path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "bmp", "tif", "gif", "ppm", "PNG"])
+def test_formats_of_pictures(tmp_path, suffix):
+    Image.new("RGB", (5, 4), (10, 200, 30)).save(
+        tmp_path / f"x.{suffix}", **({"lossless": True} if suffix == "webp" else {})
+    )
+    found = pictures.read_photograph(tmp_path / f"x.{suffix}")
+    assert found.shape == (4, 5, 3)
+    np.testing.assert_allclose(found[0, 0], (10, 200, 30), atol=2)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_16_bits_are_scaled_not_clipped(tmp_path, suffix):
+    Image.fromarray(np.array([[0, 32768, 65535]], np.uint16)).save(tmp_path / f"x.{suffix}")
+    assert pictures.read_photograph(tmp_path / f"x.{suffix}")[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_floating_point_values_have_no_known_range(tmp_path):
+    Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "x.tif")
+    assert "floating-point values" in error_of(pictures.read_photograph, tmp_path / "x.tif")
 
 
 def test_a_missing_file(tmp_path):
-    for read in (pictures.read_photograph, pictures.read_mask):
-        assert error_of(read, tmp_path / "gone.png") == f"{tmp_path / 'gone.png'} does not exist"
+    assert error_of(pictures.read_photograph, tmp_path / "gone.png") == f"{tmp_path / 'gone.png'} does not exist"
 
 
 def test_a_warped_photograph_is_a_square_that_shows_all_of_it():

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wsss.datasets import checks, pictures, shapes, voc
+from wsss.datasets import checks, masks, pictures, shapes, voc
 from wsss.labels import Classes
 from wsss.runtime.errors import WsssError
 
@@ -78,7 +78,7 @@ def test_it_is_read_as_voc_and_its_tags_are_those_of_the_masks(tmp_path):
     assert [row.tags for row in rows] == [row.tags for row, _ in by_masks]
     for row in rows:
         assert pictures.read_photograph(row.image).shape == (SIZE, SIZE, 3)
-        mask = pictures.read_mask(row.mask)
+        mask = masks.read(row.mask, CLASSES)
         assert row.tags == tuple(CLASSES.names[value] for value in np.unique(mask) if value)
 
 

@@ -117,7 +117,7 @@ def test_masks_that_show_no_class(tmp_path, run):
         write_mask(
             path, np.array([[0, 255] * 4] * 6, np.uint8)
         )  # 255 for an object, as in many masks of a single class
-    with pytest.raises(WsssError, match="no mask in .*SegmentationClass shows a class: .* 255 is void"):
+    with pytest.raises(WsssError, match="no mask of the split val in .*SegmentationClass shows a class: .* 255 is void"):
         run()
     rows, _ = run(masks="")
     assert len(rows) == 4

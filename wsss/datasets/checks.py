@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wsss.datasets import manifest, pictures
+from wsss.datasets import manifest, masks, pictures
 from wsss.datasets.manifest import Classes, Row
 from wsss.labels import VOID
 from wsss.runtime.errors import WsssError
@@ -45,19 +45,25 @@ class Findings:
     def __init__(self, problems: list[str]) -> None:
         self._problems = list(problems)
         self._masked = Counter[str]()
-        self._shows_class = False
+        self._showing = set[str]()
 
     def add(self, checked: CheckedRow) -> None:
         """Add one checked row."""
         self._problems += checked.problems
         self._masked[checked.row.split] += checked.row.mask is not None
-        self._shows_class |= checked.shows_class
+        if checked.shows_class:
+            self._showing.add(checked.row.split)
 
-    def problems(self, masks: Path) -> list[str]:
-        """All problems of the data set, each listed once; `masks` is the folder of the masks."""
+    def problems(self, mask_folder: Path) -> list[str]:
+        """All problems of the data set, each listed once; `mask_folder` is that of the masks."""
         found = list(dict.fromkeys(self._problems))
-        if self._masked.total() and not self._shows_class and not found:
-            return [f"no mask in {masks} shows a class: give objects the mask value of their class; {VOID} is void"]
+        blank = [split for split, count in self._masked.items() if count and split not in self._showing]
+        if blank and not found:
+            return [
+                f"no mask of the split {split} in {mask_folder} shows a class: give objects the mask value of their"
+                f" class; {VOID} is void"
+                for split in blank
+            ]
         return found
 
     def mask_summary(self, splits: dict[str, str]) -> str:
@@ -84,20 +90,11 @@ def tag_problem(row: Row, classes: Classes) -> str | None:
     return None
 
 
-def unknown_values(path: Path, mask: np.ndarray, classes: Classes) -> str | None:
-    """The problem with the values of a uint8 mask, if any: some are neither a class nor void."""
-    present = np.flatnonzero(np.bincount(mask.ravel(), minlength=VOID + 1))
-    unknown = sorted(set(present.tolist()) - {*classes.mask_values, VOID})
-    if unknown:
-        return f"{path}: unknown class, mask value {', '.join(map(str, unknown))}: add it to classes or use {VOID}"
-    return None
-
-
 def _check(row_and_problem: tuple[Row, str | None], *, classes: Classes) -> CheckedRow:
     row, known = row_and_problem
     problems = [known] if known else []
     image = _read(pictures.read_photograph, row.image, problems)
-    mask = _read(pictures.read_mask, row.mask, problems) if row.mask else None
+    mask = _read(partial(masks.read, classes=classes), row.mask, problems) if row.mask else None
     if mask is not None:
         if image is not None and image.shape[:2] != mask.shape:
             sizes = ["{} x {}".format(*array.shape[:2]) for array in (mask, image)]
@@ -105,7 +102,7 @@ def _check(row_and_problem: tuple[Row, str | None], *, classes: Classes) -> Chec
                 f"{row.mask}: the mask has {sizes[0]} pixels (height x width), "
                 f"but its image {row.image}, set upright by its EXIF orientation, has {sizes[1]}: replace one of them"
             )
-        elif problem := unknown_values(row.mask, mask, classes):
+        elif problem := masks.unknown_values(row.mask, mask, classes):
             problems.append(problem)
     shows_class = mask is not None and bool(np.isin(mask, classes.mask_values[1:]).any())
     return CheckedRow(row if problems else manifest.with_digest(row), problems, shows_class)

@@ -1,5 +1,7 @@
 """Photographs and masks on disk."""
 
+import stat
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -24,21 +26,37 @@ TURNS = {
 """The operation that sets a photograph upright, by the tag's value; values above 4 swap height and width."""
 
 
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000")
+"""What is read, by Pillow's names; of an animation, the first picture."""
+
+
+def formats() -> tuple[str, ...]:
+    """FORMATS, and HEIF where the package pillow-heif is installed (`pip install 'wsss[heic]'`)."""
+    if find_spec("pillow_heif") is None:
+        return FORMATS
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return (*FORMATS, "HEIF")
+
+
 def read_photograph(path: Path) -> np.ndarray:
     """A photograph as uint8 RGB (height, width, 3), set upright by its EXIF orientation."""
-    picture = _opened(path)
+    picture = opened(path)
     orientation = _orientation(picture)
     if orientation in TURNS:
         picture = picture.transpose(TURNS[orientation])
-    if picture.mode.startswith("I;16"):  # Pillow would clip 16-bit values at 255
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.mode.startswith("I"):  # Pillow would clip 16-bit values at 255
+        picture = Image.fromarray((np.asarray(picture).clip(0, 65535) >> 8).astype(np.uint8))
+    if picture.mode == "F":
+        raise WsssError(f"{path} holds floating-point values, whose range is unknown: save it with 8 or 16 bits")
     return np.array(picture.convert("RGB"))
 
 
 def photograph_size(path: Path) -> tuple[int, int]:
     """(height, width) of a photograph, set upright, without decoding it."""
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=formats()) as picture:
             width, height = picture.size
             turned = _orientation(picture) > 4
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
@@ -60,14 +78,6 @@ def warped(photograph: UInt8[np.ndarray, "_ _ 3"], side: int) -> UInt8[np.ndarra
     return np.array(Image.fromarray(photograph).resize((side, side), Image.Resampling.BILINEAR))
 
 
-def read_mask(path: Path) -> np.ndarray:
-    """The values of a mask as uint8 (height, width): palette indices, as in VOC's masks, or grey levels."""
-    picture = _opened(path)
-    if picture.mode not in ("P", "L"):
-        raise WsssError(f"{path} is a picture of mode {picture.mode}: expected a mask of class values, mode P or L")
-    return np.array(picture)
-
-
 def stretched(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A label map of a warped image, resized to the image's original size (height, width)."""
     return np.array(Image.fromarray(labels).resize(size[::-1], Image.Resampling.NEAREST))
@@ -85,10 +95,20 @@ def write_mask(path: Path, mask: np.ndarray) -> None:
     picture.save(path)
 
 
-def _opened(path: Path) -> Image.Image:
+def opened(path: Path) -> Image.Image:
+    """A picture, decoded. Of a PNG `info` says how many bits a sample has (stored_bits).
+
+    Only formats of FORMATS are tried, whatever the suffix: others, such as EPS, would start other programs.
+
+    Raises:
+        WsssError: the file is missing, is no picture, or is damaged.
+    """
+    _check_regular(path)
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=formats()) as picture:
+            stored_bits = _stored_bits(path) if picture.format == "PNG" else 8
             picture.load()  # decode now: a truncated file fails here
+            picture.info["stored_bits"] = stored_bits
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -96,3 +116,19 @@ def _opened(path: Path) -> Image.Image:
             f"{path} cannot be read as a picture ({error}): replace it or remove it from the list"
         ) from error
     return picture
+
+
+def _check_regular(path: Path) -> None:
+    """Refuse what is no file: opening a named pipe would wait for ever."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # opening it says what is wrong
+    if not stat.S_ISREG(mode):
+        raise WsssError(f"{path} is not a file: remove it from the list, or put a picture there")
+
+
+def _stored_bits(path: Path) -> int:
+    """Bits of a sample, from the header of a PNG."""
+    with path.open("rb") as file:
+        return file.read(25)[24]

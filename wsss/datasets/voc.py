@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from wsss.datasets import checks, pictures
+from wsss.datasets import checks, masks
 from wsss.datasets.manifest import MASKED_SPLITS, Classes, Row
 from wsss.labels import BACKGROUND, VOID
 from wsss.runtime.errors import WsssError
@@ -226,8 +226,8 @@ def _mask_tags(root: Path, classes: Classes) -> TagReader:
         path = next((path for folder in folders if (path := folder / f"{image_id}.png").exists()), None)
         if path is None:
             return []
-        mask = pictures.read_mask(path)
-        if problem := checks.unknown_values(path, mask, classes):
+        mask = masks.read(path, classes)
+        if problem := masks.unknown_values(path, mask, classes):
             raise WsssError(problem)
         return _names(np.setdiff1d(mask, [BACKGROUND, VOID]), classes)
 

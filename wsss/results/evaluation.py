@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from wsss.datasets.manifest import Row
-from wsss.datasets.pictures import enlarged, read_mask, stretched
+from wsss.datasets import masks
+from wsss.datasets.pictures import enlarged, stretched
 from wsss.labels import BACKGROUND, VOID, Classes
 from wsss.maths import metrics
 from wsss.options.crf import TRAINABLE
@@ -26,7 +27,7 @@ def require_masks(rows: list[Row], images: Path) -> None:
 def truth(row: Row, classes: Classes) -> np.ndarray:
     """The true mask of an image as class indices; uint8 (height, width), VOID where it is unknown."""
     try:
-        return classes.indices_of(read_mask(row.mask))
+        return classes.indices_of(masks.read(row.mask, classes))
     except WsssError as error:
         raise WsssError(f"{row.mask}: {error}: rerun the stage images, which checks masks") from error
 
