@@ -28,10 +28,9 @@ include: "workflow/rules/results.smk"
 
 
 rule all:
-    """The methods of this run from photographs to tables of their scores, and pictures of their steps."""
+    """The methods of this run from photographs to tables of their scores (label maps without true masks), and pictures."""
     default_target: True
     input:
-        expand("results/{method}_val_miou.txt", method=config["methods"]),
+        final_results(),
         expand("results/{method}_examples.png", method=config["methods"]),
-        "results/cue_scores.json",
     localrule: True

@@ -80,9 +80,12 @@ def test_all_problems_of_all_files(tmp_path, rows):
 
 
 def test_empty_splits():
-    assert checks.empty_splits(["train", "extra", "val"]) == []
-    assert checks.empty_splits(["train", "extra"]) == ["the split val holds no image: is its list empty?"]
-    assert len(checks.empty_splits(["extra"])) == 2
+    assert checks.empty_splits(["train", "extra", "val"], ["train", "val"]) == []
+    assert checks.empty_splits(["train", "extra"], ["train"]) == []
+    assert checks.empty_splits(["train", "extra"], ["train", "val"]) == [
+        "the split val holds no image: is its list empty?"
+    ]
+    assert len(checks.empty_splits(["extra"], ["train", "val"])) == 2
 
 
 def test_rows_without_mask(rows):

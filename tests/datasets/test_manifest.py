@@ -35,9 +35,9 @@ def test_round_trip(table):
 
 def test_the_file_by_hand(table):
     lines = table.read_text().split("\n")
-    assert lines[0] == "id,split,image,mask,tags,tag_source,digest"
-    assert lines[1] == '2007_000032,train,"a b/x,y.jpg",masks/x.png,aeroplane;person,Annotations,'
-    assert lines[4] == "2007_000068,train,q.jpg,,bird,masks,"
+    assert lines[0] == "id,split,image,mask,tags,tag_source,digest,original"
+    assert lines[1] == '2007_000032,train,"a b/x,y.jpg",masks/x.png,aeroplane;person,Annotations,,'
+    assert lines[4] == "2007_000068,train,q.jpg,,bird,masks,,"
     assert lines[5:] == [""]
 
 

@@ -12,11 +12,14 @@ OPTIONS = dict(
     dataset="voc",
     classes=("cat=8", "dog=12"),
     tags="file",
+    table="",
     train="train",
     extra="more",
     val="val",
+    val_share=0,
     crf_fit_images=0,
     masks="SegmentationClass",
+    longest_px=0,
     download=False,
     shapes_train=3,
     shapes_val=2,
@@ -117,7 +120,9 @@ def test_masks_that_show_no_class(tmp_path, run):
         write_mask(
             path, np.array([[0, 255] * 4] * 6, np.uint8)
         )  # 255 for an object, as in many masks of a single class
-    with pytest.raises(WsssError, match="no mask of the split val in .*SegmentationClass shows a class: .* 255 is void"):
+    with pytest.raises(
+        WsssError, match="no mask of the split val in .*SegmentationClass shows a class: .* 255 is void"
+    ):
         run()
     rows, _ = run(masks="")
     assert len(rows) == 4

@@ -2,12 +2,10 @@
 import os
 import shlex
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
-from wsss.datasets import voc
-from wsss.options import configuration
-from wsss.options.crf import TRAINABLE
+from wsss.datasets.listing import listing
+from wsss.options import configuration, consistency
 from wsss.options.network import weights_file
 from wsss.runtime import provenance
 from wsss.runtime.errors import WsssError
@@ -16,6 +14,7 @@ DEFAULTS = configuration.read(Path(workflow.basedir, "config.yaml"))
 SCHEMA = configuration.read(Path(workflow.basedir, "workflow/config.schema.yaml"))
 try:
     config |= configuration.completed(config, defaults=DEFAULTS, schema=SCHEMA)
+    consistency.check(config)
 except WsssError as error:
     raise WorkflowError(str(error))
 
@@ -134,6 +133,28 @@ def weights(section):
     return [str(file)] if file else []
 
 
+def labelled(wildcards):
+    """The label maps that are scored: an error before anything runs where there are no true masks to score them by."""
+    if not config["images"]["masks"]:
+        raise WorkflowError(
+            "config: images: masks names no folder of true masks, so nothing can be scored: ask for"
+            f" results/{wildcards.variant}_{wildcards.split}_masks.h5 instead"
+        )
+    return f"results/{wildcards.variant}_{wildcards.split}_masks.h5"
+
+
+# the split that a run ends with: the photographs that are held out, or those it was trained on where none are
+FINAL_SPLIT = "val" if config["images"]["val"] or config["images"]["val_share"] else "train"
+
+
+def final_results():
+    """What a run ends with: tables of scores where there are true masks, else label maps."""
+    methods = config["methods"]
+    if config["images"]["masks"]:
+        return [*(f"results/{method}_{FINAL_SPLIT}_miou.txt" for method in methods), "results/cue_scores.json"]
+    return [f"results/{method}_{FINAL_SPLIT}_masks.h5" for method in methods]
+
+
 def fitted_crf(wildcards):
     """The fitted CRF of a method, where one is asked for; its variants take the same."""
     return [f"results/{VARIANTS[wildcards.variant][0]}_crf.json"] if config["fit_crf"] else []
@@ -142,30 +163,3 @@ def fitted_crf(wildcards):
 def shown_cues(wildcards):
     """The cues of a method, as a page of examples shows them."""
     return ["results/cams.h5", *METHODS[VARIANTS[wildcards.variant][0]]["shown"]]
-
-
-def listing():
-    """A digest of what stage images reads, so that added photographs are seen; what is made or fetched is not found."""
-    images = config["images"]
-    if images["dataset"] == "shapes" or images["download"]:
-        return "generated"
-    names = ("train", "extra", "val", "masks", "tags")
-    parts = voc.parts(**{name: images[name] for name in names})
-    return provenance.listing(Path(images["root"]), parts)
-
-
-engines = [section.get("crf.engine") for section in config.values() if isinstance(section, dict)]
-if "lattice" in engines and not find_spec("pydensecrf"):
-    raise WorkflowError("config: crf.engine lattice needs pydensecrf: pip install pydensecrf2, or set it to cells")
-if config["fit_crf"]:
-    if config["masks"]["crf.engine"] not in TRAINABLE:
-        raise WorkflowError(
-            f"config: fit_crf: set masks: crf.engine to one that can be trained: {', '.join(TRAINABLE)}"
-        )
-    if config["crf"]["split"] == "crf_fit" and config["images"]["crf_fit_images"] < 2:
-        raise WorkflowError(
-            "config: fit_crf needs images on which no network is trained: set images: crf_fit_images to 2 or more, or"
-            " crf: split to train"
-        )
-    if config["crf"]["masks"] == "annotated" and not config["images"]["masks"]:
-        raise WorkflowError("config: crf: masks is annotated, but images: masks names no folder of true masks")

@@ -12,7 +12,7 @@ rule images:
         **needs(gpu=0, mem_mb=4000, runtime=120),
     params:
         **settings("images"),
-        listing=listing(),
+        listing=listing(config["images"]),
     shell:
         "wsss images --images {output.images:q} --classes_table {output.classes:q}"
         " --threads {threads} --log {log:q} {params.options}"

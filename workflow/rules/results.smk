@@ -70,7 +70,7 @@ rule miou:
     """The table of a method's scores on a split, by VOC's protocol."""
     input:
         images=rules.images.output.images,
-        masks="results/{variant}_{split}_masks.h5",
+        masks=labelled,
     output:
         text="results/{variant}_{split}_miou.txt",
         json="results/{variant}_{split}_miou.json",
@@ -135,7 +135,7 @@ rule examples:
     input:
         images=rules.images.output.images,
         cues=shown_cues,
-        masks="results/{variant}_val_masks.h5",
+        masks=f"results/{{variant}}_{FINAL_SPLIT}_masks.h5",
     output:
         picture="results/{variant}_examples.png",
     log:
@@ -147,6 +147,7 @@ rule examples:
         **needs(gpu=0, mem_mb=2000, runtime=30),
     params:
         **settings("examples"),
+        split=FINAL_SPLIT,
     shell:
-        "wsss examples --images {input.images:q} --cues {input.cues:q} --masks {input.masks:q} --split val"
+        "wsss examples --images {input.images:q} --cues {input.cues:q} --masks {input.masks:q} --split {params.split}"
         " --picture {output.picture:q} --threads {threads} --log {log:q} {params.options}"

@@ -1,7 +1,8 @@
 """Check every image and mask before training, and report all problems at once."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +15,6 @@ from wsss.labels import VOID
 from wsss.runtime.errors import WsssError
 from wsss.runtime.parallel import mapped
 
-REQUIRED_SPLITS = ("train", "val")
-
 
 class CheckedRow(NamedTuple):
     """A row with the digest of its files, its problems (one line each), and whether its mask shows a class."""
@@ -25,14 +24,29 @@ class CheckedRow(NamedTuple):
     shows_class: bool
 
 
-def checked(rows: Iterable[tuple[Row, str | None]], classes: Classes) -> Iterator[CheckedRow]:
+class Copies(NamedTuple):
+    """Where smaller copies of large photographs, and of their masks, are written.
+
+    Args:
+        folder: of the copies; it is made where one is needed.
+        longest_px: the longer side of a copy; photographs that are not larger have none. 0: no copies.
+    """
+
+    folder: Path
+    longest_px: int
+
+
+def checked(
+    rows: Iterable[tuple[Row, str | None]], classes: Classes, copies: Copies | None = None
+) -> Iterator[CheckedRow]:
     """Decode and check every file of the rows.
 
     Args:
         rows: rows, each with a problem that is already known (see `tag_problem`), or None.
         classes: the classes; a mask value outside them is a problem.
+        copies: where copies of large photographs go; a row then names its copy. None: no copies are made.
     """
-    return mapped(partial(_check, classes=classes), rows)
+    return mapped(partial(_check, classes=classes, copies=copies), rows)
 
 
 class Findings:
@@ -66,17 +80,15 @@ class Findings:
             ]
         return found
 
-    def mask_summary(self, splits: dict[str, str]) -> str:
-        """How many images of each split have a mask, from the split of each image."""
-        return ", ".join(
-            f"{self._masked[name]} of {count} {name} images" for name, count in Counter(splits.values()).items()
-        )
+    def mask_summary(self, images: dict[str, int]) -> str:
+        """How many images of each split have a mask, from the number of images of each split."""
+        return ", ".join(f"{self._masked[name]} of {count} {name} images" for name, count in images.items())
 
 
-def empty_splits(splits: Iterable[str]) -> list[str]:
+def empty_splits(splits: Iterable[str], required: Sequence[str]) -> list[str]:
     """One problem for each required split that has no image, given the splits of all images."""
     present = set(splits)
-    missing = [split for split in REQUIRED_SPLITS if split not in present]
+    missing = [split for split in required if split not in present]
     return [f"the split {split} holds no image: is its list empty?" for split in missing]
 
 
@@ -90,7 +102,7 @@ def tag_problem(row: Row, classes: Classes) -> str | None:
     return None
 
 
-def _check(row_and_problem: tuple[Row, str | None], *, classes: Classes) -> CheckedRow:
+def _check(row_and_problem: tuple[Row, str | None], *, classes: Classes, copies: Copies | None) -> CheckedRow:
     row, known = row_and_problem
     problems = [known] if known else []
     image = _read(pictures.read_photograph, row.image, problems)
@@ -105,7 +117,25 @@ def _check(row_and_problem: tuple[Row, str | None], *, classes: Classes) -> Chec
         elif problem := masks.unknown_values(row.mask, mask, classes):
             problems.append(problem)
     shows_class = mask is not None and bool(np.isin(mask, classes.mask_values[1:]).any())
-    return CheckedRow(row if problems else manifest.with_digest(row), problems, shows_class)
+    if problems:
+        return CheckedRow(row, problems, shows_class)
+    row = manifest.with_digest(row)
+    if copies and copies.longest_px and max(image.shape[:2]) > copies.longest_px:
+        row = _copied(row, image, mask, copies)
+    return CheckedRow(row, problems, shows_class)
+
+
+def _copied(row: Row, image: np.ndarray, mask: np.ndarray | None, copies: Copies) -> Row:
+    """The row with smaller copies of the photograph and its mask."""
+    factor = copies.longest_px / max(image.shape[:2])
+    size = (max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor)))
+    copy = copies.folder / f"{row.id}.jpg"
+    pictures.write_photograph(copy, pictures.resized(image, size))
+    if mask is None:
+        return replace(row, image=copy, original=row.image)
+    mask_copy = copies.folder / f"{row.id}.mask.png"
+    pictures.write_mask(mask_copy, pictures.stretched(mask, size))
+    return replace(row, image=copy, mask=mask_copy, original=row.image)
 
 
 def _read(reader: Callable[[Path], np.ndarray], path: Path, problems: list[str]) -> np.ndarray | None:

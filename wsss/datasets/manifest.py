@@ -1,7 +1,7 @@
 r"""The manifest: one row for each image, whatever the data set, and a table of the classes.
 
 `images.csv` has the columns id, split, image, mask, tags (class names, separated by `;`, which in a name is written as
-`\;`, and a backslash as two), tag_source and digest;
+`\;`, and a backslash as two), tag_source, digest and original;
 `classes.csv` has class, name, mask_value and colour, background first. Inside wsss a class is its index in that table.
 """
 
@@ -45,6 +45,8 @@ class Row:
     """Where the tags were read. Sources differ: VOC's annotations tag objects that no mask shows."""
     digest: str = ""
     """Digest of the image and mask files: replacing a file changes the manifest, so that later stages rerun."""
+    original: Path | None = None
+    """The photograph of which `image` is a smaller copy; None where it is no copy."""
 
 
 @contextmanager
@@ -52,11 +54,13 @@ def writer(path: Path) -> Iterator[Callable[[Row], None]]:
     """A function that adds a row to images.csv; the file appears once all rows are written, or not at all."""
     with whole_or_absent(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["id", "split", "image", "mask", "tags", "tag_source", "digest"])
+        table.writerow(["id", "split", "image", "mask", "tags", "tag_source", "digest", "original"])
 
         def add(row: Row) -> None:
             tags = joined_names(row.tags)
-            table.writerow([row.id, row.split, row.image, row.mask or "", tags, row.tag_source, row.digest])
+            table.writerow(
+                [row.id, row.split, row.image, row.mask or "", tags, row.tag_source, row.digest, row.original or ""]
+            )
 
         yield add
 
@@ -79,6 +83,7 @@ def read(path: Path, *splits: str) -> list[Row]:
             tags=split_names(line["tags"]),
             tag_source=line["tag_source"],
             digest=line.get("digest") or "",
+            original=Path(line["original"]) if line.get("original") else None,
         )
         for line in _read_csv(path)
         if not splits or line["split"] in splits

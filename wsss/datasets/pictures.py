@@ -10,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from wsss.labels import palette
 from wsss.runtime.errors import WsssError
+from wsss.runtime.files import whole_or_absent
 
 ORIENTATION = 0x0112
 """Tag of the orientation in EXIF data."""
@@ -88,11 +89,23 @@ def enlarged(labels: UInt8[np.ndarray, "rows columns"], size: tuple[int, int], *
     return labels.repeat(stride, 0).repeat(stride, 1)[: size[0], : size[1]]
 
 
+def resized(photograph: UInt8[np.ndarray, "_ _ 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "height width 3"]:
+    """A photograph at another size (height, width)."""
+    return np.array(Image.fromarray(photograph).resize(size[::-1], Image.Resampling.LANCZOS))
+
+
+def write_photograph(path: Path, photograph: UInt8[np.ndarray, "height width 3"]) -> None:
+    """Write a photograph as a JPEG of high quality, whole or not at all."""
+    with whole_or_absent(path) as partial:
+        Image.fromarray(photograph).save(partial, format="JPEG", quality=95, subsampling=0)
+
+
 def write_mask(path: Path, mask: np.ndarray) -> None:
-    """Write a uint8 mask as a PNG with VOC's palette, so that viewers show its classes in colour."""
+    """Write a uint8 mask as a PNG with VOC's palette, whole or not at all: viewers show its classes in colour."""
     picture = Image.fromarray(mask)
     picture.putpalette(palette())
-    picture.save(path)
+    with whole_or_absent(path) as partial:
+        picture.save(partial, format="PNG")
 
 
 def opened(path: Path) -> Image.Image:

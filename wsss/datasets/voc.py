@@ -52,7 +52,7 @@ def splits(root: Path, *, train: str, extra: str, val: str) -> tuple[dict[str, s
     lists = {
         "train": read_list(root, train, folders),
         "extra": read_list(root, extra, folders) if extra else [],
-        "val": read_list(root, val, folders),
+        "val": read_list(root, val, folders) if val else [],
     }
     problems = [
         f"{image_id} is in {train}.txt and in {val}.txt: remove it from one of them, since val is held out"

@@ -1,5 +1,6 @@
 """The manifest: any data set as one list of images, masks and tags, checked before training."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
@@ -12,15 +13,18 @@ from wsss.runtime.progress import LOG, track
 
 def images(
     *,
-    dataset: Literal["shapes", "voc"],
+    dataset: Literal["shapes", "voc", "folder"],
     root: Path,
     classes: tuple[str, ...],
     tags: Literal["file", "annotations", "npy", "masks"],
+    table: str,
     train: str,
     extra: str,
     val: str,
+    val_share: float,
     crf_fit_images: int,
     masks: str,
+    longest_px: int,
     download: bool,
     shapes_train: int,
     shapes_val: int,
@@ -32,16 +36,21 @@ def images(
     """Check every file of the data set, and write the list of images with their masks and tags.
 
     Args:
-        dataset: "voc" reads a folder in the layout of VOC's devkit; "shapes" draws one first.
-        root: the data set's folder, the one that holds JPEGImages.
+        dataset: "voc" reads a folder in the layout of VOC's devkit; "shapes" draws one first; "folder" reads
+            photographs and a table of their tags.
+        root: the data set's folder; of "voc", the one that holds JPEGImages.
         classes: name=mask_value for each class; if none is given, all classes of the data set.
         tags: source of the tags: image_labels.txt (file), Annotations, cls_labels.npy or the masks themselves.
-        train: list of the training images; their masks, if any, serve to score the cues.
+        table: for "folder", the table of the tags, CSV or TSV; "" where there is a folder for each class.
+        train: list of the training images; their masks, if any, serve to score the cues. For "folder" a text file of
+            names, or "" for all photographs with tags that are in no other list.
         extra: list of more training images, without masks; those of train and val are left out; "" for none.
-        val: list of the images for the final scores.
+        val: list of the images for the final scores; "" for none.
+        val_share: for "folder" without a list of val, the share of the photographs that is drawn for it.
         crf_fit_images: number of images of train, evenly spaced, that are withheld from network training, to fit a CRF
             (stage crf).
         masks: folder of the masks of val and, if there are any, of train; "" for none.
+        longest_px: photographs with a longer side than this are copied at this size, and the copies used; 0: never.
         download: download VOC 2012 and SBD into the root, unless they are there; for "voc" only.
         shapes_train: number of training images to draw.
         shapes_val: number of val images to draw.
@@ -50,30 +59,45 @@ def images(
         images: CSV to write, one row for each image.
         classes_table: CSV to write, one row for each class.
     """
-    from wsss.datasets import checks, voc
+    from wsss.datasets import checks, folder, voc
 
+    lists = {"train": train, "extra": extra, "val": val}
+    required = ["train", "val"] if val or val_share else ["train"]
+    if dataset == "folder":
+        photographs = folder.read(root, table=table, masks=masks)
+        splits, problems = folder.splits(photographs, **lists, val_share=val_share)
+        problems += photographs.problems
+        of_classes = _classes(classes, photographs.classes)
+        rows = folder.rows(photographs, _with_crf_fit(splits, crf_fit_images), classes=of_classes, masks=masks)
+    else:
+        own_classes = _made(dataset, root, download, shapes_train, shapes_val, shapes_size, shapes_seed)
+        splits, problems = voc.splits(root, **lists)
+        of_classes = _classes(classes, own_classes)
+        rows = voc.rows(root, _with_crf_fit(splits, crf_fit_images), classes=of_classes, masks=masks, tags=tags)
+    problems += checks.empty_splits(splits.values(), required)
+    findings = checks.Findings(problems)
+    copies = checks.Copies(images.parent / "photographs", longest_px)
+    counted = Counter[str]()
+    with manifest.writer(images) as write:
+        # one by one: the rows of a large data set take much memory
+        for row in track(checks.checked(rows, of_classes, copies), "images", total=len(splits)):
+            findings.add(row)
+            counted[row.row.split] += 1
+            write(row.row)
+        refuse(findings.problems(root / masks), f"the data set in {root} cannot be used")
+    manifest.write_classes(classes_table, of_classes)
+    LOG.info("masks: %s", findings.mask_summary(counted))
+
+
+def _made(dataset: str, root: Path, download: bool, train: int, val: int, size: int, seed: int) -> tuple[str, ...]:
+    """The names of the classes of a data set in VOC's layout, which is drawn or fetched first if that is asked for."""
     if dataset == "shapes":
         from wsss.datasets import shapes
 
-        shapes.write(root, train=shapes_train, val=shapes_val, size=shapes_size, seed=shapes_seed)
-        own_classes = shapes.CLASSES
-    else:
-        own_classes = VOC_CLASSES
-        _fetch(root, download)
-    table = _classes(classes, own_classes)
-    splits, problems = voc.splits(root, train=train, extra=extra, val=val)
-    problems += checks.empty_splits(splits.values())
-    splits = _with_crf_fit(splits, crf_fit_images)
-    rows = voc.rows(root, splits, classes=table, masks=masks, tags=tags)
-    findings = checks.Findings(problems)
-    with manifest.writer(images) as write:
-        # one by one: the rows of a large data set take much memory
-        for row in track(checks.checked(rows, table), "images", total=len(splits)):
-            findings.add(row)
-            write(row.row)
-        refuse(findings.problems(root / masks), f"the data set in {root} cannot be used")
-    manifest.write_classes(classes_table, table)
-    LOG.info("masks: %s", findings.mask_summary(splits))
+        shapes.write(root, train=train, val=val, size=size, seed=seed)
+        return shapes.CLASSES
+    _fetch(root, download)
+    return VOC_CLASSES
 
 
 def _fetch(root: Path, download: bool) -> None:

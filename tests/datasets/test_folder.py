@@ -1,0 +1,200 @@
+"""Photographs in a folder and a table of their tags, as people have them."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wsss.datasets import checks, folder
+from wsss.labels import Classes
+from wsss.runtime.errors import WsssError
+
+FILES = ("cats/one.jpg", "cats/two.PNG", "dogs/train_00002.jpg", "dogs/train_00002 (2).jpg", "写真.webp", "x.y [1].tif")
+TAGGED = {"cats/one": ("cat",), "dogs/train_00002 (2)": ("traffic light", "cat"), "写真": ("交通灯",)}
+
+
+@pytest.fixture
+def root(tmp_path):
+    """The folder, with a photograph of 8 x 6 px under each name of FILES."""
+    for name in FILES:
+        path = tmp_path / "photographs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 6), "grey").save(path)
+    return tmp_path / "photographs"
+
+
+def tags_of(root, text: str | bytes, *, name: str = "tags.csv") -> dict[str, tuple[str, ...]]:
+    (root / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    found = folder.read(root, table=name, masks="")
+    assert found.problems == []
+    return found.tags
+
+
+def problems_of(root, text: str) -> list[str]:
+    (root / "tags.csv").write_text(text, encoding="utf-8")
+    return folder.read(root, table="tags.csv", masks="").problems
+
+
+TABLES = {
+    "commas": "file_name,tags\ncats/one.jpg,cat\ndogs/train_00002 (2).jpg,traffic light;cat\n写真.webp,交通灯\n",
+    "semicolons": "file_name;tags\ncats/one.jpg;cat\ndogs/train_00002 (2).jpg;traffic light,cat\n写真.webp;交通灯\n",
+    "tabs": "tags\tfile_name\ncat\tcats/one.jpg\ntraffic light, cat\tdogs/train_00002 (2).jpg\n交通灯\t写真.webp\n",
+    "quotes": 'file_name,tags\n"cats/one.jpg",cat\n"dogs/train_00002 (2).jpg","traffic light,cat"\n写真.webp,交通灯\n',
+    "no quotes": "file_name,tags\ncats/one.jpg,cat\ndogs/train_00002 (2).jpg,traffic light,cat\n写真.webp,交通灯\n",
+    "Windows": (
+        "\ufefffile_name;tags\r\ncats\\one.jpg;cat\r\n\r\n"
+        "dogs\\train_00002 (2).jpg;traffic light, cat\r\n写真;交通灯\r\n"
+    ),
+    "other names": "Image , Label\n one.jpg , cat \ntrain_00002 (2).jpg,traffic light;cat\n./写真.webp,交通灯\n",
+    "columns": (
+        "file_name,cat,traffic light,交通灯\ncats/one.jpg,1,0,0\ndogs/train_00002 (2).jpg,1,1,0\n写真.webp,0,0,1\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_tables_as_programs_write_them(root, kind):
+    found = tags_of(root, TABLES[kind])
+    assert {image_id: set(tags) for image_id, tags in found.items()} == {key: set(v) for key, v in TAGGED.items()}
+
+
+def test_a_folder_for_each_class(root):
+    found = folder.read(root, table="", masks="")
+    assert found.classes == ("cats", "dogs")
+    assert found.tags["cats/two"] == ("cats",)
+    assert "写真" in found.files
+    assert "写真" not in found.tags
+
+
+def test_an_id_is_the_whole_path_without_its_suffix(root):
+    found = folder.read(root, table="", masks="")
+    assert set(found.files) == {
+        "cats/one", "cats/two", "dogs/train_00002", "dogs/train_00002 (2)", "写真", "x.y [1]"
+    }  # fmt: skip
+
+
+def test_two_photographs_with_one_id_are_both_named(root):
+    Image.new("RGB", (8, 6)).save(root / "cats/one.png")
+    (problem,) = folder.read(root, table="", masks="").problems
+    assert "cats/one.jpg and cats/one.png" in problem
+
+
+def test_names_are_compared_in_one_form_of_unicode(root):
+    Image.new("RGB", (8, 6)).save(root / "cafe\u0301.png")  # as macOS writes it
+    assert tags_of(root, "file_name,tags\ncaf\u00e9.png,cat\n") == {"caf\u00e9": ("cat",)}
+
+
+def test_a_listed_file_is_not_its_neighbour(root):
+    (problem,) = problems_of(root, "file_name,tags\ncats/one.png,cat\n")
+    assert "files in" in problem
+    assert "cats/one.png" in problem
+
+
+def test_many_lines_with_one_problem_are_one_line(root):
+    lines = "".join(f"gone_{number}.jpg,cat\n" for number in range(1000))
+    (problem,) = problems_of(root, "file_name,tags\n" + lines)
+    assert problem.startswith("1000 files in ")
+    assert "gone_0.jpg; gone_1.jpg; gone_2.jpg, …" in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("file_name,tags\ncats/one.jpg,cat\ncats/one.jpg,dog\n", "occur more than once"),
+        ("file_name,tags\ncats/one.jpg,\n", "an image needs at least one class"),
+        ("file_name,tags\n,cat\ncats/one.jpg,cat\n", "line 2"),
+        ("file_name,cat\ncats/one.jpg,yes\n", "something else than 0 or 1 in the column of the class 'cat'"),
+    ],
+)
+def test_what_is_wrong_with_a_table(root, text, words):
+    assert any(words in problem for problem in problems_of(root, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"picture_of,tags\na.jpg,cat\n", "call the one of the photographs file_name"),
+        (b"file_name,tags\n", "no lines below its header"),
+        (b"", "no lines below its header"),
+        ("file_name,tags\nd\xe9.jpg,cat\n".encode("latin-1"), "is not UTF-8 text"),
+    ],
+)
+def test_tables_that_cannot_be_read(root, text, words):
+    with pytest.raises(WsssError, match=words):
+        tags_of(root, text)
+
+
+def test_folders_that_hold_no_photographs(tmp_path):
+    with pytest.raises(WsssError, match="is not a folder"):
+        folder.read(tmp_path / "gone", table="", masks="")
+    with pytest.raises(WsssError, match="holds no photographs"):
+        folder.read(tmp_path, table="", masks="")
+
+
+def test_splits_by_lists_by_share_and_without(root):
+    found = folder.read(root, table="", masks="")
+    (root / "held_out.txt").write_text("cats/one.jpg\n写真\n", encoding="utf-8")
+    tagged = ["cats/one", "cats/two", "dogs/train_00002", "dogs/train_00002 (2)"]
+
+    def splits(**changes) -> dict[str, str]:
+        options = dict(train="", extra="", val="", val_share=0) | changes
+        made, problems = folder.splits(found, **options)
+        assert problems == []
+        return made
+
+    assert splits() == dict.fromkeys(tagged, "train")
+    assert splits(val="held_out") == {"写真": "val", "cats/one": "val"} | dict.fromkeys(tagged[1:], "train")
+    halves = splits(val_share=0.5)
+    assert sorted(halves.values()) == ["train", "train", "val", "val"]
+    assert halves == splits(val_share=0.5)
+
+
+def test_a_list_that_names_what_is_not_there(root):
+    (root / "held_out.txt").write_text("gone.jpg\n")
+    _, problems = folder.splits(folder.read(root, table="", masks=""), train="", extra="", val="held_out", val_share=0)
+    assert "name no photograph" in problems[0]
+    with pytest.raises(WsssError, match="other.txt does not exist"):
+        folder.splits(folder.read(root, table="", masks=""), train="other", extra="", val="", val_share=0)
+
+
+def test_rows_and_their_masks(root):
+    masks = root / "masks"
+    (masks / "cats").mkdir(parents=True)
+    Image.fromarray(np.full((6, 8), 1, np.uint8)).save(masks / "cats/one.PNG")
+    found = folder.read(root, table="", masks="masks")
+    assert not any(image_id.startswith("masks") for image_id in found.files)
+    splits, _ = folder.splits(found, train="", extra="", val="", val_share=0)
+    classes = Classes.of({"cats": 1, "dogs": 2})
+    rows = list(checks.checked(folder.rows(found, splits, classes=classes, masks="masks"), classes))
+    assert [row.problems for row in rows] == [[]] * 4
+    assert {row.row.id: row.row.mask for row in rows}["cats/one"] == masks / "cats/one.PNG"
+    assert sum(row.row.mask is not None for row in rows) == 1
+
+
+def test_large_photographs_are_copied(root, tmp_path):
+    Image.new("RGB", (400, 100), "grey").save(root / "cats/large.jpg")
+    found = folder.read(root, table="", masks="")
+    classes = Classes.of({"cats": 1, "dogs": 2})
+    copies = checks.Copies(tmp_path / "copies", 80)
+    splits, _ = folder.splits(found, train="", extra="", val="", val_share=0)
+    rows = {
+        checked.row.id: checked.row
+        for checked in checks.checked(folder.rows(found, splits, classes=classes, masks=""), classes, copies)
+    }
+    large = rows.pop("cats/large")
+    assert large.original == root / "cats/large.jpg"
+    with Image.open(large.image) as picture:
+        assert picture.size == (80, 20)
+    assert all(row.original is None for row in rows.values())
+
+
+def test_a_change_of_the_folder_is_noticed(root):
+    options = dict(table="tags.csv", masks="", train="", extra="", val="")
+    digests = {folder.listing(root, **options)}
+    (root / "tags.csv").write_text("file_name,tags\n")
+    digests.add(folder.listing(root, **options))
+    Image.new("RGB", (9, 9)).save(root / "new.png")
+    digests.add(folder.listing(root, **options))
+    (root / "cats/one.jpg").unlink()
+    digests.add(folder.listing(root, **options))
+    assert len(digests) == 4
+    assert folder.listing(root, **options) in digests

@@ -1,0 +1,28 @@
+"""What the sections of a configuration must have in common, before anything runs."""
+
+from importlib.util import find_spec
+
+from wsss.options.crf import TRAINABLE
+from wsss.runtime.errors import WsssError
+
+
+def check(config: dict) -> None:
+    """Refuse a configuration whose sections contradict each other, or that needs a package which is not there.
+
+    Raises:
+        WsssError: one line that names the keys, and what to set them to.
+    """
+    engines = [section.get("crf.engine") for section in config.values() if isinstance(section, dict)]
+    if "lattice" in engines and not find_spec("pydensecrf"):
+        raise WsssError("config: crf.engine lattice needs pydensecrf: pip install pydensecrf2, or set it to cells")
+    if not config["fit_crf"]:
+        return
+    if config["masks"]["crf.engine"] not in TRAINABLE:
+        raise WsssError(f"config: fit_crf: set masks: crf.engine to one that can be trained: {', '.join(TRAINABLE)}")
+    if config["crf"]["split"] == "crf_fit" and config["images"]["crf_fit_images"] < 2:
+        raise WsssError(
+            "config: fit_crf needs images on which no network is trained: set images: crf_fit_images to 2 or more, or"
+            " crf: split to train"
+        )
+    if config["crf"]["masks"] == "annotated" and not config["images"]["masks"]:
+        raise WsssError("config: crf: masks is annotated, but images: masks names no folder of true masks")
