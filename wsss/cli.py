@@ -15,7 +15,9 @@ import tyro
 
 from wsss.commands.configuration import configuration
 from wsss.commands.export import export
+from wsss.commands.init import init
 from wsss.commands.inspect import inspect
+from wsss.commands.predict import predict
 from wsss.commands.seeds_export import seeds_export
 from wsss.commands.seeds_import import seeds_import
 from wsss.commands.summary import summary
@@ -64,6 +66,8 @@ STAGES: dict[str, Callable[..., None]] = {
 }
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "init": init,
+    "predict": predict,
     "summary": summary,
     "inspect": inspect,
     "export": export,

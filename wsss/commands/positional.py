@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 
 
-def positional(kind: type, metavar: str) -> object:
+def positional(kind: object, metavar: str) -> object:
     """The type of such an argument; the name of one that may be left out stands in brackets."""
     return Annotated[kind, tyro.conf.Positional, tyro.conf.arg(metavar=metavar)]
 

@@ -9,6 +9,7 @@ An id is the path of a photograph below the folder, without its suffix, in Unico
 """
 
 import csv
+import glob
 import hashlib
 import os
 import re
@@ -19,7 +20,7 @@ from pathlib import Path, PurePosixPath
 
 from wsss.datasets import checks
 from wsss.datasets.manifest import MASKED_SPLITS, Classes, Row
-from wsss.runtime.errors import WsssError
+from wsss.runtime.errors import WsssError, refuse
 from wsss.runtime.progress import LOG
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jp2", ".heic", ".heif")
@@ -181,6 +182,34 @@ def _files(root: Path, *, masks: Path | None, problems: list[str]) -> dict[str, 
     if twice:
         problems.append(_grouped("photographs that differ only in their suffix: rename one of each,", twice))
     return dict(sorted(found.items()))
+
+
+def named(word: str) -> Iterator[tuple[str, Path]]:
+    """Name and file of the photographs that a word gives: a file, a folder, a pattern, or a table of file names.
+
+    Names are paths without their suffix: below the folder, below that of the table, or of a single file its own.
+
+    Raises:
+        WsssError: nothing is found, or a table names what is not there.
+    """
+    path = Path(word)
+    if path.is_dir():
+        problems: list[str] = []
+        files = _files(path, masks=None, problems=problems)
+        refuse(problems, f"the photographs in {path} cannot be told apart by their names")
+        yield from ((image_id, path / name) for image_id, name in files.items())
+    elif path.suffix.lower() in (".csv", ".tsv"):
+        header, *lines = _table(path)
+        columns = [cell.strip().lower() for cell in header]
+        column = next((columns.index(name) for name in FILE_COLUMNS if name in columns), 0)
+        names = [line[column].strip().replace("\\", "/") for line in lines if len(line) > column]
+        yield from ((id_of(name), path.parent / name) for name in names)
+    else:
+        matches = [path] if path.exists() else sorted(map(Path, glob.glob(word, recursive=True)))  # noqa: PTH207 (pathlib takes no absolute patterns)
+        matches = [match for match in matches if match.is_file()]
+        if not matches:
+            raise WsssError(f"{word} is no photograph, folder or table, and no file matches it")
+        yield from ((id_of(match.name), match) for match in matches)
 
 
 def id_of(path: str) -> str:

@@ -112,6 +112,14 @@ def with_digest(row: Row) -> Row:
     return replace(row, digest=content.hexdigest()[:16])
 
 
+def longest_px(rows: Iterable[Row]) -> int:
+    """The longer side to which large photographs were reduced; 0 where all are used as they are."""
+    from wsss.datasets.pictures import photograph_size  # the command line reads this module before anything heavy
+
+    copy = next((row.image for row in rows if row.original), None)
+    return max(photograph_size(copy)) if copy else 0
+
+
 def part(rows: list[Row], shard: str) -> list[Row]:
     """The rows of one shard, such as 2-of-3. Its rows are consecutive, and the sizes of shards differ by at most 1."""
     match = re.fullmatch(r"([1-9]\d*)-of-([1-9]\d*)", shard)

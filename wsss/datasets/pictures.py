@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
-from wsss.labels import palette
+from wsss.labels import BACKGROUND, Classes, palette
 from wsss.runtime.errors import WsssError
 from wsss.runtime.files import whole_or_absent
 
@@ -92,6 +92,16 @@ def enlarged(labels: UInt8[np.ndarray, "rows columns"], size: tuple[int, int], *
 def resized(photograph: UInt8[np.ndarray, "_ _ 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "height width 3"]:
     """A photograph at another size (height, width)."""
     return np.array(Image.fromarray(photograph).resize(size[::-1], Image.Resampling.LANCZOS))
+
+
+def overlaid(
+    photograph: UInt8[np.ndarray, "height width 3"], labels: UInt8[np.ndarray, "height width"], classes: Classes
+) -> UInt8[np.ndarray, "height width 3"]:
+    """A photograph with its classes in colour, half transparent; the background and void stay as they are."""
+    colours = np.zeros((256, 3), np.uint8)
+    colours[: len(classes.names)] = classes.colours
+    shown = (labels != BACKGROUND) & (labels < len(classes.names))
+    return np.where(shown[..., None], photograph // 2 + colours[labels] // 2, photograph)
 
 
 def write_photograph(path: Path, photograph: UInt8[np.ndarray, "height width 3"]) -> None:

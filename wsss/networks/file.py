@@ -25,12 +25,14 @@ class About:
         supervision: what it was trained on.
         warped_px: side of the square to which its images are warped, in training and in use; 0: it takes them as
             they are.
+        longest_px: longer side to which larger images are reduced, in training and in use; 0: none are.
         settings: the options that it was trained with; a file has them as words.
     """
 
     classes: Classes
     supervision: Supervision
     warped_px: int = 0
+    longest_px: int = 0
     settings: dict[str, object] = field(default_factory=dict)
 
 
@@ -51,6 +53,7 @@ def save(path: Path, network: Network, about: About) -> None:
         "colours": [list(colour) for colour in about.classes.colours],
         "supervision": about.supervision,
         "warped_px": about.warped_px,
+        "longest_px": about.longest_px,
         "settings": {name: str(value) for name, value in about.settings.items()},
     }
     with whole_or_absent(path) as partial:
@@ -83,7 +86,9 @@ def load(path: Path, builder: type[Built]) -> tuple[Built, About]:
 def about(content: dict) -> About:
     """What the content of a network's file says of the network."""
     classes = Classes(tuple(content["classes"]), tuple(content["mask_values"]))
-    return About(classes, content["supervision"], content["warped_px"], content["settings"])
+    return About(
+        classes, content["supervision"], content["warped_px"], content.get("longest_px", 0), content["settings"]
+    )
 
 
 def read(path: Path) -> dict:

@@ -100,5 +100,6 @@ def lcrf_segmenter(
     settings = {"dilation": dilation, "warm_share": warm_share}
     settings |= loop.options(features, warped, schedule, bound, prior)
     task = loop.Task("lcrf_segmenter", item, len(rows), loss, settings, [images, classifier, *seeds, *features.files])
-    about = About(classes, "tags and cues" if seeds else "tags", warped_px=warped.input_px)
+    supervision = "tags and cues" if seeds else "tags"
+    about = About(classes, supervision, warped_px=warped.input_px, longest_px=manifest.longest_px(rows))
     loop.train(network, task, schedule=schedule, job=job, about=about, output=lcrf_segmenter)

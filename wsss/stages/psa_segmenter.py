@@ -76,5 +76,5 @@ def psa_segmenter(
         **loop.options(features, augment, schedule),
     }
     task = loop.Task("psa_segmenter", item, len(rows), loss, settings, [images, pseudo_masks, *features.files])
-    about = About(masks.classes, "tags and cues")
+    about = About(masks.classes, "tags and cues", longest_px=manifest.longest_px(rows))
     loop.train(network, task, schedule=schedule, job=job, about=about, output=psa_segmenter)

@@ -15,15 +15,10 @@ def scores(*, images: Path, segmenter: Path, split: str, shard: str, scores: Pat
         scores: store to write.
         scales: resize factors of the image whose probabilities are averaged, each with its mirror image.
     """
-    from functools import partial
-
-    import torch
-
     from wsss.datasets import manifest, pictures
-    from wsss.maths import cam
-    from wsss.maths.photographs import to_tensor
     from wsss.networks import file
     from wsss.networks.segmenter import Segmenter
+    from wsss.results.inference import maps_of
     from wsss.runtime import machine
     from wsss.runtime.progress import track
     from wsss.stores import store
@@ -31,29 +26,11 @@ def scores(*, images: Path, segmenter: Path, split: str, shard: str, scores: Pat
     rows = manifest.part(manifest.read(images, split), shard)
     network, about = file.load(segmenter, Segmenter)
     network.to(machine.device())
-
-    def probabilities(pair: torch.Tensor) -> torch.Tensor:
-        return network(pair.to(machine.device())).softmax(1)
-
-    side = about.warped_px
-    maps_of = partial(
-        cam.multi_scale,
-        probabilities,
-        scales=scales,
-        network_stride=network.backbone.stride,
-        stride=network.stride,
-        fill=network.backbone.mean,
-    )
-
-    settings = {"split": split, "scales": scales, "stride": network.stride, "warped_px": side}
+    maps = maps_of(network, about, scales=scales)
+    settings = {"split": split, "scales": scales, "stride": network.stride, "warped_px": about.warped_px}
     settings |= {"supervision": about.supervision}
     inputs = {"images": images, "segmenter": segmenter}
-    with (
-        torch.inference_mode(),
-        store.create(scores, "scores", classes=about.classes, settings=settings, inputs=inputs) as target,
-    ):
+    with store.create(scores, "scores", classes=about.classes, settings=settings, inputs=inputs) as target:
         for row in track(rows, "scores", total=len(rows)):
             photograph = pictures.read_photograph(row.image)
-            network_input = pictures.warped(photograph, side) if side else photograph
-            maps = maps_of(to_tensor(network_input))
-            target.add(row.id, photograph.shape[:2], scores=maps.half().cpu().numpy())
+            target.add(row.id, photograph.shape[:2], scores=maps(photograph).numpy())

@@ -76,5 +76,5 @@ def sec_segmenter(
 
     settings = {"dilation": dilation, **loop.options(features, warped, schedule, losses), **asdict(crf)}
     task = loop.Task("sec_segmenter", item, len(rows), loss, settings, [images, seeds, *features.files])
-    about = About(labels.classes, "tags and cues", warped_px=warped.input_px)
+    about = About(labels.classes, "tags and cues", warped_px=warped.input_px, longest_px=manifest.longest_px(rows))
     loop.train(network, task, schedule=schedule, job=job, about=about, output=sec_segmenter)

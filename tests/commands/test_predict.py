@@ -1,0 +1,158 @@
+"""Photographs that no run has seen: labelled as the run labels its own, whatever they are called."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from settings import CLASSES, FEATURES, PSA
+
+import wsss
+from wsss.commands.predict import predict
+from wsss.datasets import manifest, pictures
+from wsss.networks import file
+from wsss.networks.file import About
+from wsss.networks.segmenter import Segmenter
+from wsss.runtime.errors import WsssError
+from wsss.stages.masks import masks
+from wsss.stages.scores import scores
+from wsss.stores import store
+
+NAMES = ("one", "sub folder/two (2)", "写真")
+SIZES = ((40, 56), (33, 50), (60, 24))
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A folder of noise in three sizes, one of them in a folder of its own."""
+    generator = np.random.default_rng(0)
+    for name, size in zip(NAMES, SIZES, strict=True):
+        path = tmp_path / "new" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (*size, 3), np.uint8)).save(path)
+    return tmp_path / "new"
+
+
+@pytest.fixture
+def network(tmp_path):
+    """Saves an untrained segmenter under the name that a run gives it."""
+
+    def save(**about) -> Path:
+        torch.manual_seed(0)
+        segmenter = Segmenter.build(FEATURES, classes=3, dilation=1)
+        with torch.no_grad():  # scores of classes that differ from place to place
+            logits = segmenter.eval()(torch.rand(1, 3, 64, 64))
+            spread = logits.std((0, 2, 3)) / 3
+            segmenter.head.bias -= logits.mean((0, 2, 3))
+            segmenter.head.weight /= spread[:, None, None, None]
+            segmenter.head.bias /= spread
+        path = tmp_path / "results/psa_segmenter.pt"
+        file.save(path, segmenter, About(CLASSES, "tags and cues", **about))
+        return path
+
+    return save
+
+
+def run_stages(folder: Path, network: Path, **crf) -> Path:
+    """What the pipeline makes of the photographs: the store of masks beside the network."""
+    rows = [manifest.Row(name, "val", folder / f"{name}.png", None, ("cat",), "test") for name in NAMES]
+    results = network.parent
+    manifest.write(results / "images.csv", rows)
+    common = dict(images=results / "images.csv", split="val", shard="1-of-1")
+    scores(segmenter=network, scores=results / "psa_val_scores.h5", scales=(1.0, 1.5), **common)
+    options = PSA.__class__(**{**vars(PSA), "engine": "cells", "steps": 3, **crf})
+    masks(scores=results / "psa_val_scores.h5", fitted=[], masks=results / "psa_val_masks.h5", crf=options, **common)
+    return results / "psa_val_masks.h5"
+
+
+def written(folder: Path) -> dict[str, np.ndarray]:
+    """The values of the masks that were written, by name."""
+    return {
+        path.relative_to(folder).with_suffix("").as_posix(): np.array(Image.open(path))
+        for path in folder.rglob("*.png")
+    }
+
+
+@pytest.mark.parametrize("warped_px", [0, 40])
+def test_masks_are_those_of_the_pipeline_bit_by_bit(tmp_path, photographs, network, warped_px):
+    path = network(warped_px=warped_px)
+    made = run_stages(photographs, path, smoothness_weight=0.1, appearance_weight=0.1)
+    predict(path, (str(photographs),), out=tmp_path / "out")
+    found = written(tmp_path / "out")
+    assert set(found) == set(NAMES)
+    assert len(np.unique(np.concatenate([mask.ravel() for mask in found.values()]))) > 1
+    with store.read(made, "masks") as source:
+        for name in NAMES:
+            expected = source.classes.values_of(store.final_labels(source[name]))
+            np.testing.assert_array_equal(found[name], expected)
+
+
+def test_without_its_run_a_network_is_used_as_usual(tmp_path, photographs, network):
+    predict(network(), (str(photographs / "one.png"),), out=tmp_path / "out", crf=False, overlays=True)
+    assert written(tmp_path / "out")["one"].shape == SIZES[0]
+    assert (tmp_path / "out/one.overlay.jpg").exists()
+
+
+def test_the_areas_are_listed(tmp_path, photographs, network):
+    predict(network(), (str(photographs),), out=tmp_path / "out", crf=False)
+    with (tmp_path / "out/areas.csv").open(encoding="utf-8") as table:
+        rows = list(csv.DictReader(table))
+    assert {row["file_name"] for row in rows} == {str(photographs / f"{name}.png") for name in NAMES}
+    found = written(tmp_path / "out")
+    for row in rows:
+        name = Path(row["file_name"]).relative_to(photographs).with_suffix("").as_posix()
+        assert float(row["cat"]) == pytest.approx((found[name] == 8).mean(), abs=1e-4)
+        assert sum(float(row[name]) for name in CLASSES.names) == pytest.approx(1, abs=1e-3)
+
+
+def test_files_patterns_and_tables_name_photographs(tmp_path, photographs, network):
+    path = network()
+    (photographs / "list.csv").write_text("file_name,tags\none.png,\nsub folder/two (2).png,\n")
+    predict(path, (str(photographs / "*.png"),), out=tmp_path / "pattern", crf=False)
+    predict(path, (str(photographs / "list.csv"),), out=tmp_path / "table", crf=False)
+    assert set(written(tmp_path / "pattern")) == {"one", "写真"}
+    assert set(written(tmp_path / "table")) == {"one", "sub folder/two (2)"}
+    with pytest.raises(WsssError, match="no photograph, folder or table, and no file matches it"):
+        predict(path, (str(photographs / "gone*.png"),), out=tmp_path / "none")
+
+
+def test_two_photographs_with_one_name_are_both_named(tmp_path, photographs, network):
+    other = tmp_path / "other/one.png"
+    other.parent.mkdir()
+    Image.new("RGB", (8, 8)).save(other)
+    with pytest.raises(WsssError, match="would both have the mask one.png"):
+        predict(network(), (str(photographs), str(other)), out=tmp_path / "out")
+
+
+def test_a_bad_photograph_is_passed_over_and_listed(tmp_path, photographs, network, caplog):
+    (photographs / "bad.jpg").write_bytes(b"no picture")
+    with pytest.raises(SystemExit) as ended:
+        predict(network(), (str(photographs),), out=tmp_path / "out", crf=False)
+    assert ended.value.code == 1
+    assert set(written(tmp_path / "out")) == set(NAMES)
+    assert "bad.jpg cannot be read as a picture" in caplog.text
+    assert "1 of 4 photographs could not be labelled" in caplog.text
+
+
+def test_large_photographs_are_labelled_at_the_working_size(tmp_path, photographs, network):
+    large = network(longest_px=40)
+    predict(large, (str(photographs),), out=tmp_path / "out", crf=False)
+    found = written(tmp_path / "out")
+    assert [found[name].shape for name in NAMES] == list(SIZES)
+    photograph = pictures.read_photograph(photographs / "one.png")
+    prediction = wsss.load(large, crf=False)(photograph)
+    assert prediction.probabilities.shape == (3, 29, 40)
+    np.testing.assert_array_equal(CLASSES.values_of(prediction.labels), found["one"])
+
+
+def test_from_python(photographs, network):
+    predictor = wsss.load(str(network()))
+    by_path = predictor(photographs / "one.png")
+    by_picture = predictor(Image.open(photographs / "one.png"))
+    assert by_path.class_names == ("background", "cat", "dog")
+    assert by_path.labels.shape == SIZES[0]
+    np.testing.assert_array_equal(by_path.labels, by_picture.labels)
+    np.testing.assert_array_equal(by_path.labels, by_path.probabilities.argmax(0))
+    np.testing.assert_allclose(by_path.probabilities.sum(0), 1, atol=1e-4)

@@ -1,0 +1,113 @@
+"""From a folder of photographs to a configuration that runs on them."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsss.commands.positional import positional
+from wsss.commands.terminal import say
+from wsss.runtime.errors import WsssError, refuse
+
+if TYPE_CHECKING:
+    from wsss.datasets.folder import Photographs
+
+Root = positional(Path, "PHOTOGRAPHS")
+
+PRESET = Path(__file__).parents[2] / "presets/voc12_animals.yaml"
+"""Whose numbers are taken for photographs."""
+
+STEPS = {"classifier": 200, "affinity_net": 100, "psa_segmenter": 300, "sec_segmenter": 300, "lcrf_segmenter": 300}
+"""Steps that each training takes at least: an epoch of few photographs has few."""
+
+LONGEST_PX = 500
+"""Of the working copies of larger photographs: the size for which the methods' published numbers are."""
+
+FEW = 10
+"""Photographs of a class, below which a warning says so."""
+
+
+def init(
+    photographs: Root,
+    /,
+    *,
+    tags: str = "",
+    masks: str = "",
+    val_share: float = 0.0,
+    out: Path = Path("mine.yaml"),
+) -> None:
+    """Look at a folder of photographs and their tags, and write a configuration for them.
+
+    Args:
+        photographs: the folder; folders in it are searched, too.
+        tags: table of the tags, CSV or TSV with the columns file_name and tags, in the folder or anywhere; without one
+            there is a folder for each class.
+        masks: folder of true masks, for scores; without one the run ends in label maps.
+        val_share: share of the photographs that is held out of training, to be labelled at the end.
+        out: configuration to write, for snakemake --configfile.
+    """
+    import yaml
+
+    from wsss.datasets import folder
+    from wsss.options import configuration
+
+    if out.exists():
+        raise WsssError(f"{out} exists already: remove it, or give another name by --out")
+    table = str(Path(tags).absolute()) if tags and Path(tags).is_file() else tags
+    masks = str(Path(masks).absolute()) if masks and Path(masks).is_dir() else masks
+    found = folder.read(photographs, table=table, masks=masks)
+    splits, problems = folder.splits(found, train="", extra="", val="", val_share=val_share)
+    refuse([*found.problems, *problems], f"the photographs in {photographs} cannot be used as they are")
+    if not found.tags:
+        raise WsssError(f"no photograph in {photographs} has a tag: give a table by --tags, or make a folder a class")
+    sides = [max(size) for size in _sizes(found)]
+    config = configuration.read(PRESET)
+    config["methods"] = ["psa"]
+    config["images"] = {
+        "dataset": "folder",
+        "root": str(photographs.absolute()),
+        "classes": [f"{name}={value}" for value, name in enumerate(found.classes, 1)],
+        "table": table,
+        "train": "",
+        "extra": "",
+        "val": "",
+        "val_share": val_share,
+        "masks": masks,
+        "longest_px": LONGEST_PX if max(sides) > LONGEST_PX else 0,
+    }
+    trained = sum(split == "train" for split in splits.values())
+    for section, steps in STEPS.items():
+        config[section]["epochs"] = _epochs(config[section], steps=steps, images=trained)
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=120)
+    out.write_text(f"# Made by `wsss init {photographs}`: every number may be changed.\n\n{text}", encoding="utf-8")
+    _report(found, sides, config, trained=trained, out=out)
+
+
+def _sizes(found: "Photographs") -> list[tuple[int, int]]:
+    """(height, width) of the photographs, up to 500 of them, evenly spaced."""
+    from wsss.datasets.manifest import evenly
+    from wsss.datasets.pictures import photograph_size
+
+    return [photograph_size(found.root / path) for path in evenly(list(found.files.values()), 500)]
+
+
+def _epochs(section: dict, *, steps: int, images: int) -> int:
+    """The epochs of a preset, or more where they would be too few steps."""
+    each = max(1, images // min(section["batch_size"], images))
+    return max(section["epochs"], -(-steps // each))
+
+
+def _report(found: "Photographs", sides: list[int], config: dict, *, trained: int, out: Path) -> None:
+    """What was found, what was chosen, and what to type."""
+    counts = Counter(tag for tags in found.tags.values() for tag in tags)
+    say(f"{len(found.files)} photographs, {len(found.tags)} of them with tags; {trained} are trained on")
+    copies = f": copies of {LONGEST_PX} px are used, in results/photographs" if config["images"]["longest_px"] else ""
+    say(f"longer sides from {min(sides)} to {max(sides)} px{copies}")
+    say("classes: " + ", ".join(f"{name} ({counts[name]})" for name in found.classes))
+    if len(found.classes) == 1 and len(found.tags) == len(found.files):
+        say("warning: every photograph shows the only class: a classifier needs others, too, of another class")
+    few = [name for name in found.classes if counts[name] < FEW]
+    if few:
+        say(f"warning: fewer than {FEW} photographs show {', '.join(few)}: expect little of these classes")
+    epochs = ", ".join(f"{name} {config[name]['epochs']}" for name in ("classifier", "affinity_net", "psa_segmenter"))
+    say(f"network: {config['classifier']['backbone']}; epochs: {epochs}")
+    say(f"\n{out} is written. Now type:\n\n    snakemake --cores 8 --configfile {out}\n")
