@@ -3,10 +3,13 @@
 import json
 import re
 
+import numpy as np
 import pytest
+from settings import CLASSES
 
 from wsss.commands.summary import summary
 from wsss.runtime.errors import WsssError
+from wsss.stores import store
 
 
 def miou_json(path, **miou):
@@ -37,5 +40,16 @@ def test_cues_and_segmenters_are_rows_of_one_table(tmp_path, capsys):
 
 
 def test_a_folder_without_scores_is_refused(tmp_path):
-    with pytest.raises(WsssError, match="holds no scores yet: run snakemake first"):
+    with pytest.raises(WsssError, match="holds no scores and no label maps yet: run snakemake first"):
         summary(tmp_path)
+
+
+def test_without_true_masks_it_says_what_the_label_maps_show(tmp_path, capsys):
+    with store.create(tmp_path / "psa_train_masks.h5", "masks", classes=CLASSES, settings={}, inputs={}) as target:
+        target.add("a", (1, 4), plain=np.array([[0, 1, 1, 2]], np.uint8))
+        target.add("b", (1, 4), plain=np.zeros((1, 4), np.uint8))
+    summary(tmp_path)
+    printed = capsys.readouterr().out
+    assert "psa_train_masks.h5: 2 label maps, 1 of them show the background alone" in printed
+    assert "background 62.5 %, cat 25.0 %, dog 12.5 %" in printed
+    assert "warning: more than a third show nothing" in printed
