@@ -14,8 +14,8 @@ from scipy.ndimage import gaussian_filter
 
 from wsss import crf
 from wsss.datasets import manifest as manifests
-from wsss.datasets import pictures, voc
-from wsss.labels import BACKGROUND, VOID
+from wsss.datasets import masks, pictures, voc
+from wsss.labels import BACKGROUND, VOC_CLASSES, VOID, Classes
 from wsss.maths import cam, cues, grid
 from wsss.stores import store
 
@@ -24,6 +24,10 @@ ALPHA = 8
 
 STRIDE, BLUR_PX, NOISE = 16, 24, 0.15
 """Of maps that are made up: pixels for each cell of their grid, standard deviations of the Gaussian and the noise."""
+
+
+ANY = Classes.of({name: value for value, name in enumerate(VOC_CLASSES, 1)})
+"""The classes of masks whose data set is not known: VOC's."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def made_up(mask: np.ndarray, generator: np.random.Generator) -> tuple[torch.Ten
 def of_masks(root: Path, limit: int) -> Iterator[tuple]:
     """Photograph, mask, maps and their classes of the images of train that show any; maps depend on mask and id."""
     for image_id in manifests.evenly(voc.read_list(root, "train"), limit):
-        mask = pictures.read_mask(root / f"SegmentationClass/{image_id}.png")
+        mask = masks.read(root / f"SegmentationClass/{image_id}.png", ANY)
         if np.isin(mask, [BACKGROUND, VOID]).all():
             continue
         photograph = next((root / "JPEGImages").glob(f"{image_id}.*"))
@@ -72,7 +76,7 @@ def of_store(cams: Path, manifest: Path, limit: int) -> Iterator[tuple]:
         for row in manifests.evenly(rows, limit):
             cells = torch.from_numpy(maps[row.id]["cam"]).float()[None]
             pixels = grid.to_pixels(cells, maps.size(row.id), stride=maps.stride)[0]
-            yield row.image, pictures.read_mask(row.mask), pixels, values[maps[row.id]["classes"]]
+            yield row.image, masks.read(row.mask, maps.classes), pixels, values[maps[row.id]["classes"]]
 
 
 def prepare(found: Iterator[tuple], folder: Path) -> None:

@@ -6,7 +6,7 @@ from PIL import Image
 from settings import CLASSES
 
 from wsss.commands.export import export
-from wsss.datasets.pictures import read_mask
+from wsss.datasets import masks as true_masks
 from wsss.labels import VOID
 from wsss.runtime.errors import WsssError
 from wsss.stores import store
@@ -24,18 +24,18 @@ def test_export(tmp_path, capsys):
     path = masks(tmp_path / "masks.h5", plain=plain, refined=np.zeros_like(plain))
     export(path, tmp_path / "new/plain", maps="plain")
     assert "2 masks" in capsys.readouterr().out
-    written = read_mask(tmp_path / "new/plain/b.png")
+    written = true_masks.read(tmp_path / "new/plain/b.png", CLASSES)
     assert written[[0, 0, 11, 11], [0, 15, 0, 15]].tolist() == [0, 8, 12, VOID]  # as in the true masks
     with Image.open(tmp_path / "new/plain/b.png") as picture:
         assert picture.size == (16, 12) and picture.mode == "P"
     export(path, tmp_path / "refined")
-    assert not read_mask(tmp_path / "refined/a.png").any()
+    assert not true_masks.read(tmp_path / "refined/a.png", CLASSES).any()
 
 
 def test_export_without_a_crf_writes_what_there_is(tmp_path):
     path = masks(tmp_path / "masks.h5", plain=np.full((12, 16), 1, np.uint8))
     export(path, tmp_path / "masks")
-    assert (read_mask(tmp_path / "masks/a.png") == 8).all()
+    assert (true_masks.read(tmp_path / "masks/a.png", CLASSES) == 8).all()
 
 
 def test_only_label_maps_are_exported(tmp_path):

@@ -47,7 +47,7 @@ def cues(row: Row, sources: dict[str, Reader]) -> Panels:
         else:
             (array,) = arrays.values()
             panels[kind.replace("_", " ")] = drawn(array, photograph, source)
-    return " ".join(row.tags), panels | _truth(row, next(iter(sources.values())).classes)
+    return ", ".join(row.tags), panels | _truth(row, next(iter(sources.values())).classes)
 
 
 def predictions(row: Row, masks: Reader) -> Panels:
@@ -56,7 +56,7 @@ def predictions(row: Row, masks: Reader) -> Panels:
     panels = {"photograph": read_photograph(row.image), "prediction": figures.coloured(found["plain"], masks.classes)}
     if "refined" in found:
         panels["refined"] = figures.coloured(found["refined"], masks.classes)
-    return " ".join(row.tags), panels | _truth(row, masks.classes)
+    return ", ".join(row.tags), panels | _truth(row, masks.classes)
 
 
 def _truth(row: Row, classes: Classes) -> dict[str, np.ndarray]:

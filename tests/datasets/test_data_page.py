@@ -1,0 +1,39 @@
+"""The layouts of docs/data.md: its configurations are taken by the schema, and its table is read."""
+
+import re
+
+import pytest
+import yaml
+from PIL import Image
+from projects import ROOT
+
+from wsss.datasets import folder
+from wsss.options import configuration
+
+PAGE = (ROOT / "docs/data.md").read_text(encoding="utf-8")
+DEFAULTS = configuration.read(ROOT / "config.yaml")
+SCHEMA = configuration.read(ROOT / "workflow/config.schema.yaml")
+
+
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", PAGE, re.S))
+def test_each_configuration_is_one(block):
+    images = DEFAULTS["images"] | yaml.safe_load(block)["images"]
+    found = configuration.completed({**DEFAULTS, "images": images}, defaults=DEFAULTS, schema=SCHEMA)
+    assert found["images"] == images
+
+
+def test_the_table_is_read(tmp_path):
+    (table,) = re.findall(r"```\n(file_name,tags\n.*?)```", PAGE, re.S)
+    for name in ("cats/one.jpg", "day 2/Föto (3).JPG"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4)).save(tmp_path / name, format="JPEG")
+    (tmp_path / "tags.csv").write_text(table, encoding="utf-8")
+    found = folder.read(tmp_path, table="tags.csv", masks="")
+    assert found.problems == []
+    assert found.tags == {"cats/one": ("cat",), "day 2/Föto (3)": ("cat", "traffic light")}
+
+
+@pytest.mark.parametrize("names", [folder.FILE_COLUMNS, folder.TAG_COLUMNS])
+def test_the_columns_are_those_of_the_page(names):
+    listed = [f"`{name}`" for name in names]
+    assert ", ".join(listed[:-1]) + f" or {listed[-1]}" in " ".join(PAGE.split())
