@@ -15,6 +15,7 @@ from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
 from wsss.networks.network import Network
 from wsss.networks.segmenter import Segmenter
+from wsss.runtime import sealed
 from wsss.runtime.errors import WsssError
 
 OTHER = "timm/test_resnet"
@@ -310,9 +311,9 @@ def test_weights_alone_are_no_network(tmp_path):
 def test_a_file_that_does_not_fit_the_network_that_it_names(tmp_path):
     path = tmp_path / "a.pt"
     save(path, "classifier")
-    content = torch.load(path, weights_only=True)
+    content, _ = sealed.load(path)
     content["shape"]["classes"] = 7
-    torch.save(content, path)
+    sealed.save(path, content)
     assert "does not fit the network timm/test_efficientnet" in refusal(file.load, path, Classifier)
 
 
@@ -320,10 +321,10 @@ def test_a_file_that_does_not_fit_the_network_that_it_names(tmp_path):
 def test_a_network_of_another_version(tmp_path, gone):
     path = tmp_path / "a.pt"
     save(path, "classifier")
-    content = torch.load(path, weights_only=True)
+    content, _ = sealed.load(path)
     del content[gone]
-    torch.save(content, path)
-    assert "a.pt was written by another version of wsss: train it again" in refusal(file.load, path, Classifier)
+    sealed.save(path, content)
+    assert "a.pt was written by another version of wsss, or is damaged: train it again" in refusal(file.load, path, Classifier)
 
 
 def test_weights_of_a_network_of_wsss(tmp_path):

@@ -59,7 +59,7 @@ def test_a_damaged_checkpoint_is_not_gone_on_from(tmp_path, undisturbed, log, da
     checkpoint = cut_off_at(tmp_path, 5)
     checkpoint.write_bytes(damage(checkpoint.read_bytes()))
     assert_equal(train(tmp_path), undisturbed)
-    assert "checkpoint.pt cannot be read" in log.text
+    assert "checkpoint.pt is damaged" in log.text
     assert "training restarts from scratch" in log.text
 
 
@@ -268,3 +268,17 @@ def test_a_network_that_could_not_be_kept_is_not_trained_again(tmp_path):
     weights, _ = train(tmp_path, loss=no_loss, keep=kept.append)
     undisturbed, _ = train(tmp_path / "other")
     assert all(torch.equal(kept[0].state_dict()[name], undisturbed[name]) for name in weights)
+
+
+def steep(model: torch.nn.Module, batch: list[torch.Tensor], done: float = 0) -> torch.Tensor:
+    return 1e6 * tag_loss(model, batch, done)
+
+
+def test_a_last_step_that_leaves_no_numbers_is_told(tmp_path):
+    """Its loss is finite; the weights that it leaves are not."""
+    kept = []
+    with pytest.raises(
+        WsssError, match="tensors of the trained network.* are NaN or infinite: lower the learning rate"
+    ):
+        train(tmp_path, loss=steep, epochs=1 / 3, learning_rate=1e38, keep=kept.append)
+    assert kept == []

@@ -9,8 +9,8 @@ import torch
 from wsss.labels import Classes
 from wsss.networks.network import Built, Network
 from wsss.options.network import Features
+from wsss.runtime import sealed
 from wsss.runtime.errors import WsssError
-from wsss.runtime.files import whole_or_absent
 
 Supervision = Literal["tags", "tags and cues"]
 """What a network was trained on: image tags alone, or also cues that were made of them beforehand."""
@@ -56,8 +56,7 @@ def save(path: Path, network: Network, about: About) -> None:
         "longest_px": about.longest_px,
         "settings": {name: str(value) for name, value in about.settings.items()},
     }
-    with whole_or_absent(path) as partial:
-        torch.save(content, partial)
+    sealed.save(path, content)
 
 
 def load(path: Path, builder: type[Built]) -> tuple[Built, About]:
@@ -98,15 +97,13 @@ def read(path: Path) -> dict:
         WsssError: the file is missing, damaged, no network of ours, or one of another version.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content, whole = sealed.load(path)
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: run the stage that trains it first") from error
-    except Exception as error:  # torch raises many kinds for damaged files
-        raise WsssError(
-            f"{path} is not the file of a network ({type(error).__name__}): remove it and train again"
-        ) from error
+    except sealed.Damaged as error:
+        raise WsssError(f"{path} is not the file of a network ({error}): remove it and train again") from error
     if not isinstance(content, dict) or "kind" not in content:
         raise WsssError(f"{path} is not a network of wsss: weights alone are given by the option `weights`")
-    if "features" not in content or "supervision" not in content:
-        raise WsssError(f"{path} was written by another version of wsss: train it again")
+    if not whole or "features" not in content or "supervision" not in content:
+        raise WsssError(f"{path} was written by another version of wsss, or is damaged: train it again")
     return content

@@ -21,7 +21,7 @@ from wsss.networks import file
 from wsss.networks.file import About
 from wsss.networks.network import Network
 from wsss.options.training import Job, Schedule
-from wsss.runtime import machine, provenance
+from wsss.runtime import machine, provenance, sealed
 from wsss.runtime.errors import WsssError
 from wsss.runtime.files import whole_or_absent
 from wsss.runtime.progress import LOG, track
@@ -152,7 +152,7 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
                 group["lr"] = rate * group["factor"]
             # each process drops out other units and draws other samples
             torch.manual_seed(schedule.seed * 1_000_003 + step + (fabric.global_rank << 48))
-            value, terms = _with_terms(task.loss(model, data, step / steps))
+            value, terms = _loss_of(task, model, data, step=step, steps=steps)
             optimizer.zero_grad()
             fabric.backward(value)
             optimizer.step()
@@ -170,6 +170,7 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
         if fabric.is_global_zero:
             if start == steps:  # it was finished before
                 _write_curve(job.curve, curve)
+            _check_weights(network, what)
             keep(network.to("cpu").eval())
             if start < steps:  # what is left says that it is done: the same run asked for again takes it from there
                 _save(job.checkpoint, network, None, digest, steps, curve)
@@ -233,11 +234,11 @@ def _resume(path: Path, network: Network, optimizer: torch.optim.Optimizer, dige
     if not path.exists():
         return 0, []
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        LOG.info("%s cannot be read (%s): training restarts from scratch", path, type(error).__name__)
+        checkpoint, whole = sealed.load(path)
+    except sealed.Damaged as error:
+        LOG.warning("%s is damaged (%s): training restarts from scratch", path, error)
         return 0, []
-    if not isinstance(checkpoint, dict) or checkpoint.get("digest") != digest:
+    if not whole or checkpoint.get("digest") != digest:
         LOG.info("%s is of a run with other options, inputs or code: training restarts from scratch", path)
         return 0, []
     network.load_state_dict(checkpoint["network"])
@@ -263,12 +264,17 @@ def _save(
 ) -> None:
     """Write a checkpoint; without an optimizer, that of a finished training."""
     content = {"network": network.state_dict(), "optimizer": optimizer.state_dict() if optimizer else None}
-    with whole_or_absent(path) as partial:
-        torch.save({**content, "digest": digest, "step": step, "curve": curve}, partial)
+    sealed.save(path, {**content, "digest": digest, "step": step, "curve": curve})
 
 
-def _with_terms(value: Loss) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+def _loss_of(
+    task: Task, model: torch.nn.Module, data: list[torch.Tensor], *, step: int, steps: int
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """The loss of a step, and its parts by name."""
+    value = task.loss(model, data, step / steps)
     total, terms = value if isinstance(value, tuple) else (value, {})
+    if total.device.type == "cpu":  # elsewhere the check would wait for the device: it is made where values are logged
+        _check_loss(float(total.detach()), task.stage, step)
     return total, {name: term.detach() for name, term in terms.items()}
 
 
@@ -279,11 +285,25 @@ def _log_progress(curve: list[dict], what: str, fabric: Fabric) -> None:
     values = torch.stack([torch.stack([row[name].to(fabric.device).double() for name in names]) for row in new])
     for row, means in zip(new, fabric.all_reduce(values, reduce_op="mean").tolist(), strict=True):
         row.update(zip(names, means, strict=True))
-    lost = next((row for row in new if not math.isfinite(row["loss"])), None)
-    if lost:
-        raise WsssError(f"{what}: the loss is {lost['loss']} at step {lost['step']}: lower the learning rate")
+    for row in new:
+        _check_loss(row["loss"], what, row["step"])
     means = {name: sum(row[name] for row in curve[-50:]) / len(curve[-50:]) for name in names}
     LOG.info("%s: step %d, %s", what, len(curve), ", ".join(f"{name} {mean:.4f}" for name, mean in means.items()))
+
+
+def _check_loss(value: float, what: str, step: int) -> None:
+    if not math.isfinite(value):
+        raise WsssError(f"{what}: the loss is {value} at step {step}: lower the learning rate")
+
+
+def _check_weights(network: Network, what: str) -> None:
+    """A last step that is too long leaves weights that no loss has seen."""
+    bad = [name for name, value in network.state_dict().items() if not value.isfinite().all()]
+    if bad:
+        raise WsssError(
+            f"{what}: {len(bad)} tensors of the trained network, such as {bad[0]}, are NaN or infinite: lower the"
+            " learning rate"
+        )
 
 
 def _write_curve(path: Path, curve: Sequence[dict]) -> None:
