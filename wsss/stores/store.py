@@ -11,7 +11,7 @@ nothing is copied, and stores a digest of their content, so a changed shard chan
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from wsss.runtime.errors import WsssError
 from wsss.runtime.files import whole_or_absent
 from wsss.stores.kinds import KINDS
 
-SCHEMA = 2
+SCHEMA = 3
 
 # Debian's h5ls reads this version, and a file of this version whose writer was killed does not open as a complete one.
 LIBVER = ("v110", "v110")
@@ -43,19 +43,35 @@ class Writer:
         """Add an image: its id, its size (height, width) and its arrays, float16 or uint8."""
         group = self._file.create_group(key_of(image_id))
         group.attrs["size"] = size
-        content = hashlib.sha256(f"{image_id} {size}".encode())
         for name, array in arrays.items():
             if array.dtype not in (np.float16, np.uint8):
                 raise TypeError(f"{image_id}/{name} is {array.dtype}: stores hold float16 and uint8 only")
+            if not np.isfinite(array).all():
+                raise WsssError(f"{image_id}: {name} is NaN or infinite: train the network again, more slowly")
             group.create_dataset(
                 name, data=array, chunks=array.shape, compression="gzip", compression_opts=4, shuffle=True
             )
-            content.update(f"{name} {array.shape}".encode() + array.tobytes())
-        group.attrs["digest"] = content.hexdigest()
-        self._digest = _joined(self._digest, content.hexdigest())
+        group.attrs["digest"] = content = _digest_of(image_id, size, arrays)
+        self._digest = _joined(self._digest, content)
 
     def finish(self) -> None:
         self._file.attrs.update(digest=f"{self._digest:064x}", images=len(self._file), complete=True)
+        self._file.attrs["seal"] = _seal(self._file.attrs)
+
+
+def _digest_of(image_id: str, size: tuple[int, int], arrays: dict[str, np.ndarray]) -> str:
+    """The digest of an image's content."""
+    height, width = size
+    content = hashlib.sha256(f"{image_id} ({int(height)}, {int(width)})".encode())
+    for name, array in sorted(arrays.items()):
+        content.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+    return content.hexdigest()
+
+
+def _seal(attributes: Mapping[str, object]) -> str:
+    """The digest of a store's attributes: HDF5 has no checksum of them."""
+    lines = [f"{name}={np.asarray(attributes[name]).tolist()}" for name in sorted(attributes) if name != "seal"]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 @contextmanager
@@ -124,7 +140,9 @@ class Reader:
         return len(self._file)
 
     def __iter__(self) -> Iterator[str]:
-        return map(id_of, self._file)
+        with _damage_told(self.path):
+            keys = list(self._file)
+        return map(id_of, keys)
 
     @property
     def stride(self) -> int:
@@ -142,14 +160,26 @@ class Reader:
         return self.warped_px > 0 or "setting.cells" in self.attributes
 
     def __getitem__(self, image_id: str) -> dict[str, np.ndarray]:
-        return {name: dataset[()] for name, dataset in self._group(image_id).items()}
+        """The arrays of an image.
+
+        Raises:
+            WsssError: there is no such image, or its content is not what was written.
+        """
+        group = self._group(image_id)
+        with _damage_told(self.path):
+            arrays = {name: _values(group, name) for name in group}
+            if group.attrs["digest"] != _digest_of(image_id, self.size(image_id), arrays):
+                raise ValueError(f"the content of {image_id!r} is not what was written")
+        return arrays
 
     def size(self, image_id: str) -> tuple[int, int]:
-        height, width = self._group(image_id).attrs["size"]
+        with _damage_told(self.path):
+            height, width = self._group(image_id).attrs["size"]
         return int(height), int(width)
 
     def _group(self, image_id: str) -> h5py.Group:
         try:
+            _check_link(self._file, key_of(image_id), self.path)
             return self._file[key_of(image_id)]
         except (KeyError, OSError) as error:
             raise WsssError(
@@ -168,6 +198,31 @@ def read(path: Path, kind: str) -> Iterator[Reader]:
         if found != kind:
             raise WsssError(f"{path} holds {found!r}, expected {kind!r}: is the rule's input right?")
         yield Reader(path, file)
+
+
+def _check_link(file: h5py.File, key: str, path: Path) -> None:
+    """Refuse links that no store of ours has: they could show what stands in any file.
+
+    A joined store links to groups of the same name in the shards that it lists, which lie in folders beside it.
+    """
+    link = file.get(key, getlink=True)
+    if link is None:
+        raise KeyError(key)
+    if isinstance(link, h5py.HardLink):
+        return
+    shards = file.attrs.get("files", ())
+    if not isinstance(link, h5py.ExternalLink) or link.filename not in shards or link.path != key:
+        raise WsssError(f"{path} holds a link that wsss did not make: remove it and rerun its stage")
+
+
+def _values(group: h5py.Group, name: str) -> np.ndarray:
+    """An array of a group, which must lie in the file itself."""
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name} is a link")
+    dataset = group[name]
+    if dataset.is_virtual or dataset.external or dataset.dtype not in (np.float16, np.uint8):
+        raise ValueError(f"{name} is no array of a store")
+    return dataset[()]
 
 
 class Shared:
@@ -193,11 +248,14 @@ class Shared:
 
 def gather(shards: list[Path], path: Path) -> None:
     """Join shards into one store of links, with the digest that a single store of all images would have."""
-    content = 0
+    content, digests = 0, []
+    files = [os.path.relpath(shard, path.parent) for shard in shards]
     with whole_or_absent(path) as partial, h5py.File(partial, "w", libver=LIBVER) as joined:
-        for shard in shards:
+        for shard, name_of_file in zip(shards, files, strict=True):
             with _open(shard) as file:
-                attributes = {name: value for name, value in file.attrs.items() if name not in ("digest", "images")}
+                own = ("digest", "images", "seal")
+                attributes = {name: value for name, value in file.attrs.items() if name not in own}
+                digests.append(file.attrs["digest"])
                 before = {name: joined.attrs[name] for name in joined.attrs}
                 names = before.keys() | attributes.keys()
                 if before and any(not np.array_equal(before.get(name), attributes.get(name)) for name in names):
@@ -208,9 +266,11 @@ def gather(shards: list[Path], path: Path) -> None:
                         raise WsssError(
                             f"{shard} holds the image {id_of(key)!r}, as an earlier shard does: give each shard once"
                         )
-                    joined[key] = h5py.ExternalLink(os.path.relpath(shard, path.parent), key)
+                    joined[key] = h5py.ExternalLink(name_of_file, key)
                     content = _joined(content, group.attrs["digest"])
         joined.attrs.update(shards=len(shards), digest=f"{content:064x}", images=len(joined))
+        joined.attrs.update(files=files, digests=digests)
+        joined.attrs["seal"] = _seal(joined.attrs)
 
 
 def _joined(digest: int, image_digest: str) -> int:
@@ -236,11 +296,46 @@ def _open(path: Path) -> Iterator[h5py.File]:
     except OSError as error:
         raise WsssError(f"{path} cannot be read as an HDF5 file ({error}): remove it and rerun its stage") from error
     with file:
-        if not file.attrs.get("complete"):
-            raise WsssError(f"{path} is not a finished store of wsss: remove it and rerun its stage")
-        if file.attrs["schema"] != SCHEMA:
-            raise WsssError(f"{path} has schema {file.attrs['schema']}, expected {SCHEMA}: rerun its stage")
+        with _damage_told(path):
+            _check_attributes(path, dict(file.attrs))
         yield _with_small_cache(file)
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """What HDF5 raises where a checksum of its own does not fit, as one line."""
+    try:
+        yield
+    except (KeyError, OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, WsssError):
+            raise
+        raise WsssError(f"{path} is damaged ({error}): remove it and rerun its stage") from error
+
+
+def _check_attributes(path: Path, attributes: Mapping[str, object]) -> None:
+    """Refuse a store that is not finished, of another schema, or whose attributes are not what was written."""
+    if not attributes.get("complete"):
+        raise WsssError(f"{path} is not a finished store of wsss: remove it and rerun its stage")
+    if attributes.get("schema") != SCHEMA:
+        raise WsssError(f"{path} has schema {attributes.get('schema')}, expected {SCHEMA}: rerun its stage")
+    if attributes.get("seal") != _seal(attributes):
+        raise WsssError(f"{path} is damaged, its attributes are not what was written: remove it and rerun its stage")
+    _check_shards(path, attributes)
+
+
+def _check_shards(path: Path, attributes: Mapping[str, object]) -> None:
+    """Of a joined store, whether its shards are those that were joined."""
+    for name, content in zip(attributes.get("files", ()), attributes.get("digests", ()), strict=True):
+        shard = path.parent / name
+        if not shard.exists():
+            continue  # what it lacks is told where an image of it is asked for
+        try:
+            with h5py.File(shard, "r") as file:
+                same = file.attrs.get("digest") == content
+        except OSError:
+            same = False
+        if not same:
+            raise WsssError(f"{shard} is not the file that was joined to {path}: remove both and rerun their stages")
 
 
 def kind_of(path: Path) -> str:
