@@ -58,6 +58,12 @@ def edited(project):
         path.write_text(text)
 
 
+def test_a_folder_may_have_braces_in_its_name(project):
+    dry = snakemake(project, "--dry-run", "--printshellcmds", "--config", "images={root: 'results/{a} {b}'}")
+    assert dry.returncode == 0, dry.stdout + dry.stderr
+    assert "--root 'results/{a} {b}'" in dry.stdout + dry.stderr
+
+
 def test_scores_and_pictures_are_there(project):
     results = project / "results"
     scores = json.loads((results / "psa_val_miou.json").read_text())

@@ -15,6 +15,7 @@ SCHEMA = configuration.read(Path(workflow.basedir, "workflow/config.schema.yaml"
 try:
     config |= configuration.completed(config, defaults=DEFAULTS, schema=SCHEMA)
     consistency.check(config)
+    config["images"]["root"] = str(Path(config["images"]["root"]).expanduser())
 except WsssError as error:
     raise WorkflowError(str(error))
 
@@ -106,7 +107,8 @@ def settings(stage):
 
     Snakemake does not look into a shell command: without the digest an edit of the package would rerun nothing.
     """
-    options = {"options": flags(stage)} if stage in config else {}
+    # a function: Snakemake takes braces in a text, such as those of a path, for wildcards
+    options = {"options": lambda wildcards: flags(stage)} if stage in config else {}
     return {**options, "code": provenance.code(stage), "part": part}
 
 

@@ -37,7 +37,7 @@ rule crf:
         **needs(gpu=0, mem_mb=8000, runtime=240),
     params:
         **settings("crf"),
-        start=flags("masks"),
+        start=lambda wildcards: flags("masks"),
     shell:
         "wsss crf --images {input.images:q} --scores {input.scores:q} --pseudo_masks {input.pseudo_masks:q}"
         " --fitted {output.fitted:q} --threads {threads} --log {log:q} {params.start} {params.options}"

@@ -12,6 +12,9 @@ def check(config: dict) -> None:
     Raises:
         WsssError: one line that names the keys, and what to set them to.
     """
+    for name, section in config.items():
+        for key, value in section.items() if isinstance(section, dict) else [(None, section)]:
+            _check_words(f"{name}: {key}" if key else name, value)
     engines = [section.get("crf.engine") for section in config.values() if isinstance(section, dict)]
     if "lattice" in engines and not find_spec("pydensecrf"):
         raise WsssError("config: crf.engine lattice needs pydensecrf: pip install pydensecrf2, or set it to cells")
@@ -26,3 +29,10 @@ def check(config: dict) -> None:
         )
     if config["crf"]["masks"] == "annotated" and not config["images"]["masks"]:
         raise WsssError("config: crf: masks is annotated, but images: masks names no folder of true masks")
+
+
+def _check_words(where: str, value: object) -> None:
+    """Refuse a text that a command would take for an option, whatever it names."""
+    for word in value if isinstance(value, list) else [value]:
+        if isinstance(word, str) and word.startswith("-"):
+            raise WsssError(f"config: {where}: {word!r} begins with '-', like an option: give it another name")

@@ -1,0 +1,37 @@
+"""What the sections of a configuration must have in common."""
+
+import pytest
+from projects import ROOT
+
+from wsss.options import configuration, consistency
+from wsss.runtime.errors import WsssError
+
+DEFAULTS = configuration.read(ROOT / "config.yaml")
+
+
+def with_changes(**sections) -> dict:
+    return {
+        name: {**value, **sections[name]} if isinstance(sections.get(name), dict) else sections.get(name, value)
+        for name, value in DEFAULTS.items()
+    }
+
+
+def test_the_defaults_are_consistent():
+    consistency.check(with_changes())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"images": {"classes": ["--threads=2"]}}, "images: classes: '--threads=2' begins with '-'"),
+        ({"images": {"root": "--log=FILE"}}, "images: root: '--log=FILE' begins with '-'"),
+        ({"sec_seeds": "-x.h5"}, "sec_seeds: '-x.h5' begins with '-'"),
+        ({"fit_crf": True, "masks": {"crf.engine": "exact"}}, "set masks: crf.engine to one that can be trained"),
+        ({"fit_crf": True}, "set images: crf_fit_images to 2 or more"),
+    ],
+)
+def test_contradictions_are_one_line(changes, words):
+    with pytest.raises(WsssError) as caught:
+        consistency.check(with_changes(**changes))
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
