@@ -1,0 +1,1 @@
+"""From stored maps to label maps, scores and pictures."""

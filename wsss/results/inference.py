@@ -1,0 +1,169 @@
+"""From a segmenter and a photograph to probabilities and labels: what stage scores does for a split, for any photograph."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float16, UInt8
+from PIL import Image
+
+from wsss.crf.potentials import Potentials
+from wsss.datasets import pictures
+from wsss.labels import Classes
+from wsss.maths import cam
+from wsss.maths.photographs import to_tensor
+from wsss.networks import file
+from wsss.networks.file import About
+from wsss.networks.segmenter import Segmenter
+from wsss.options.crf import Crf
+from wsss.results import fitted_crf
+from wsss.results.refinement import Scored, label_maps, refined_scores
+from wsss.runtime import machine
+from wsss.stores import store
+
+Photograph = UInt8[np.ndarray, "height width 3"]
+
+DEFAULT = Crf("cells", 10, 3, 3, 10, 80, 13, normalisation="symmetric", max_cells=1200, window_px=20, window="square")
+"""The CRF of a network whose run is not there: PSA's numbers."""
+
+
+def maps_of(
+    network: Segmenter, about: About, *, scales: tuple[float, ...]
+) -> Callable[[Photograph], Float16[torch.Tensor, "classes rows columns"]]:
+    """A function from a photograph to the network's class probabilities on its grid, as a store holds them.
+
+    Args:
+        network: evaluating, on the device where it is to run.
+        about: what its file says of it; a network that was trained on warped images gets warped ones.
+        scales: resize factors whose probabilities are averaged, each with its mirror image.
+    """
+
+    def probabilities(pair: torch.Tensor) -> torch.Tensor:
+        return network(pair.to(machine.device())).softmax(1)
+
+    averaged = partial(
+        cam.multi_scale,
+        probabilities,
+        scales=scales,
+        network_stride=network.backbone.stride,
+        stride=network.stride,
+        fill=network.backbone.mean,
+    )
+
+    def maps(photograph: Photograph) -> torch.Tensor:
+        given = pictures.warped(photograph, about.warped_px) if about.warped_px else photograph
+        with torch.inference_mode():
+            return averaged(to_tensor(given)).half().cpu()
+
+    return maps
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run labels photographs.
+
+    Args:
+        scales: resize factors of the image.
+        crf: the CRF after the network.
+        potentials: fitted numbers of the CRF, if the run fitted some.
+        source: where these were found, in words.
+    """
+
+    scales: tuple[float, ...] = (1.0,)
+    crf: Crf = DEFAULT
+    potentials: Potentials | None = None
+    source: str = "the defaults, since the network's run is not beside it"
+
+
+def settings_of_run(network: Path, classes: Classes) -> Settings:
+    """The scales and the CRF with which the run of a network labelled its images, from the masks beside its file."""
+    method = network.stem.removesuffix("_segmenter")
+    found = sorted(network.parent.glob(f"{method}_*_masks.h5"))
+    if not found:
+        return Settings()
+    with store.read(found[0], "masks") as masks:
+        attributes = {name.removeprefix("setting."): value for name, value in masks.attributes.items()}
+    scales = tuple(map(float, attributes["scales"].split()))
+    if attributes["fitted"] != "no":
+        path = network.parent / f"{method}_crf.json"
+        crf, potentials, _ = fitted_crf.read(path, classes)
+        return Settings(scales, crf, potentials, source=f"{found[0]} and {path}")
+    kinds = {int: int, float: float}
+    values = {
+        field.name: kinds.get(field.type, str)(attributes[field.name]) for field in fields(Crf) if field.name in attributes
+    }
+    return Settings(scales, Crf(**values), source=str(found[0]))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network sees in a photograph.
+
+    Args:
+        labels: class index of each pixel, at the photograph's size.
+        probabilities: of each class at each pixel, after the CRF if there is one; at the working size of the network,
+            which is smaller than the photograph where its run worked on copies.
+        class_names: the class of each index, background first.
+    """
+
+    labels: UInt8[np.ndarray, "height width"]
+    probabilities: Float[np.ndarray, "classes _ _"]
+    class_names: tuple[str, ...]
+
+
+class Predictor:
+    """A trained segmenter, ready to label photographs; see `load`."""
+
+    def __init__(self, path: Path, *, crf: bool = True, scales: tuple[float, ...] | None = None) -> None:
+        self.network, self.about = file.load(path, Segmenter)
+        self.network.to(machine.device())
+        self.settings = settings_of_run(path, self.about.classes)
+        self.crf = self.settings.crf if crf else Crf(**{**vars(self.settings.crf), "engine": "none"})
+        self._maps = maps_of(self.network, self.about, scales=scales or self.settings.scales)
+
+    def scored(self, name: str, photograph: Photograph) -> Scored:
+        """A photograph with its probabilities on the network's grid, at the working size."""
+        size = working_size(photograph.shape[:2], self.about.longest_px)
+        if size != photograph.shape[:2]:
+            photograph = pictures.resized(photograph, size)
+        maps = self._maps(photograph).numpy().astype("float32")
+        classes = np.arange(len(self.about.classes.names), dtype=np.uint8)
+        return Scored(name, photograph, size, maps, self.network.stride, classes, self.about.warped_px)
+
+    def labels(self, scored: Scored) -> UInt8[np.ndarray, "height width"]:
+        """The label map of a scored photograph, at the working size."""
+        return store.final_labels(label_maps(scored, parameters=self.crf, potentials=self.settings.potentials)[1])
+
+    def __call__(self, image: Image.Image | Photograph | Path | str) -> Prediction:
+        """Label a photograph: a file, a picture of Pillow, or its RGB pixels."""
+        if isinstance(image, Path | str):
+            image = pictures.read_photograph(Path(image))
+        photograph = np.array(image.convert("RGB") if isinstance(image, Image.Image) else image)
+        scored = self.scored("image", photograph)
+        scores = refined_scores(scored.at_pixels().numpy(), scored.pixels(), self.crf, self.settings.potentials)
+        labels = pictures.stretched(scores.argmax(0).astype(np.uint8), photograph.shape[:2])
+        return Prediction(labels, scores, self.about.classes.names)
+
+
+def working_size(size: tuple[int, int], longest_px: int) -> tuple[int, int]:
+    """(height, width) at which a photograph is labelled: its own, or smaller where its longer side exceeds a limit."""
+    longest = max(size)
+    if not longest_px or longest <= longest_px:
+        return size[0], size[1]
+    return max(1, round(size[0] * longest_px / longest)), max(1, round(size[1] * longest_px / longest))
+
+
+def load(path: Path | str, *, crf: bool = True) -> Predictor:
+    """A trained segmenter that labels photographs: `wsss.load("results/psa_segmenter.pt")("photo.jpg").labels`.
+
+    Args:
+        path: file of a segmenter. Where the masks of its run lie beside it, the same scales and CRF are used.
+        crf: whether a CRF refines the labels.
+
+    Raises:
+        WsssError: the file is missing, damaged, or no segmenter.
+    """
+    return Predictor(Path(path), crf=crf)
