@@ -113,6 +113,7 @@ def main() -> None:
         arguments, rest = _job_options(words)
         name, function = _command(rest)
         machine.use_threads(arguments.threads)
+        machine.end_with_run()
         progress.set_up(arguments.log, "$ " + shlex.join(["wsss", *words]))
         _run(function, name, rest[1:], log=arguments.log)
 

@@ -1,4 +1,4 @@
-"""From a segmenter and a photograph to probabilities and labels: what stage scores does for a split, for any photograph."""
+"""From a segmenter and any photograph to probabilities and labels, as the stages scores and masks make them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -93,7 +93,9 @@ def settings_of_run(network: Path, classes: Classes) -> Settings:
         return Settings(scales, crf, potentials, source=f"{found[0]} and {path}")
     kinds = {int: int, float: float}
     values = {
-        field.name: kinds.get(field.type, str)(attributes[field.name]) for field in fields(Crf) if field.name in attributes
+        field.name: kinds.get(field.type, str)(attributes[field.name])
+        for field in fields(Crf)
+        if field.name in attributes
     }
     return Settings(scales, Crf(**values), source=str(found[0]))
 

@@ -4,8 +4,11 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -117,3 +120,49 @@ def stop_requested() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(came)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+RUN = "WSSS_RUN"
+"""Environment variable by which a workflow names itself to its stages: host:process."""
+
+PATIENCE = 30
+"""Seconds that a stage has to end by itself after its workflow has: a training keeps its last step."""
+
+
+def announce_run() -> None:
+    """Name this process to those that it starts; see `end_with_run`. A job of a scheduler is a run of its own."""
+    os.environ[RUN] = f"{socket.gethostname()}:{os.getpid()}"
+
+
+def end_with_run() -> None:
+    """End this process soon after the workflow that started it, if that is killed: nobody else would.
+
+    Without a workflow on this machine there is nothing to wait for.
+    """
+    host, _, process = os.environ.get(RUN, "").partition(":")
+    if host == socket.gethostname() and process.isdecimal():
+        end_with(int(process), first=signal.SIGTERM)
+
+
+def end_with(process: int, *, first: signal.Signals = signal.SIGKILL) -> None:
+    """Send this process a signal soon after another one has ended, and kill it if it does not end by that."""
+    began = _began(process)
+
+    def watch() -> None:
+        while _began(process) == began:
+            time.sleep(1)
+        os.kill(os.getpid(), first)
+        time.sleep(PATIENCE)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if began is not None:
+        threading.Thread(target=watch, name="end with the run", daemon=True).start()
+
+
+def _began(process: int) -> str | None:
+    """When a process began, in the kernel's clock; nothing where it has ended. (Its number may be given again.)"""
+    try:
+        state, *rest = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if state == "Z" else rest[18]

@@ -1,6 +1,7 @@
 """One function over many images, in as many processes as this job has cores."""
 
 import multiprocessing
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -12,6 +13,12 @@ from wsss.runtime.errors import WsssError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def _begin(parent: int) -> None:
+    """What a worker does first: it has one thread, and does not outlive the process that it works for."""
+    machine.use_threads(1)
+    machine.end_with(parent)
 
 
 def mapped(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -26,7 +33,7 @@ def mapped(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
         return
     context = multiprocessing.get_context("forkserver")  # a fork of a process that ran torch's threads may hang
     context.set_forkserver_preload([getattr(function, "func", function).__module__])
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=machine.use_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(os.getpid(),)) as pool:
         waiting: deque = deque()
         try:
             for item in items:
