@@ -114,7 +114,7 @@ def _check(row_and_problem: tuple[Row, str | None], *, classes: Classes, copies:
                 f"{row.mask}: the mask has {sizes[0]} pixels (height x width), "
                 f"but its image {row.image}, set upright by its EXIF orientation, has {sizes[1]}: replace one of them"
             )
-        elif problem := masks.unknown_values(row.mask, mask, classes):
+        elif problem := masks.problem(row.mask, mask, classes):
             problems.append(problem)
     shows_class = mask is not None and bool(np.isin(mask, classes.mask_values[1:]).any())
     if problems:

@@ -227,7 +227,7 @@ def _mask_tags(root: Path, classes: Classes) -> TagReader:
         if path is None:
             return []
         mask = masks.read(path, classes)
-        if problem := masks.unknown_values(path, mask, classes):
+        if problem := masks.problem(path, mask, classes):
             raise WsssError(problem)
         return _names(np.setdiff1d(mask, [BACKGROUND, VOID]), classes)
 
