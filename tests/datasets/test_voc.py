@@ -7,6 +7,7 @@ from voc_layout import IDS, TAGS, layout, mask_of, write_list, write_tags
 
 from wsss.datasets import voc
 from wsss.datasets.pictures import write_mask
+from wsss.labels import Classes
 from wsss.runtime.errors import WsssError
 
 
@@ -17,6 +18,16 @@ def read(
     splits, problems = voc.splits(root, train=train, extra=extra, val=val)
     found = list(voc.rows(root, splits, classes=classes, masks=masks, tags=tags))
     return [row for row, _ in found], problems + [problem for _, problem in found if problem]
+
+
+def test_masks_are_found_by_their_suffix_in_upper_case(tmp_path):
+    layout(tmp_path)
+    for path in list((tmp_path / "SegmentationClass").iterdir()):
+        path.rename(path.with_suffix(".PNG"))
+    for tags in ("file", "masks"):
+        rows, problems = read(tmp_path, extra="", tags=tags)
+        assert problems == []
+        assert [row.mask.name for row in rows] == [f"{row.id}.PNG" for row in rows]
 
 
 def tags_of(rows) -> dict[str, str]:
@@ -110,6 +121,31 @@ def test_problems_of_annotations(tmp_path):
         assert expected in problem
 
 
+ENCODED = '<?xml version="1.0" encoding="{}"?><annotation><object><name> {} </name></object></annotation>'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "ISO-8859-1", "windows-1252", "GB18030", "utf-16"])
+def test_an_annotation_is_read_in_its_declared_encoding(tmp_path, encoding):
+    name = "猫" if encoding == "GB18030" else "Löwe"
+    folder = layout(tmp_path) / "Annotations"
+    folder.mkdir()
+    for image_id in TAGS:
+        text = ENCODED.format(encoding.removesuffix("-sig"), name)
+        (folder / f"{image_id}.XML").write_text(text, encoding=encoding)
+    rows, problems = read(tmp_path, tags="annotations", classes=Classes.of({name: 8}), masks="")
+    assert problems == []
+    assert set(tags_of(rows).values()) == {name}
+
+
+@pytest.mark.parametrize("declared", ["utf-8", "no-such-code", "base64"])
+def test_an_annotation_in_another_encoding_than_it_declares(tmp_path, declared):
+    folder = layout(tmp_path) / "Annotations"
+    folder.mkdir()
+    (folder / "2007_000001.xml").write_text(ENCODED.format(declared, "Löwe"), encoding="latin-1")
+    _, problems = read(tmp_path, tags="annotations")
+    assert "2007_000001.xml cannot be read as XML" in problems[0]
+
+
 def npy(root: Path, key) -> None:
     vectors = {}
     for image_id, names in TAGS.items():
@@ -125,6 +161,28 @@ def test_tags_of_npy(tmp_path, key):
     assert problems == []
     assert tags_of(rows) == IN_ORDER
     assert rows[0].tag_source == "cls_labels.npy"
+
+
+@pytest.mark.parametrize("background, length", [(1, 21), (0, 21), (1, 26)])
+def test_vectors_that_begin_with_the_background(tmp_path, background, length):
+    layout(tmp_path)
+    vectors = {}
+    for image_id, names in TAGS.items():
+        vectors[image_id] = np.zeros(length)
+        vectors[image_id][[0, *(CLASSES.mask_values[CLASSES.names.index(name)] for name in names.split())]] = 1
+        vectors[image_id][0] = background
+    np.save(tmp_path / "cls_labels.npy", vectors, allow_pickle=True)
+    rows, problems = read(tmp_path, tags="npy")
+    assert problems == []
+    assert tags_of(rows) == IN_ORDER
+
+
+def test_the_first_of_20_entries_is_a_class_though_every_image_shows_it(tmp_path):
+    layout(tmp_path)
+    np.save(tmp_path / "cls_labels.npy", dict.fromkeys(TAGS, np.eye(20)[0]), allow_pickle=True)
+    rows, problems = read(tmp_path, tags="npy", classes=Classes.of({"aeroplane": 1}))
+    assert problems == []
+    assert set(tags_of(rows).values()) == {"aeroplane"}
 
 
 def test_problems_of_npy(tmp_path):

@@ -1,12 +1,14 @@
 """Read a folder in the layout of VOC's devkit as rows of the manifest.
 
 JPEGImages/ID.jpg, .jpeg or .png    photographs
-SegmentationClass/ID.png            masks: 0 background, 255 void
+SegmentationClass/ID.png            masks: 0 background, 255 void; see `masks.read` for what else they may be
 SegmentationClassAug/ID.png         coarser masks of SBD, read only for the tag source "masks"
 ImageSets/Segmentation/NAME.txt     lists of ids
 image_labels.txt, Annotations/ID.xml or cls_labels.npy: tags
 """
 
+import codecs
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,11 +18,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from wsss.datasets import checks, masks
+from wsss.datasets import checks, class_vectors
+from wsss.datasets import masks as true_masks
 from wsss.datasets.manifest import MASKED_SPLITS, Classes, Row
-from wsss.labels import BACKGROUND, VOID
+from wsss.labels import BACKGROUND, VOC_CLASSES, VOID
 from wsss.runtime.errors import WsssError
-from wsss.stores import safe_pickle
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 
@@ -85,7 +87,7 @@ def rows(
     mask_folder = root / masks if masks else None
 
     def mask_of(image_id: str, split: str) -> Path | None:
-        mask = mask_folder / f"{image_id}.png" if mask_folder else None
+        mask = true_masks.find(mask_folder, image_id) if mask_folder else None
         wanted = split == "val" or (split in MASKED_SPLITS and mask and mask.exists())
         return mask if wanted else None
 
@@ -175,15 +177,16 @@ def _annotation_tags(root: Path, classes: Classes) -> TagReader:
         raise WsssError(f"{folder} does not exist: choose another source of tags")
 
     def read(image_id: str) -> list[str]:
-        path = folder / f"{image_id}.xml"
+        paths = [folder / f"{image_id}{suffix}" for suffix in (".xml", ".XML")]
+        path = next((path for path in paths if path.exists()), paths[0])
         try:
-            text = path.read_text(encoding="utf-8")
+            text = _xml(path.read_bytes())
             if "<!DOCTYPE" in text:  # it may declare entities, which can expand without bound
                 raise WsssError(f"{path} declares a document type, which an annotation does not need: remove it")
-            return [name.text or "" for name in ElementTree.fromstring(text).iterfind("object/name")]
+            return [(name.text or "").strip() for name in ElementTree.fromstring(text).iterfind("object/name")]
         except FileNotFoundError:
             return []
-        except (UnicodeDecodeError, ElementTree.ParseError) as error:
+        except (UnicodeError, LookupError, ElementTree.ParseError) as error:
             raise WsssError(
                 f"{path} cannot be read as XML ({error}): replace it or remove the image from the list"
             ) from error
@@ -191,29 +194,36 @@ def _annotation_tags(root: Path, classes: Classes) -> TagReader:
     return read
 
 
-def _npy_tags(root: Path, classes: Classes) -> TagReader:
-    """cls_labels.npy: a dict from image ids to vectors of 0 and 1, whose entry j stands for the mask value j + 1.
+def _xml(content: bytes) -> str:
+    """The text of an XML file, in the encoding that its first line declares; without any in UTF-8 or UTF-16.
 
-    PSA's keys are strings such as 2007_000032, IRN's are numbers without the underscore.
+    Raises:
+        UnicodeError, LookupError: the text is in another encoding, or Python knows none of that name.
     """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    declared = re.match(rb"(?:\xef\xbb\xbf)?<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)", content)
+    encoding = declared[1].decode("ascii") if declared else "utf-8"
+    return content.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
+
+
+def _npy_tags(root: Path, classes: Classes) -> TagReader:
+    """cls_labels.npy: a dict from image ids to vectors of 0 and 1."""
     path = root / "cls_labels.npy"
-    array = safe_pickle.load_npy(path)
-    vectors = array.item() if array.shape == () else None
-    if not isinstance(vectors, dict):
-        raise WsssError(f"{path} is not a dict: expected one from image ids to vectors of 0 and 1")
+    values_of = class_vectors.reader(path, _keys, largest=max(classes.mask_values), data_set=len(VOC_CLASSES))
 
     def read(image_id: str) -> list[str]:
-        digits = image_id.replace("_", "")
-        key = int(digits) if image_id not in vectors and digits.isdecimal() else image_id
-        if key not in vectors:
-            return []
-        vector = np.asarray(vectors[key])
-        if vector.ndim != 1 or len(vector) < max(classes.mask_values) or not np.isin(vector, (0, 1)).all():
-            expected = f"a vector of 0 and 1 with at least {max(classes.mask_values)} entries"
-            raise WsssError(f"{image_id}: its entry in {path} has shape {vector.shape}: expected {expected}")
-        return _names(np.flatnonzero(vector) + 1, classes)
+        values = values_of(image_id)
+        return [] if values is None else _names(values, classes)
 
     return read
+
+
+def _keys(image_id: str) -> Iterator[str | int]:
+    """PSA's keys are strings such as 2007_000032, IRN's are numbers without the underscore."""
+    yield image_id
+    if (joined := image_id.replace("_", "")).isdecimal():
+        yield int(joined)
 
 
 def _mask_tags(root: Path, classes: Classes) -> TagReader:
@@ -223,11 +233,12 @@ def _mask_tags(root: Path, classes: Classes) -> TagReader:
         raise WsssError(f"neither {folders[0]} nor {folders[1]} exists: choose another source of tags")
 
     def read(image_id: str) -> list[str]:
-        path = next((path for folder in folders if (path := folder / f"{image_id}.png").exists()), None)
+        candidates = (true_masks.find(folder, image_id) for folder in folders)
+        path = next((path for path in candidates if path.exists()), None)
         if path is None:
             return []
-        mask = masks.read(path, classes)
-        if problem := masks.problem(path, mask, classes):
+        mask = true_masks.read(path, classes)
+        if problem := true_masks.problem(path, mask, classes):
             raise WsssError(problem)
         return _names(np.setdiff1d(mask, [BACKGROUND, VOID]), classes)
 
