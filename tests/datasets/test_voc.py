@@ -10,14 +10,32 @@ from wsss.datasets.pictures import write_mask
 from wsss.labels import Classes
 from wsss.runtime.errors import WsssError
 
+LISTS = dict(train="train", extra="more", val="val", test="")
 
-def read(
-    root: Path, *, train="train", extra="more", val="val", classes=CLASSES, masks="SegmentationClass", tags="file"
-):
+
+def read(root: Path, *, classes=CLASSES, masks="SegmentationClass", tags="file", **lists):
     """The rows, and the problems of lists and tags."""
-    splits, problems = voc.splits(root, train=train, extra=extra, val=val)
+    splits, problems = voc.splits(root, **LISTS | lists)
     found = list(voc.rows(root, splits, classes=classes, masks=masks, tags=tags))
     return [row for row, _ in found], problems + [problem for _, problem in found if problem]
+
+
+def test_the_split_test_has_neither_tags_nor_masks(tmp_path):
+    write_list(layout(tmp_path), "test", "2009_000004", "2008_000003")
+    rows, problems = read(tmp_path, val="", test="test")
+    assert problems == []
+    assert [(row.id, row.split) for row in rows if row.split in ("test", "extra")] == [
+        ("2009_000004", "test"),  # and not among the further training images, whose list holds it
+        ("2008_000003", "test"),
+    ]
+    assert [(row.tags, row.mask) for row in rows[2:]] == [((), None)] * 2
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_an_image_of_test_in_another_list_is_a_problem(tmp_path, split):
+    write_list(layout(tmp_path), "held", *IDS[split])
+    _, problems = read(tmp_path, test="held")
+    assert [f"{IDS[split][0]} is in {split}.txt and in held.txt" in problem for problem in problems][0]
 
 
 def test_masks_are_found_by_their_suffix_in_upper_case(tmp_path):
@@ -306,7 +324,7 @@ def test_masks_of_val_are_expected(tmp_path):
 
 def test_images_for_fitting_a_crf_have_masks_too(tmp_path):
     root = layout(tmp_path)
-    splits, _ = voc.splits(root, train="train", extra="", val="val")
+    splits, _ = voc.splits(root, train="train", extra="", val="val", test="")
     splits["2007_000001"] = "crf_fit"
     rows = [row for row, _ in voc.rows(root, splits, classes=CLASSES, masks="SegmentationClass", tags="file")]
     assert [(row.split, row.mask is not None) for row in rows] == [("crf_fit", True), ("train", True), ("val", True)]
@@ -327,13 +345,12 @@ def test_parts_are_all_that_is_read(tmp_path, tags):
         objects = "".join(f"<object><name>{name}</name></object>" for name in names.split())
         (root / f"Annotations/{image_id}.xml").write_text(f"<annotation>{objects}</annotation>")
         write_mask(root / f"SegmentationClassAug/{image_id}.png", mask_of(names))
-    lists = dict(train="train", extra="more", val="val")
-    for part in voc.parts(**lists, masks="SegmentationClass", tags=tags):
+    for part in voc.parts(**LISTS, masks="SegmentationClass", tags=tags):
         (tmp_path / "part" / part).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "part" / part).symlink_to(root / part)
     rows, problems = read(tmp_path / "part", tags=tags)
     assert problems == []
     assert tags_of(rows) == IN_ORDER
     assert all(row.image.exists() and (row.mask is None or row.mask.exists()) for row in rows)
-    assert len(voc.parts(**lists, masks="", tags=tags)) == (6 if tags == "masks" else 5)
-    assert len(voc.parts(**lists | {"extra": ""}, masks="other", tags=tags)) == (6 if tags == "masks" else 5)
+    assert len(voc.parts(**LISTS, masks="", tags=tags)) == (6 if tags == "masks" else 5)
+    assert len(voc.parts(**LISTS | {"extra": ""}, masks="other", tags=tags)) == (6 if tags == "masks" else 5)

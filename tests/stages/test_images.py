@@ -16,6 +16,7 @@ OPTIONS = dict(
     train="train",
     extra="more",
     val="val",
+    test="",
     val_share=0,
     crf_fit_images=0,
     masks="SegmentationClass",
@@ -131,6 +132,15 @@ def test_masks_that_show_no_class(tmp_path, run):
     with pytest.raises(WsssError, match=r"data cannot be used \(3 found\)") as caught:
         run()
     assert "shows a class" not in str(caught.value)
+
+
+def test_images_to_segment_alone(tmp_path, run):
+    write_list(layout(tmp_path / "data"), "test", "2009_000004")
+    rows, _ = run(test="test", extra="")
+    assert [(row.id, row.split, row.tags, row.mask) for row in rows][-1] == ("2009_000004", "test", (), None)
+    write_list(tmp_path / "data", "test", "")
+    with pytest.raises(WsssError, match="the split test holds no image"):
+        run(test="test", extra="")
 
 
 def test_an_empty_list(tmp_path, run):

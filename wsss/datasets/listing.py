@@ -14,7 +14,7 @@ def listing(images: dict) -> str:
     root = Path(images["root"])
     if images["dataset"] == "shapes" or images["download"]:
         return "generated"
-    lists = {name: images[name] for name in ("train", "extra", "val", "masks")}
+    lists = {name: images[name] for name in ("train", "extra", "val", "test", "masks")}
     if images["dataset"] == "folder":
         return folder.listing(root, table=images["table"], **lists)
     return provenance.listing(root, voc.parts(tags=images["tags"], **lists))

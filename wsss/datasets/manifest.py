@@ -18,10 +18,10 @@ from wsss.labels import Classes
 from wsss.runtime.errors import WsssError
 from wsss.runtime.files import whole_or_absent
 
-SPLITS = ("train", "extra", "crf_fit", "val")
+SPLITS = ("train", "extra", "crf_fit", "val", "test")
 """train: training images, whose masks, if any, serve to score the cues; extra: more training images, without masks;
 crf_fit: images withheld from network training, for fitting a CRF to a network's scores; val: images for the final
-scores only."""
+scores only; test: images without tags and masks, which are segmented and no more."""
 
 TRAINING_SPLITS = ("train", "extra")
 

@@ -31,19 +31,19 @@ TagReader = Callable[[str], list[str]]
 """From an image id to the names of its classes; empty if the source has no entry."""
 
 
-def parts(*, train: str, extra: str, val: str, masks: str, tags: Tags) -> list[str]:
+def parts(*, train: str, extra: str, val: str, test: str, masks: str, tags: Tags) -> list[str]:
     """The folders and files below the root that are read with these options; see `splits` and `rows`."""
-    lists = [str(_list(name)) for name in (train, extra, val) if name]
+    lists = [str(_list(name)) for name in (train, extra, val, test) if name]
     sources = ["SegmentationClass", "SegmentationClassAug"] if tags == "masks" else [TAG_SOURCES[tags][0]]
     return list(dict.fromkeys(["JPEGImages", *lists, *sources, *filter(None, [masks])]))
 
 
-def splits(root: Path, *, train: str, extra: str, val: str) -> tuple[dict[str, str], list[str]]:
+def splits(root: Path, *, train: str, extra: str, val: str, test: str) -> tuple[dict[str, str], list[str]]:
     """The split of each image id, and the problems of the lists, one line each.
 
     Args:
         root: the folder that holds JPEGImages.
-        train, extra, val: names of lists; images of train and val are left out of extra; "" for no extra.
+        train, extra, val, test: names of lists; images of the others are left out of extra; "" for none.
 
     Raises:
         WsssError: the folder or a list is missing.
@@ -51,16 +51,15 @@ def splits(root: Path, *, train: str, extra: str, val: str) -> tuple[dict[str, s
     if not root.is_dir():
         raise WsssError(f"{root} is not a folder: expected the one that holds JPEGImages and ImageSets")
     folders: dict[str, str] = {}
-    lists = {
-        "train": read_list(root, train, folders),
-        "extra": read_list(root, extra, folders) if extra else [],
-        "val": read_list(root, val, folders) if val else [],
-    }
+    names = {"train": train, "extra": extra, "val": val, "test": test}
+    lists = {split: read_list(root, name, folders) if name else [] for split, name in names.items()}
     problems = [
-        f"{image_id} is in {train}.txt and in {val}.txt: remove it from one of them, since val is held out"
-        for image_id in sorted(set(lists["train"]) & set(lists["val"]))
+        f"{image_id} is in {names[one]}.txt and in {names[other]}.txt: remove it from one of them, since {other} is"
+        " held out"
+        for one, other in (("train", "val"), ("train", "test"), ("val", "test"))
+        for image_id in sorted(set(lists[one]) & set(lists[other]))
     ]
-    known = {*lists["train"], *lists["val"]}
+    known = {image_id for split in ("train", "val", "test") for image_id in lists[split]}
     lists["extra"] = [image_id for image_id in lists["extra"] if image_id not in known]
     return {image_id: split for split, ids in lists.items() for image_id in ids}, problems
 
@@ -92,6 +91,8 @@ def rows(
         return mask if wanted else None
 
     def row(image_id: str, split: str) -> tuple[Row, str | None]:
+        if split == "test":  # neither tags nor masks are read, even where there are some
+            return Row(image_id, split, _photograph(root, image_id), None, (), ""), None
         names, problem = _tags(read, image_id, classes)
         found = Row(image_id, split, _photograph(root, image_id), mask_of(image_id, split), names, source)
         if names or problem or split != "val":  # val images need no tags

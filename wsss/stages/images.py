@@ -21,6 +21,7 @@ def images(
     train: str,
     extra: str,
     val: str,
+    test: str,
     val_share: float,
     crf_fit_images: int,
     masks: str,
@@ -46,6 +47,7 @@ def images(
             names, or "" for all photographs with tags that are in no other list.
         extra: list of more training images, without masks; those of train and val are left out; "" for none.
         val: list of the images for the final scores; "" for none.
+        test: list of images without tags and masks, which are segmented and no more; "" for none.
         val_share: for "folder" without a list of val, the share of the photographs that is drawn for it.
         crf_fit_images: number of images of train, evenly spaced, that are withheld from network training, to fit a CRF
             (stage crf).
@@ -61,8 +63,8 @@ def images(
     """
     from wsss.datasets import checks, folder, voc
 
-    lists = {"train": train, "extra": extra, "val": val}
-    required = ["train", "val"] if val or val_share else ["train"]
+    lists = {"train": train, "extra": extra, "val": val, "test": test}
+    required = ["train", *(["val"] if val or val_share else []), *(["test"] if test else [])]
     if dataset == "folder":
         photographs = folder.read(root, table=table, masks=masks)
         splits, problems = folder.splits(photographs, **lists, val_share=val_share)
