@@ -21,9 +21,9 @@ def file_name(split: str, image_id: int) -> str:
     return f"{start}{image_id:012}.jpg"
 
 
-def photograph(path: Path) -> None:
+def photograph(path: Path, size: tuple[int, int] = SIZE) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", SIZE[::-1], "green").save(path)
+    Image.new("RGB", size[::-1], "green").save(path)
 
 
 def rectangle(top: int, left: int, height: int, width: int) -> list[list[float]]:
@@ -50,18 +50,25 @@ def annotation(image_id: int, category: int, segmentation: object, *, crowd: boo
     }
 
 
-def write(root: Path, split: str, images: dict[int, list[dict]], *, missing: tuple[int, ...] = ()) -> Path:
+def write(
+    root: Path,
+    split: str,
+    images: dict[int, list[dict]],
+    *,
+    missing: tuple[int, ...] = (),
+    size: tuple[int, int] = SIZE,
+) -> Path:
     """Photographs and instances_SPLIT.json of images with their annotations; the photographs of some are left out."""
     folder = root / split
     folder.mkdir(parents=True, exist_ok=True)
     (root / "annotations").mkdir(exist_ok=True)
     for image_id in set(images) - set(missing):
-        photograph(folder / file_name(split, image_id))
+        photograph(folder / file_name(split, image_id), size)
     numbered = zip(NUMBERS, COCO_CLASSES, strict=True)
     content = {
         "categories": [{"id": number, "name": name} for number, name in numbered],
         "images": [
-            {"id": image_id, "file_name": file_name(split, image_id), "height": SIZE[0], "width": SIZE[1]}
+            {"id": image_id, "file_name": file_name(split, image_id), "height": size[0], "width": size[1]}
             for image_id in images
         ],
         "annotations": [{"id": n, **one} for n, one in enumerate(sum(images.values(), []), 1)],
