@@ -104,11 +104,11 @@ def split_names(text: str) -> tuple[str, ...]:
     return tuple(sys.intern(re.sub(r"\\(.)", r"\1", name)) for name in found)
 
 
-def with_digest(row: Row) -> Row:
-    """The row with the digest of its files."""
+def with_digest(row: Row, *others: Path) -> Row:
+    """The row with the digest of its files, and of others that say what its mask shows."""
     content = hashlib.sha256(row.image.read_bytes())
-    if row.mask:
-        content.update(row.mask.read_bytes())
+    for path in [row.mask, *others] if row.mask else others:
+        content.update(path.read_bytes())
     return replace(row, digest=content.hexdigest()[:16])
 
 

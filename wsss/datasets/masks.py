@@ -3,7 +3,7 @@
 Of a palette picture the indices are the values, unless its palette holds the colours (or the grey levels) of classes
 under other indices, as programs write it that renumber colours: then those count. A picture in RGB is read by its
 colours as well, and one with equal channels by its grey levels. The colours of the classes are those of VOC's palette,
-or, where the file labelmap.txt of a CVAT export lies in the masks' folder or beside it, those that it lists.
+or, where the file labelmap.txt of a CVAT export lies in the masks' folder or above it, those that it lists.
 """
 
 import re
@@ -29,8 +29,8 @@ LOSSLESS_TIFF = ("raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_defl
 FEW = 8
 """Unknown values that are named one by one; more of them are a sign of interpolation."""
 
-BLENDED = 3
-"""Values of a mask that occur at transitions alone; so many of them are a sign of interpolation."""
+BLENDED = 2
+"""Values that interpolation of one edge makes at least: 4 and 11 of 0 and 15, in a mask enlarged to twice its size."""
 
 Colours = dict[tuple[int, int, int], int]
 """The mask value of each colour, RGB."""
@@ -57,7 +57,7 @@ def read(path: Path, classes: Classes) -> UInt8[np.ndarray, "height width"]:
     picture = pictures.opened(path)
     mode, bits = picture.mode, _bits(picture)
     _refuse_lossy(path, picture, bits)
-    labelmap = _labelmap(path)
+    labelmap = labelmap_of(path)
     if labelmap and mode in ("P", "RGB", "RGBA"):
         return _of_colours(path, picture, _of_labelmap(labelmap, classes), f"the colours of {labelmap}")
     if mode == "P":
@@ -75,7 +75,7 @@ def read(path: Path, classes: Classes) -> UInt8[np.ndarray, "height width"]:
 
 
 def problem(path: Path, mask: UInt8[np.ndarray, "height width"], classes: Classes) -> str | None:
-    """The problem with the values of a mask, if any: some are neither a class nor void, or come of interpolation."""
+    """The problem with the values of a mask, if any: some are neither a class nor void."""
     counts = np.bincount(mask.ravel(), minlength=VOID + 1)
     unknown = [value for value in np.flatnonzero(counts).tolist() if value not in {*classes.mask_values, VOID}]
     if len(unknown) > FEW:
@@ -85,30 +85,24 @@ def problem(path: Path, mask: UInt8[np.ndarray, "height width"], classes: Classe
         )
     if unknown:
         return f"{path}: unknown class, mask value {', '.join(map(str, unknown))}: add it to classes or use {VOID}"
-    blended = _blended(mask)
-    if len(blended) >= BLENDED:
-        return (
-            f"{path}: the mask values {', '.join(map(str, blended))} occur only between a lower and a higher one: was"
-            " the mask resized with interpolation? Resize masks by nearest neighbour"
-        )
     return None
 
 
-def _blended(mask: np.ndarray) -> list[int]:
-    """Values that lie between a lower and a higher neighbour at nine in ten of their pixels.
+def blended(mask: UInt8[np.ndarray, "height width"]) -> bool:
+    """Whether several values lie between a lower and a higher neighbour at nine in ten of their pixels.
 
-    Where an edge between two classes was interpolated, numbers in between became classes. Void counts as no neighbour:
-    in VOC it outlines every object.
+    So it is where the edge between two classes was interpolated, and numbers in between became classes. Small objects
+    on such an edge may look alike, so that only many such masks are a sign of it. Void counts as no neighbour: in VOC's
+    masks it outlines every object.
     """
     values = np.unique(mask[mask != VOID])
     if len(values) < BLENDED + 2:  # the lowest and the highest lie between none
-        return []
-    between = (_extreme(np.minimum, mask, VOID) < mask) & (
-        mask < _extreme(np.maximum, np.where(mask == VOID, 0, mask), 0)
-    )
+        return False
+    lowest = _extreme(np.minimum, mask, VOID)
+    highest = _extreme(np.maximum, np.where(mask == VOID, BACKGROUND, mask), BACKGROUND)
     pixels = np.bincount(mask.ravel(), minlength=VOID + 1)
-    at_edges = np.bincount(mask[between], minlength=VOID + 1)
-    return [value for value in values.tolist() if at_edges[value] > 0.9 * pixels[value]]
+    at_edges = np.bincount(mask[(lowest < mask) & (mask < highest)], minlength=VOID + 1)
+    return int((at_edges[values] > 0.9 * pixels[values]).sum()) >= BLENDED
 
 
 def _extreme(of: np.ufunc, mask: np.ndarray, outside: int) -> np.ndarray:
@@ -197,10 +191,9 @@ def _of_colours(path: Path, picture: Image.Image, table: Colours, expected: str)
     return np.array(values, np.uint8)[where].reshape(rgb.shape[:2])
 
 
-def _labelmap(path: Path) -> Path | None:
-    """The labelmap.txt of a CVAT export, in the folder of a mask or in the one above."""
-    files = (path.parent / "labelmap.txt", path.parent.parent / "labelmap.txt")
-    return next((file for file in files if file.is_file()), None)
+def labelmap_of(path: Path) -> Path | None:
+    """The labelmap.txt of a CVAT export, in the folder of a mask or up to two above it; None where there is none."""
+    return next((file for folder in path.parents[:3] if (file := folder / "labelmap.txt").is_file()), None)
 
 
 @cache

@@ -35,7 +35,7 @@ def parts(*, train: str, extra: str, val: str, test: str, masks: str, tags: Tags
     """The folders and files below the root that are read with these options; see `splits` and `rows`."""
     lists = [str(_list(name)) for name in (train, extra, val, test) if name]
     sources = ["SegmentationClass", "SegmentationClassAug"] if tags == "masks" else [TAG_SOURCES[tags][0]]
-    return list(dict.fromkeys(["JPEGImages", *lists, *sources, *filter(None, [masks])]))
+    return list(dict.fromkeys(["JPEGImages", *lists, *sources, *([masks, "labelmap.txt"] if masks else [])]))
 
 
 def splits(root: Path, *, train: str, extra: str, val: str, test: str) -> tuple[dict[str, str], list[str]]:

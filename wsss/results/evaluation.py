@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wsss.datasets.manifest import Row
 from wsss.datasets import masks
+from wsss.datasets.manifest import Row
 from wsss.datasets.pictures import enlarged, stretched
 from wsss.labels import BACKGROUND, VOID, Classes
 from wsss.maths import metrics
