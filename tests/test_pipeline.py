@@ -166,7 +166,7 @@ def test_a_grid_that_does_not_fit_is_told_before_anything_runs(project):
 
 def test_images_without_true_masks_are_segmented_but_not_scored(project):
     dry = snakemake(project, "--dry-run", targets=["results/psa_test_masks.h5"])
-    assert dry.returncode == 0 and "--split test" in dry.stdout + dry.stderr
+    assert dry.returncode == 0 and "split=test" in dry.stdout + dry.stderr
     dry = snakemake(project, "--dry-run", targets=["results/psa_test_miou.txt"])
     assert dry.returncode != 0 and "ask for results/psa_test_masks.h5 instead" in dry.stdout + dry.stderr
 

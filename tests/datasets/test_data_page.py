@@ -1,4 +1,4 @@
-"""The layouts of docs/data.md and docs/data_coco.md: their configurations are taken by the schema, and its table is read."""
+"""The layouts of docs/data.md and docs/data_coco.md: the schema takes their configurations, and their table is read."""
 
 import re
 
