@@ -203,6 +203,15 @@ def test_the_layout_of_wsss_repositories(root, key):
     assert {row.tag_source for row in rows.values()} == {"cls_labels_coco.npy"}
 
 
+def test_vectors_may_begin_with_the_background(root):
+    wsss_layout(root, lambda name, image_id: image_id)
+    vectors = {9: np.eye(81)[VALUES[DOG]] + np.eye(81)[0], 42: np.eye(81)[0]}
+    np.save(root / "cls_labels_coco.npy", vectors, allow_pickle=True)
+    rows, problems = read(root, masks="SegmentationClass", tags="npy")
+    assert problems == []
+    assert {row.id: row.tags for row in rows.values()} == {"COCO_train2014_000000000009": ("dog",)}
+
+
 def test_masks_may_be_named_by_digits_alone(root):
     wsss_layout(root, lambda name, image_id: image_id)
     for path in list((root / "SegmentationClass").rglob("*.png")):
@@ -261,6 +270,8 @@ def change(root, edit) -> None:
         (lambda content: content.pop("annotations"), "'annotations' is missing in it"),
         (lambda content: content["annotations"][0].update(category_id=12), "12 is missing in it"),
         (lambda content: content["annotations"][0].update(image_id=77), "77 is missing in it"),
+        (lambda content: content["annotations"][0].update(segmentation=[[1, 2, 3, "x"]]), "could not convert"),
+        (lambda content: content.update(images=3), "not iterable"),
     ],
 )
 def test_a_file_that_is_not_in_the_format(root, edit, expected):

@@ -150,6 +150,15 @@ def test_masks_that_show_no_class(tmp_path, run):
     assert "shows a class" not in str(caught.value)
 
 
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_masks_that_show_no_class_in_one_split_alone(tmp_path, run, split):
+    root = layout(tmp_path / "data")
+    for image_id in IDS[split]:
+        write_mask(root / f"SegmentationClass/{image_id}.png", np.array([[0, 255] * 4] * 6, np.uint8))
+    with pytest.raises(WsssError, match=f"no mask of the split {split} in .* shows a class"):
+        run()
+
+
 def test_images_to_segment_alone(tmp_path, run):
     write_list(layout(tmp_path / "data"), "test", "2009_000004")
     rows, _ = run(test="test", extra="")

@@ -20,7 +20,7 @@ class Object(NamedTuple):
     """One annotation of an image."""
 
     category: str
-    outline: list | dict | None
+    outline: list[np.ndarray] | dict | None
     """Polygons, or a run-length code; None or empty where there is a box alone."""
     box: tuple[float, ...]
     """Left, top, width and height, px; empty where there is none."""
@@ -52,26 +52,33 @@ def read(path: Path) -> Instances:
         WsssError: the file is missing, is no JSON, or is not in COCO's format.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes(), object_hook=_compact)
         categories = {entry["id"]: entry["name"] for entry in content["categories"]}
         images = {
             entry["id"]: Image(entry["file_name"], (entry["height"], entry["width"]), []) for entry in content["images"]
         }
         for entry in content["annotations"]:
             crowd = bool(entry.get("iscrowd", 0))
-            found = Object(
-                categories[entry["category_id"]], entry.get("segmentation"), tuple(entry.get("bbox", ())), crowd
-            )
-            images[entry["image_id"]].objects.append(found)
+            outline, box = entry.get("segmentation"), tuple(entry.get("bbox", ()))
+            images[entry["image_id"]].objects.append(Object(categories[entry["category_id"]], outline, box, crowd))
     except FileNotFoundError as error:
         raise WsssError(
             f"{path} does not exist: unpack COCO's annotations there, or correct the list's name"
         ) from error
-    except ValueError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise WsssError(f"{path} is no JSON ({error}): download it again") from error
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise WsssError(f"{path} is not in COCO's format of instances: {error} is missing in it") from error
+    except (TypeError, ValueError) as error:
+        raise WsssError(f"{path} is not in COCO's format of instances ({error}): correct it") from error
     return Instances(categories, list(images.values()))
+
+
+def _compact(entry: dict) -> dict:
+    """An entry of a file with polygons as arrays: as lists of numbers, those of COCO's train2014 take 2 GB."""
+    if isinstance(outline := entry.get("segmentation"), list):
+        entry["segmentation"] = [np.array(polygon, float) for polygon in outline]
+    return entry
 
 
 def require_pycocotools() -> None:
@@ -118,7 +125,7 @@ def _region(found: Object, size: tuple[int, int]) -> Bool[np.ndarray, "height wi
         raise WsssError(f"the outline of {found.category} cannot be read ({error})") from error
 
 
-def _decoded(outline: list | dict, size: tuple[int, int]) -> np.ndarray:
+def _decoded(outline: list[np.ndarray] | dict, size: tuple[int, int]) -> np.ndarray:
     from pycocotools import mask as codes
 
     if isinstance(outline, list):
