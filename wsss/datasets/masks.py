@@ -107,10 +107,9 @@ def blended(mask: UInt8[np.ndarray, "height width"]) -> bool:
 
 def _extreme(of: np.ufunc, mask: np.ndarray, outside: int) -> np.ndarray:
     """The lowest or highest value (np.minimum, np.maximum) among each pixel and its eight neighbours."""
-    height, width = mask.shape
     padded = np.pad(mask, 1, constant_values=outside)
     rows = of(of(padded[:-2], padded[1:-1]), padded[2:])
-    return of(of(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:]).reshape(height, width)
+    return of(of(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
 
 
 def _refuse_lossy(path: Path, picture: Image.Image, bits: int) -> None:
