@@ -164,6 +164,13 @@ def test_a_grid_that_does_not_fit_is_told_before_anything_runs(project):
     assert run.returncode != 0 and "input_px is not seeds: cells times its stride" in run.stdout + run.stderr
 
 
+def test_images_without_true_masks_are_segmented_but_not_scored(project):
+    dry = snakemake(project, "--dry-run", targets=["results/psa_test_masks.h5"])
+    assert dry.returncode == 0 and "split=test" in dry.stdout + dry.stderr
+    dry = snakemake(project, "--dry-run", targets=["results/psa_test_miou.txt"])
+    assert dry.returncode != 0 and "ask for results/psa_test_masks.h5 instead" in dry.stdout + dry.stderr
+
+
 def test_a_data_set_of_ones_own_is_watched(tmp_path):
     project = projects.copied(tmp_path / "project")
     root, target = project, ["results/images.csv"]  # so that results lie below the root, too

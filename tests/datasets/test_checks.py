@@ -9,6 +9,7 @@ from settings import CLASSES
 from wsss.datasets import checks, manifest
 from wsss.datasets.manifest import Row
 from wsss.datasets.pictures import write_mask
+from wsss.labels import Classes
 
 
 def good_row(folder: Path, name: str, split: str) -> Row:
@@ -23,7 +24,7 @@ def good_row(folder: Path, name: str, split: str) -> Row:
 def problems_of(rows: list[Row]) -> list[str]:
     """The problems of the files of the rows."""
     checked = checks.checked(((row, None) for row in rows), CLASSES)
-    return [problem for _, problems, _ in checked for problem in problems]
+    return [problem for row in checked for problem in row.problems]
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def rows(tmp_path):
 
 def test_nothing_wrong(rows):
     assert list(checks.checked([(row, None) for row in rows], CLASSES)) == [
-        (manifest.with_digest(row), [], True) for row in rows
+        (manifest.with_digest(row), [], True, False) for row in rows
     ]
 
 
@@ -42,6 +43,35 @@ def test_masks_of_background_and_void_show_no_class(rows):
     rows[1] = replace(rows[1], mask=None)
     found = checks.checked([(row, None) for row in rows], CLASSES)
     assert [checked.shows_class for checked in found] == [False, False, True]
+
+
+def findings(folder: Path, masks: list[np.ndarray]) -> list[str]:
+    """The problems of a data set with these masks."""
+    rows = [replace(good_row(folder, f"m{n}", "train"), mask=folder / f"m{n}.png") for n in range(len(masks))]
+    for row, mask in zip(rows, masks, strict=True):
+        write_mask(row.mask, mask)
+    found = checks.Findings([])
+    for checked in checks.checked([(row, None) for row in rows], Classes.of({f"c{n}": n for n in range(1, 16)})):
+        found.add(checked)
+    return found.problems(folder)
+
+
+def test_masks_that_were_interpolated(tmp_path):
+    plain = np.repeat(np.uint8([[0], [0], [0], [15], [15], [15]]), 8, axis=1)
+    edges = np.repeat(np.uint8([[0], [0], [4], [11], [15], [15]]), 8, axis=1)
+    assert findings(tmp_path, [plain] * 4) == []
+    assert findings(tmp_path, [edges] * 2 + [plain] * 3) == []  # an object on an edge looks like this by chance
+    (problem,) = findings(tmp_path, [edges] * 3 + [plain] * 2)
+    assert problem.startswith(f"3 of 5 masks, such as {tmp_path}/m0.png, have values that occur only between")
+
+
+def test_a_labelmap_belongs_to_what_a_mask_shows(tmp_path):
+    row = good_row(tmp_path, "a", "train")
+    (before,) = checks.checked([(row, None)], CLASSES)
+    (tmp_path / "labelmap.txt").write_text("background:0,0,0::\ncat:64,0,0::\ndog:64,0,128::\n")
+    (after,) = checks.checked([(row, None)], CLASSES)
+    assert before.problems == after.problems == []
+    assert before.row.digest != after.row.digest
 
 
 def test_problems_that_are_already_known_come_first(rows):

@@ -1,4 +1,4 @@
-"""The layouts of docs/data.md: its configurations are taken by the schema, and its table is read."""
+"""The layouts of docs/data.md and docs/data_coco.md: the schema takes their configurations, and their table is read."""
 
 import re
 
@@ -11,11 +11,12 @@ from wsss.datasets import folder
 from wsss.options import configuration
 
 PAGE = (ROOT / "docs/data.md").read_text(encoding="utf-8")
+PAGE_OF_COCO = (ROOT / "docs/data_coco.md").read_text(encoding="utf-8")
 DEFAULTS = configuration.read(ROOT / "config.yaml")
 SCHEMA = configuration.read(ROOT / "workflow/config.schema.yaml")
 
 
-@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", PAGE, re.S))
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", PAGE + PAGE_OF_COCO, re.S))
 def test_each_configuration_is_one(block):
     images = DEFAULTS["images"] | yaml.safe_load(block)["images"]
     found = configuration.completed({**DEFAULTS, "images": images}, defaults=DEFAULTS, schema=SCHEMA)

@@ -136,13 +136,14 @@ def test_splits_by_lists_by_share_and_without(root):
     tagged = ["cats/one", "cats/two", "dogs/train_00002", "dogs/train_00002 (2)"]
 
     def splits(**changes) -> dict[str, str]:
-        options = dict(train="", extra="", val="", val_share=0) | changes
+        options = dict(train="", extra="", val="", test="", val_share=0) | changes
         made, problems = folder.splits(found, **options)
         assert problems == []
         return made
 
     assert splits() == dict.fromkeys(tagged, "train")
     assert splits(val="held_out") == {"写真": "val", "cats/one": "val"} | dict.fromkeys(tagged[1:], "train")
+    assert splits(test="held_out") == {"写真": "test", "cats/one": "test"} | dict.fromkeys(tagged[1:], "train")
     halves = splits(val_share=0.5)
     assert sorted(halves.values()) == ["train", "train", "val", "val"]
     assert halves == splits(val_share=0.5)
@@ -150,10 +151,12 @@ def test_splits_by_lists_by_share_and_without(root):
 
 def test_a_list_that_names_what_is_not_there(root):
     (root / "held_out.txt").write_text("gone.jpg\n")
-    _, problems = folder.splits(folder.read(root, table="", masks=""), train="", extra="", val="held_out", val_share=0)
+    _, problems = folder.splits(
+        folder.read(root, table="", masks=""), train="", extra="", val="held_out", test="", val_share=0
+    )
     assert "name no photograph" in problems[0]
     with pytest.raises(WsssError, match="other.txt does not exist"):
-        folder.splits(folder.read(root, table="", masks=""), train="other", extra="", val="", val_share=0)
+        folder.splits(folder.read(root, table="", masks=""), train="other", extra="", val="", test="", val_share=0)
 
 
 def test_rows_and_their_masks(root):
@@ -162,7 +165,7 @@ def test_rows_and_their_masks(root):
     Image.fromarray(np.full((6, 8), 1, np.uint8)).save(masks / "cats/one.PNG")
     found = folder.read(root, table="", masks="masks")
     assert not any(image_id.startswith("masks") for image_id in found.files)
-    splits, _ = folder.splits(found, train="", extra="", val="", val_share=0)
+    splits, _ = folder.splits(found, train="", extra="", val="", test="", val_share=0)
     classes = Classes.of({"cats": 1, "dogs": 2})
     rows = list(checks.checked(folder.rows(found, splits, classes=classes, masks="masks"), classes))
     assert [row.problems for row in rows] == [[]] * 4
@@ -175,7 +178,7 @@ def test_large_photographs_are_copied(root, tmp_path):
     found = folder.read(root, table="", masks="")
     classes = Classes.of({"cats": 1, "dogs": 2})
     copies = checks.Copies(tmp_path / "copies", 80)
-    splits, _ = folder.splits(found, train="", extra="", val="", val_share=0)
+    splits, _ = folder.splits(found, train="", extra="", val="", test="", val_share=0)
     rows = {
         checked.row.id: checked.row
         for checked in checks.checked(folder.rows(found, splits, classes=classes, masks=""), classes, copies)
@@ -188,7 +191,7 @@ def test_large_photographs_are_copied(root, tmp_path):
 
 
 def test_a_change_of_the_folder_is_noticed(root):
-    options = dict(table="tags.csv", masks="", train="", extra="", val="")
+    options = dict(table="tags.csv", masks="", train="", extra="", val="", test="")
     digests = {folder.listing(root, **options)}
     (root / "tags.csv").write_text("file_name,tags\n")
     digests.add(folder.listing(root, **options))

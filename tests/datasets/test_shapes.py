@@ -67,7 +67,7 @@ def test_layout(tmp_path):
 
 def test_it_is_read_as_voc_and_its_tags_are_those_of_the_masks(tmp_path):
     write(tmp_path, train=12)
-    splits, problems = voc.splits(tmp_path, train="train", extra="", val="val")
+    splits, problems = voc.splits(tmp_path, train="train", extra="", val="val", test="")
     assert problems == []
     options = dict(classes=CLASSES, masks="SegmentationClass")
     found = list(checks.checked(voc.rows(tmp_path, splits, tags="file", **options), CLASSES))

@@ -7,16 +7,45 @@ from voc_layout import IDS, TAGS, layout, mask_of, write_list, write_tags
 
 from wsss.datasets import voc
 from wsss.datasets.pictures import write_mask
+from wsss.labels import Classes
 from wsss.runtime.errors import WsssError
 
+LISTS = dict(train="train", extra="more", val="val", test="")
 
-def read(
-    root: Path, *, train="train", extra="more", val="val", classes=CLASSES, masks="SegmentationClass", tags="file"
-):
+
+def read(root: Path, *, classes=CLASSES, masks="SegmentationClass", tags="file", **lists):
     """The rows, and the problems of lists and tags."""
-    splits, problems = voc.splits(root, train=train, extra=extra, val=val)
+    splits, problems = voc.splits(root, **LISTS | lists)
     found = list(voc.rows(root, splits, classes=classes, masks=masks, tags=tags))
     return [row for row, _ in found], problems + [problem for _, problem in found if problem]
+
+
+def test_the_split_test_has_neither_tags_nor_masks(tmp_path):
+    write_list(layout(tmp_path), "test", "2009_000004", "2008_000003")
+    rows, problems = read(tmp_path, val="", test="test")
+    assert problems == []
+    assert [(row.id, row.split) for row in rows if row.split in ("test", "extra")] == [
+        ("2009_000004", "test"),  # and not among the further training images, whose list holds it
+        ("2008_000003", "test"),
+    ]
+    assert [(row.tags, row.mask) for row in rows[2:]] == [((), None)] * 2
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_an_image_of_test_in_another_list_is_a_problem(tmp_path, split):
+    write_list(layout(tmp_path), "held", *IDS[split])
+    _, problems = read(tmp_path, test="held")
+    assert [f"{IDS[split][0]} is in {split}.txt and in held.txt" in problem for problem in problems][0]
+
+
+def test_masks_are_found_by_their_suffix_in_upper_case(tmp_path):
+    layout(tmp_path)
+    for path in list((tmp_path / "SegmentationClass").iterdir()):
+        path.rename(path.with_suffix(".PNG"))
+    for tags in ("file", "masks"):
+        rows, problems = read(tmp_path, extra="", tags=tags)
+        assert problems == []
+        assert [row.mask.name for row in rows] == [f"{row.id}.PNG" for row in rows]
 
 
 def tags_of(rows) -> dict[str, str]:
@@ -110,6 +139,31 @@ def test_problems_of_annotations(tmp_path):
         assert expected in problem
 
 
+ENCODED = '<?xml version="1.0" encoding="{}"?><annotation><object><name> {} </name></object></annotation>'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "ISO-8859-1", "windows-1252", "GB18030", "utf-16"])
+def test_an_annotation_is_read_in_its_declared_encoding(tmp_path, encoding):
+    name = "猫" if encoding == "GB18030" else "Löwe"
+    folder = layout(tmp_path) / "Annotations"
+    folder.mkdir()
+    for image_id in TAGS:
+        text = ENCODED.format(encoding.removesuffix("-sig"), name)
+        (folder / f"{image_id}.XML").write_text(text, encoding=encoding)
+    rows, problems = read(tmp_path, tags="annotations", classes=Classes.of({name: 8}), masks="")
+    assert problems == []
+    assert set(tags_of(rows).values()) == {name}
+
+
+@pytest.mark.parametrize("declared", ["utf-8", "no-such-code", "base64"])
+def test_an_annotation_in_another_encoding_than_it_declares(tmp_path, declared):
+    folder = layout(tmp_path) / "Annotations"
+    folder.mkdir()
+    (folder / "2007_000001.xml").write_text(ENCODED.format(declared, "Löwe"), encoding="latin-1")
+    _, problems = read(tmp_path, tags="annotations")
+    assert "2007_000001.xml cannot be read as XML" in problems[0]
+
+
 def npy(root: Path, key) -> None:
     vectors = {}
     for image_id, names in TAGS.items():
@@ -125,6 +179,28 @@ def test_tags_of_npy(tmp_path, key):
     assert problems == []
     assert tags_of(rows) == IN_ORDER
     assert rows[0].tag_source == "cls_labels.npy"
+
+
+@pytest.mark.parametrize("background, length", [(1, 21), (0, 21), (1, 26)])
+def test_vectors_that_begin_with_the_background(tmp_path, background, length):
+    layout(tmp_path)
+    vectors = {}
+    for image_id, names in TAGS.items():
+        vectors[image_id] = np.zeros(length)
+        vectors[image_id][[0, *(CLASSES.mask_values[CLASSES.names.index(name)] for name in names.split())]] = 1
+        vectors[image_id][0] = background
+    np.save(tmp_path / "cls_labels.npy", vectors, allow_pickle=True)
+    rows, problems = read(tmp_path, tags="npy")
+    assert problems == []
+    assert tags_of(rows) == IN_ORDER
+
+
+def test_the_first_of_20_entries_is_a_class_though_every_image_shows_it(tmp_path):
+    layout(tmp_path)
+    np.save(tmp_path / "cls_labels.npy", dict.fromkeys(TAGS, np.eye(20)[0]), allow_pickle=True)
+    rows, problems = read(tmp_path, tags="npy", classes=Classes.of({"aeroplane": 1}))
+    assert problems == []
+    assert set(tags_of(rows).values()) == {"aeroplane"}
 
 
 def test_problems_of_npy(tmp_path):
@@ -248,7 +324,7 @@ def test_masks_of_val_are_expected(tmp_path):
 
 def test_images_for_fitting_a_crf_have_masks_too(tmp_path):
     root = layout(tmp_path)
-    splits, _ = voc.splits(root, train="train", extra="", val="val")
+    splits, _ = voc.splits(root, train="train", extra="", val="val", test="")
     splits["2007_000001"] = "crf_fit"
     rows = [row for row, _ in voc.rows(root, splits, classes=CLASSES, masks="SegmentationClass", tags="file")]
     assert [(row.split, row.mask is not None) for row in rows] == [("crf_fit", True), ("train", True), ("val", True)]
@@ -269,13 +345,12 @@ def test_parts_are_all_that_is_read(tmp_path, tags):
         objects = "".join(f"<object><name>{name}</name></object>" for name in names.split())
         (root / f"Annotations/{image_id}.xml").write_text(f"<annotation>{objects}</annotation>")
         write_mask(root / f"SegmentationClassAug/{image_id}.png", mask_of(names))
-    lists = dict(train="train", extra="more", val="val")
-    for part in voc.parts(**lists, masks="SegmentationClass", tags=tags):
+    for part in voc.parts(**LISTS, masks="SegmentationClass", tags=tags):
         (tmp_path / "part" / part).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "part" / part).symlink_to(root / part)
+        (tmp_path / "part" / part).symlink_to(root / part)  # of labelmap.txt it leads nowhere
     rows, problems = read(tmp_path / "part", tags=tags)
     assert problems == []
     assert tags_of(rows) == IN_ORDER
     assert all(row.image.exists() and (row.mask is None or row.mask.exists()) for row in rows)
-    assert len(voc.parts(**lists, masks="", tags=tags)) == (6 if tags == "masks" else 5)
-    assert len(voc.parts(**lists | {"extra": ""}, masks="other", tags=tags)) == (6 if tags == "masks" else 5)
+    assert len(voc.parts(**LISTS, masks="", tags=tags)) == (6 if tags == "masks" else 5)
+    assert len(voc.parts(**LISTS | {"extra": ""}, masks="other", tags=tags)) == (7 if tags == "masks" else 6)

@@ -1,8 +1,11 @@
+import coco_layout
 import numpy as np
 import pytest
+from coco_layout import annotation, rectangle
 from voc_layout import IDS, TAGS, layout, write_list, write_tags
 
 from wsss.datasets import download, manifest, shapes
+from wsss.datasets.coco_classes import COCO_CLASSES
 from wsss.datasets.pictures import write_mask
 from wsss.labels import VOC_CLASSES
 from wsss.runtime.errors import WsssError
@@ -16,6 +19,7 @@ OPTIONS = dict(
     train="train",
     extra="more",
     val="val",
+    test="",
     val_share=0,
     crf_fit_images=0,
     masks="SegmentationClass",
@@ -64,6 +68,19 @@ def test_shapes(run):
     rows, classes = run(dataset="shapes", classes=(), extra="")
     assert classes.foreground == shapes.CLASSES
     assert [row.split for row in rows] == ["train"] * 3 + ["val"] * 2
+
+
+def test_coco(tmp_path, run):
+    pytest.importorskip("pycocotools")
+    shown = {n: [annotation(n, 18, rectangle(0, 0, 3, 3))] for n in range(1, 6)}
+    coco_layout.write(tmp_path / "data", "train2017", shown)
+    coco_layout.write(tmp_path / "data", "val2017", {9: [annotation(9, 17, rectangle(0, 0, 3, 3))]})
+    options = dict(dataset="coco", classes=(), tags="annotations", train="train2017", extra="", val="val2017")
+    rows, classes = run(**options, masks="annotations", crf_fit_images=2)
+    assert classes.foreground == COCO_CLASSES
+    assert [row.split for row in rows] == ["crf_fit", "train", "crf_fit", "train", "train", "val"]
+    assert [row.tags for row in rows] == [("dog",)] * 5 + [("cat",)]
+    assert all(row.mask.parent == tmp_path / "results/true_masks" for row in rows)
 
 
 def test_images_for_fitting_a_crf_are_withheld_from_training(run):
@@ -131,6 +148,24 @@ def test_masks_that_show_no_class(tmp_path, run):
     with pytest.raises(WsssError, match=r"data cannot be used \(3 found\)") as caught:
         run()
     assert "shows a class" not in str(caught.value)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_masks_that_show_no_class_in_one_split_alone(tmp_path, run, split):
+    root = layout(tmp_path / "data")
+    for image_id in IDS[split]:
+        write_mask(root / f"SegmentationClass/{image_id}.png", np.array([[0, 255] * 4] * 6, np.uint8))
+    with pytest.raises(WsssError, match=f"no mask of the split {split} in .* shows a class"):
+        run()
+
+
+def test_images_to_segment_alone(tmp_path, run):
+    write_list(layout(tmp_path / "data"), "test", "2009_000004")
+    rows, _ = run(test="test", extra="")
+    assert [(row.id, row.split, row.tags, row.mask) for row in rows][-1] == ("2009_000004", "test", (), None)
+    write_list(tmp_path / "data", "test", "")
+    with pytest.raises(WsssError, match="the split test holds no image"):
+        run(test="test", extra="")
 
 
 def test_an_empty_list(tmp_path, run):

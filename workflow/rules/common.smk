@@ -50,7 +50,7 @@ wildcard_constraints:
     scatteritem=r"\d+-of-\d+",
     method="|".join(METHODS),
     variant="|".join(VARIANTS),
-    split="train|crf_fit|val",
+    split="train|crf_fit|val|test",
 
 
 # `wsss` is the one of the environment that runs snakemake, whatever stands first on the PATH
@@ -140,6 +140,11 @@ def weights(section):
 
 def labelled(wildcards):
     """The label maps that are scored: an error before anything runs where there are no true masks to score them by."""
+    if wildcards.split == "test":
+        raise WorkflowError(
+            "the images of the split test have no true masks, so nothing can be scored: ask for"
+            f" results/{wildcards.variant}_test_masks.h5 instead"
+        )
     if not config["images"]["masks"]:
         raise WorkflowError(
             "config: images: masks names no folder of true masks, so nothing can be scored: ask for"

@@ -55,7 +55,7 @@ def init(
     table = str(Path(tags).absolute()) if tags and Path(tags).is_file() else tags
     masks = str(Path(masks).absolute()) if masks and Path(masks).is_dir() else masks
     found = folder.read(photographs, table=table, masks=masks)
-    splits, problems = folder.splits(found, train="", extra="", val="", val_share=val_share)
+    splits, problems = folder.splits(found, train="", extra="", val="", test="", val_share=val_share)
     refuse([*found.problems, *problems], f"the photographs in {photographs} cannot be used as they are")
     if not found.tags:
         raise WsssError(f"no photograph in {photographs} has a tag: give a table by --tags, or make a folder a class")

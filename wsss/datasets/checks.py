@@ -15,6 +15,10 @@ from wsss.labels import VOID
 from wsss.runtime.errors import WsssError
 from wsss.runtime.parallel import mapped
 
+LEAST_BLENDED = 3
+SHARE_BLENDED = 0.1
+"""So many masks, and more than this share of all, must look interpolated before they are refused."""
+
 
 class CheckedRow(NamedTuple):
     """A row with the digest of its files, its problems (one line each), and whether its mask shows a class."""
@@ -22,6 +26,8 @@ class CheckedRow(NamedTuple):
     row: Row
     problems: list[str]
     shows_class: bool
+    blended: bool = False
+    """Whether its mask may have been interpolated; see `masks.blended`."""
 
 
 class Copies(NamedTuple):
@@ -60,6 +66,7 @@ class Findings:
         self._problems = list(problems)
         self._masked = Counter[str]()
         self._showing = set[str]()
+        self._blended: list[Path] = []
 
     def add(self, checked: CheckedRow) -> None:
         """Add one checked row."""
@@ -67,6 +74,8 @@ class Findings:
         self._masked[checked.row.split] += checked.row.mask is not None
         if checked.shows_class:
             self._showing.add(checked.row.split)
+        if checked.blended:
+            self._blended.append(checked.row.mask)
 
     def problems(self, mask_folder: Path) -> list[str]:
         """All problems of the data set, each listed once; `mask_folder` is that of the masks."""
@@ -78,7 +87,16 @@ class Findings:
                 f" class; {VOID} is void"
                 for split in blank
             ]
-        return found
+        return found + self._interpolated()
+
+    def _interpolated(self) -> list[str]:
+        masked = self._masked.total()
+        if len(self._blended) < LEAST_BLENDED or len(self._blended) <= SHARE_BLENDED * masked:
+            return []
+        return [
+            f"{len(self._blended)} of {masked} masks, such as {self._blended[0]}, have values that occur only between a"
+            " lower and a higher one: were they resized with interpolation? Resize masks by nearest neighbour"
+        ]
 
     def mask_summary(self, images: dict[str, int]) -> str:
         """How many images of each split have a mask, from the number of images of each split."""
@@ -114,15 +132,16 @@ def _check(row_and_problem: tuple[Row, str | None], *, classes: Classes, copies:
                 f"{row.mask}: the mask has {sizes[0]} pixels (height x width), "
                 f"but its image {row.image}, set upright by its EXIF orientation, has {sizes[1]}: replace one of them"
             )
-        elif problem := masks.unknown_values(row.mask, mask, classes):
+        elif problem := masks.problem(row.mask, mask, classes):
             problems.append(problem)
     shows_class = mask is not None and bool(np.isin(mask, classes.mask_values[1:]).any())
     if problems:
         return CheckedRow(row, problems, shows_class)
-    row = manifest.with_digest(row)
+    labelmap = masks.labelmap_of(row.mask) if row.mask else None
+    row = manifest.with_digest(row, *([labelmap] if labelmap else []))
     if copies and copies.longest_px and max(image.shape[:2]) > copies.longest_px:
         row = _copied(row, image, mask, copies)
-    return CheckedRow(row, problems, shows_class)
+    return CheckedRow(row, problems, shows_class, blended=mask is not None and masks.blended(mask))
 
 
 def _copied(row: Row, image: np.ndarray, mask: np.ndarray | None, copies: Copies) -> Row:

@@ -83,7 +83,7 @@ def read(root: Path, *, table: str, masks: str) -> Photographs:
 
 
 def splits(
-    photographs: Photographs, *, train: str, extra: str, val: str, val_share: float
+    photographs: Photographs, *, train: str, extra: str, val: str, test: str, val_share: float
 ) -> tuple[dict[str, str], list[str]]:
     """The split of each image id, and the problems of the lists.
 
@@ -92,24 +92,26 @@ def splits(
         train: list of the training images, a text file with a name a line; "" for all tagged ones that are in no other.
         extra: list of further training images; "" for none.
         val: list of the images for the final scores; "" for none, or those that `val_share` draws.
+        test: list of images that are segmented, and neither trained on nor scored; "" for none.
         val_share: share of the tagged images that is drawn for val where there is no list of it: always the same ones.
     """
     problems: list[str] = []
     lists = {
         name: _listed(photographs, listed, problems) if listed else []
-        for name, listed in (("train", train), ("extra", extra), ("val", val))
+        for name, listed in (("train", train), ("extra", extra), ("val", val), ("test", test))
     }
     if not val and val_share:
-        drawn = sorted(photographs.tags, key=lambda image_id: hashlib.sha256(image_id.encode()).digest())
+        free = photographs.tags.keys() - set(lists["test"])
+        drawn = sorted(free, key=lambda image_id: hashlib.sha256(image_id.encode()).digest())
         lists["val"] = drawn[: round(val_share * len(drawn))]
-    both = set(lists["train"]) & set(lists["val"])
-    problems += [_grouped("in the list of train and in that of val, which is held out: remove", sorted(both))] * bool(
-        both
-    )
-    known = {*lists["val"], *lists["train"]}
+    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+        both = sorted(set(lists[one]) & set(lists[other]))
+        what = f"in the list of {one} and in that of {other}, which is held out: remove"
+        problems += [_grouped(what, both)] if both else []
+    known = {*lists["val"], *lists["train"], *lists["test"]}
     lists["extra"] = [image_id for image_id in lists["extra"] if image_id not in known]
     if not train:
-        taken = {*lists["val"], *lists["extra"]}
+        taken = {*lists["val"], *lists["extra"], *lists["test"]}
         lists["train"] = [image_id for image_id in photographs.tags if image_id not in taken]
     found = {image_id: split for split, ids in lists.items() for image_id in ids}
     left = len(photographs.files) - len(found)
@@ -126,7 +128,7 @@ def rows(
     known = set(classes.foreground)
 
     def row(image_id: str, split: str) -> tuple[Row, str | None]:
-        tags = set(photographs.tags.get(image_id, ()))
+        tags = set(photographs.tags.get(image_id, ())) if split != "test" else set()
         ordered = (*(name for name in classes.foreground if name in tags), *sorted(tags - known))
         mask = found.get(image_id) if split == "val" or split in MASKED_SPLITS else None
         made = Row(
@@ -137,18 +139,18 @@ def rows(
             ordered,
             photographs.source,
         )
-        return made, checks.tag_problem(made, classes) if tags or split != "val" else None
+        return made, checks.tag_problem(made, classes) if tags or split not in ("val", "test") else None
 
     return (row(*item) for item in splits.items())
 
 
-def listing(root: Path, *, table: str, masks: str, train: str, extra: str, val: str) -> str:
+def listing(root: Path, *, table: str, masks: str, train: str, extra: str, val: str, test: str) -> str:
     """A digest of all that these options read: names and sizes of pictures, and what tables and lists hold.
 
     A picture that is replaced by another one of as many bytes is not noticed.
     """
     content = hashlib.sha256()
-    texts = [_list_path(root, name) for name in (train, extra, val) if name]
+    texts = [_list_path(root, name) for name in (train, extra, val, test) if name]
     for path in [root / table, *texts] if table else texts:
         content.update(f"{path.name} {path.read_bytes() if path.is_file() else None}".encode())
     for start in [root, root / masks] if masks else [root]:

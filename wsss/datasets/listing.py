@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from wsss.datasets import folder, voc
+from wsss.datasets import coco, folder, voc
 from wsss.runtime import provenance
 
 
@@ -14,7 +14,9 @@ def listing(images: dict) -> str:
     root = Path(images["root"])
     if images["dataset"] == "shapes" or images["download"]:
         return "generated"
-    lists = {name: images[name] for name in ("train", "extra", "val", "masks")}
+    lists = {name: images[name] for name in ("train", "extra", "val", "test", "masks")}
     if images["dataset"] == "folder":
         return folder.listing(root, table=images["table"], **lists)
+    if images["dataset"] == "coco":
+        return provenance.listing(root, coco.sources(tags=images["tags"], **lists))
     return provenance.listing(root, voc.parts(tags=images["tags"], **lists))

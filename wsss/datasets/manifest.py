@@ -18,10 +18,10 @@ from wsss.labels import Classes
 from wsss.runtime.errors import WsssError
 from wsss.runtime.files import whole_or_absent
 
-SPLITS = ("train", "extra", "crf_fit", "val")
+SPLITS = ("train", "extra", "crf_fit", "val", "test")
 """train: training images, whose masks, if any, serve to score the cues; extra: more training images, without masks;
 crf_fit: images withheld from network training, for fitting a CRF to a network's scores; val: images for the final
-scores only."""
+scores only; test: images without tags and masks, which are segmented and no more."""
 
 TRAINING_SPLITS = ("train", "extra")
 
@@ -104,11 +104,11 @@ def split_names(text: str) -> tuple[str, ...]:
     return tuple(sys.intern(re.sub(r"\\(.)", r"\1", name)) for name in found)
 
 
-def with_digest(row: Row) -> Row:
-    """The row with the digest of its files."""
+def with_digest(row: Row, *others: Path) -> Row:
+    """The row with the digest of its files, and of others that say what its mask shows."""
     content = hashlib.sha256(row.image.read_bytes())
-    if row.mask:
-        content.update(row.mask.read_bytes())
+    for path in [row.mask, *others] if row.mask else others:
+        content.update(path.read_bytes())
     return replace(row, digest=content.hexdigest()[:16])
 
 

@@ -1,12 +1,14 @@
 """Read a folder in the layout of VOC's devkit as rows of the manifest.
 
 JPEGImages/ID.jpg, .jpeg or .png    photographs
-SegmentationClass/ID.png            masks: 0 background, 255 void
+SegmentationClass/ID.png            masks: 0 background, 255 void; see `masks.read` for what else they may be
 SegmentationClassAug/ID.png         coarser masks of SBD, read only for the tag source "masks"
 ImageSets/Segmentation/NAME.txt     lists of ids
 image_labels.txt, Annotations/ID.xml or cls_labels.npy: tags
 """
 
+import codecs
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,11 +18,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from wsss.datasets import checks, masks
+from wsss.datasets import checks, class_vectors
+from wsss.datasets import masks as true_masks
 from wsss.datasets.manifest import MASKED_SPLITS, Classes, Row
-from wsss.labels import BACKGROUND, VOID
+from wsss.labels import BACKGROUND, VOC_CLASSES, VOID
 from wsss.runtime.errors import WsssError
-from wsss.stores import safe_pickle
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 
@@ -29,19 +31,19 @@ TagReader = Callable[[str], list[str]]
 """From an image id to the names of its classes; empty if the source has no entry."""
 
 
-def parts(*, train: str, extra: str, val: str, masks: str, tags: Tags) -> list[str]:
+def parts(*, train: str, extra: str, val: str, test: str, masks: str, tags: Tags) -> list[str]:
     """The folders and files below the root that are read with these options; see `splits` and `rows`."""
-    lists = [str(_list(name)) for name in (train, extra, val) if name]
+    lists = [str(_list(name)) for name in (train, extra, val, test) if name]
     sources = ["SegmentationClass", "SegmentationClassAug"] if tags == "masks" else [TAG_SOURCES[tags][0]]
-    return list(dict.fromkeys(["JPEGImages", *lists, *sources, *filter(None, [masks])]))
+    return list(dict.fromkeys(["JPEGImages", *lists, *sources, *([masks, "labelmap.txt"] if masks else [])]))
 
 
-def splits(root: Path, *, train: str, extra: str, val: str) -> tuple[dict[str, str], list[str]]:
+def splits(root: Path, *, train: str, extra: str, val: str, test: str) -> tuple[dict[str, str], list[str]]:
     """The split of each image id, and the problems of the lists, one line each.
 
     Args:
         root: the folder that holds JPEGImages.
-        train, extra, val: names of lists; images of train and val are left out of extra; "" for no extra.
+        train, extra, val, test: names of lists; images of the others are left out of extra; "" for none.
 
     Raises:
         WsssError: the folder or a list is missing.
@@ -49,16 +51,15 @@ def splits(root: Path, *, train: str, extra: str, val: str) -> tuple[dict[str, s
     if not root.is_dir():
         raise WsssError(f"{root} is not a folder: expected the one that holds JPEGImages and ImageSets")
     folders: dict[str, str] = {}
-    lists = {
-        "train": read_list(root, train, folders),
-        "extra": read_list(root, extra, folders) if extra else [],
-        "val": read_list(root, val, folders) if val else [],
-    }
+    names = {"train": train, "extra": extra, "val": val, "test": test}
+    lists = {split: read_list(root, name, folders) if name else [] for split, name in names.items()}
     problems = [
-        f"{image_id} is in {train}.txt and in {val}.txt: remove it from one of them, since val is held out"
-        for image_id in sorted(set(lists["train"]) & set(lists["val"]))
+        f"{image_id} is in {names[one]}.txt and in {names[other]}.txt: remove it from one of them, since {other} is"
+        " held out"
+        for one, other in (("train", "val"), ("train", "test"), ("val", "test"))
+        for image_id in sorted(set(lists[one]) & set(lists[other]))
     ]
-    known = {*lists["train"], *lists["val"]}
+    known = {image_id for split in ("train", "val", "test") for image_id in lists[split]}
     lists["extra"] = [image_id for image_id in lists["extra"] if image_id not in known]
     return {image_id: split for split, ids in lists.items() for image_id in ids}, problems
 
@@ -85,11 +86,13 @@ def rows(
     mask_folder = root / masks if masks else None
 
     def mask_of(image_id: str, split: str) -> Path | None:
-        mask = mask_folder / f"{image_id}.png" if mask_folder else None
+        mask = true_masks.find(mask_folder, image_id) if mask_folder else None
         wanted = split == "val" or (split in MASKED_SPLITS and mask and mask.exists())
         return mask if wanted else None
 
     def row(image_id: str, split: str) -> tuple[Row, str | None]:
+        if split == "test":  # neither tags nor masks are read, even where there are some
+            return Row(image_id, split, _photograph(root, image_id), None, (), ""), None
         names, problem = _tags(read, image_id, classes)
         found = Row(image_id, split, _photograph(root, image_id), mask_of(image_id, split), names, source)
         if names or problem or split != "val":  # val images need no tags
@@ -175,15 +178,16 @@ def _annotation_tags(root: Path, classes: Classes) -> TagReader:
         raise WsssError(f"{folder} does not exist: choose another source of tags")
 
     def read(image_id: str) -> list[str]:
-        path = folder / f"{image_id}.xml"
+        paths = [folder / f"{image_id}{suffix}" for suffix in (".xml", ".XML")]
+        path = next((path for path in paths if path.exists()), paths[0])
         try:
-            text = path.read_text(encoding="utf-8")
+            text = _xml(path.read_bytes())
             if "<!DOCTYPE" in text:  # it may declare entities, which can expand without bound
                 raise WsssError(f"{path} declares a document type, which an annotation does not need: remove it")
-            return [name.text or "" for name in ElementTree.fromstring(text).iterfind("object/name")]
+            return [(name.text or "").strip() for name in ElementTree.fromstring(text).iterfind("object/name")]
         except FileNotFoundError:
             return []
-        except (UnicodeDecodeError, ElementTree.ParseError) as error:
+        except (UnicodeError, LookupError, ElementTree.ParseError) as error:
             raise WsssError(
                 f"{path} cannot be read as XML ({error}): replace it or remove the image from the list"
             ) from error
@@ -191,29 +195,36 @@ def _annotation_tags(root: Path, classes: Classes) -> TagReader:
     return read
 
 
-def _npy_tags(root: Path, classes: Classes) -> TagReader:
-    """cls_labels.npy: a dict from image ids to vectors of 0 and 1, whose entry j stands for the mask value j + 1.
+def _xml(content: bytes) -> str:
+    """The text of an XML file, in the encoding that its first line declares; without any in UTF-8 or UTF-16.
 
-    PSA's keys are strings such as 2007_000032, IRN's are numbers without the underscore.
+    Raises:
+        UnicodeError, LookupError: the text is in another encoding, or Python knows none of that name.
     """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    declared = re.match(rb"(?:\xef\xbb\xbf)?<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)", content)
+    encoding = declared[1].decode("ascii") if declared else "utf-8"
+    return content.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
+
+
+def _npy_tags(root: Path, classes: Classes) -> TagReader:
+    """cls_labels.npy: a dict from image ids to vectors of 0 and 1."""
     path = root / "cls_labels.npy"
-    array = safe_pickle.load_npy(path)
-    vectors = array.item() if array.shape == () else None
-    if not isinstance(vectors, dict):
-        raise WsssError(f"{path} is not a dict: expected one from image ids to vectors of 0 and 1")
+    values_of = class_vectors.reader(path, _keys, largest=max(classes.mask_values), data_set=len(VOC_CLASSES))
 
     def read(image_id: str) -> list[str]:
-        digits = image_id.replace("_", "")
-        key = int(digits) if image_id not in vectors and digits.isdecimal() else image_id
-        if key not in vectors:
-            return []
-        vector = np.asarray(vectors[key])
-        if vector.ndim != 1 or len(vector) < max(classes.mask_values) or not np.isin(vector, (0, 1)).all():
-            expected = f"a vector of 0 and 1 with at least {max(classes.mask_values)} entries"
-            raise WsssError(f"{image_id}: its entry in {path} has shape {vector.shape}: expected {expected}")
-        return _names(np.flatnonzero(vector) + 1, classes)
+        values = values_of(image_id)
+        return [] if values is None else _names(values, classes)
 
     return read
+
+
+def _keys(image_id: str) -> Iterator[str | int]:
+    """PSA's keys are strings such as 2007_000032, IRN's are numbers without the underscore."""
+    yield image_id
+    if (joined := image_id.replace("_", "")).isdecimal():
+        yield int(joined)
 
 
 def _mask_tags(root: Path, classes: Classes) -> TagReader:
@@ -223,11 +234,12 @@ def _mask_tags(root: Path, classes: Classes) -> TagReader:
         raise WsssError(f"neither {folders[0]} nor {folders[1]} exists: choose another source of tags")
 
     def read(image_id: str) -> list[str]:
-        path = next((path for folder in folders if (path := folder / f"{image_id}.png").exists()), None)
+        candidates = (true_masks.find(folder, image_id) for folder in folders)
+        path = next((path for path in candidates if path.exists()), None)
         if path is None:
             return []
-        mask = masks.read(path, classes)
-        if problem := masks.unknown_values(path, mask, classes):
+        mask = true_masks.read(path, classes)
+        if problem := true_masks.problem(path, mask, classes):
             raise WsssError(problem)
         return _names(np.setdiff1d(mask, [BACKGROUND, VOID]), classes)
 

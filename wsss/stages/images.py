@@ -13,7 +13,7 @@ from wsss.runtime.progress import LOG, track
 
 def images(
     *,
-    dataset: Literal["shapes", "voc", "folder"],
+    dataset: Literal["shapes", "voc", "folder", "coco"],
     root: Path,
     classes: tuple[str, ...],
     tags: Literal["file", "annotations", "npy", "masks"],
@@ -21,6 +21,7 @@ def images(
     train: str,
     extra: str,
     val: str,
+    test: str,
     val_share: float,
     crf_fit_images: int,
     masks: str,
@@ -37,19 +38,23 @@ def images(
 
     Args:
         dataset: "voc" reads a folder in the layout of VOC's devkit; "shapes" draws one first; "folder" reads
-            photographs and a table of their tags.
+            photographs and a table of their tags, "coco" photographs and COCO's annotations.
         root: the data set's folder; of "voc", the one that holds JPEGImages.
         classes: name=mask_value for each class; if none is given, all classes of the data set.
-        tags: source of the tags: image_labels.txt (file), Annotations, cls_labels.npy or the masks themselves.
+        tags: source of the tags: image_labels.txt (file), Annotations, cls_labels.npy or the masks themselves; for
+            "coco" annotations or npy.
         table: for "folder", the table of the tags, CSV or TSV; "" where there is a folder for each class.
         train: list of the training images; their masks, if any, serve to score the cues. For "folder" a text file of
-            names, or "" for all photographs with tags that are in no other list.
+            names, or "" for all photographs with tags that are in no other list; for "coco" a list is a folder of
+            photographs, such as train2014.
         extra: list of more training images, without masks; those of train and val are left out; "" for none.
         val: list of the images for the final scores; "" for none.
+        test: list of images without tags and masks, which are segmented and no more; "" for none.
         val_share: for "folder" without a list of val, the share of the photographs that is drawn for it.
         crf_fit_images: number of images of train, evenly spaced, that are withheld from network training, to fit a CRF
             (stage crf).
-        masks: folder of the masks of val and, if there are any, of train; "" for none.
+        masks: folder of the masks of val and, if there are any, of train; "" for none. For "coco", annotations: they
+            are drawn of the outlines there.
         longest_px: photographs with a longer side than this are copied at this size, and the copies used; 0: never.
         download: download VOC 2012 and SBD into the root, unless they are there; for "voc" only.
         shapes_train: number of training images to draw.
@@ -59,16 +64,22 @@ def images(
         images: CSV to write, one row for each image.
         classes_table: CSV to write, one row for each class.
     """
-    from wsss.datasets import checks, folder, voc
+    from wsss.datasets import checks, coco, folder, voc
 
-    lists = {"train": train, "extra": extra, "val": val}
-    required = ["train", "val"] if val or val_share else ["train"]
+    lists = {"train": train, "extra": extra, "val": val, "test": test}
+    required = ["train", *(["val"] if val or val_share else []), *(["test"] if test else [])]
     if dataset == "folder":
         photographs = folder.read(root, table=table, masks=masks)
         splits, problems = folder.splits(photographs, **lists, val_share=val_share)
         problems += photographs.problems
         of_classes = _classes(classes, photographs.classes)
         rows = folder.rows(photographs, _with_crf_fit(splits, crf_fit_images), classes=of_classes, masks=masks)
+    elif dataset == "coco":
+        found = coco.read(root, **lists, masks=masks, tags=tags)
+        splits, problems = found.splits, found.problems
+        of_classes = _classes(classes, found.classes)
+        drawn = images.parent / "true_masks"
+        rows = coco.rows(found, _with_crf_fit(splits, crf_fit_images), classes=of_classes, masks=masks, drawn=drawn)
     else:
         own_classes = _made(dataset, root, download, shapes_train, shapes_val, shapes_size, shapes_seed)
         splits, problems = voc.splits(root, **lists)
