@@ -48,7 +48,20 @@ from wsss.maths import metrics
 from wsss.options.crf import TRAINABLE, Crf
 from wsss.runtime import machine
 
-PSA = Crf("cells", 10, 3, 3, 10, 80, 13, normalisation="symmetric", max_cells=1200, window_px=44, window="square")
+PSA = Crf(
+    "cells",
+    10,
+    3,
+    3,
+    10,
+    80,
+    13,
+    normalisation="symmetric",
+    max_cells=1200,
+    window_px=44,
+    window="square",
+    least_probability=0,
+)
 
 ROWS = (
     {"engine": "none"},

@@ -18,7 +18,20 @@ from timing import median_times
 from wsss import crf
 from wsss.options.crf import Crf
 
-PSA = Crf("cells", 10, 3, 3, 10, 80, 13, normalisation="symmetric", max_cells=1200, window_px=44, window="square")
+PSA = Crf(
+    "cells",
+    10,
+    3,
+    3,
+    10,
+    80,
+    13,
+    normalisation="symmetric",
+    max_cells=1200,
+    window_px=44,
+    window="square",
+    least_probability=0,
+)
 SEC = replace(PSA, smoothness_px=0.25, appearance_px=6.67)
 """The paper's numbers divided by 12, for 41 cells of an image of 500 px."""
 

@@ -25,6 +25,7 @@ PSA = Crf(
     max_cells=1200,
     window_px=1,
     window="square",
+    least_probability=0,
 )
 """The CRF that refines PSA's label maps."""
 

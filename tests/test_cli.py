@@ -245,7 +245,7 @@ def test_without_a_log_the_traceback_of_a_crash_is_shown_once(tmp_path):
 
 def test_an_error_of_the_user_is_shown_once_on_a_terminal(tmp_path):
     command = [sys.executable, "-m", "wsss", "summary"]
-    line = "error: results holds no scores yet: run snakemake first\n"
+    line = "error: results holds no scores and no label maps yet: run snakemake first\n"
     assert on_a_terminal(command, tmp_path) == (1, line)
     assert on_a_terminal([*command, "--log", "x.log"], tmp_path) == (1, line)
 

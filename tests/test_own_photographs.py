@@ -76,7 +76,7 @@ def test_from_photographs_and_a_table_to_masks_of_photographs_never_seen(project
         project, "-n", "--configfile", "mine.yaml", "small.yaml", "--", "results/psa_train_miou.txt"
     )
     assert refused.returncode != 0
-    assert "names no folder of true masks" in refused.stdout + refused.stderr
+    assert "no true masks, so nothing can be scored" in refused.stdout + refused.stderr
     assert "results/psa_train_masks.h5" in wsss(project, "summary")
     wsss(project, "export", "results/psa_train_masks.h5", "exported")
     assert pictures_in(project / "exported") == pictures_in(home / "photographs")

@@ -105,7 +105,20 @@ def test_a_network_is_described(tmp_path, capsys):
 
 
 def test_a_fitted_crf_is_described(tmp_path, capsys):
-    crf = Crf("cells", 5, 3, 3, 10, 80, 13, normalisation="symmetric", max_cells=100, window_px=20, window="square")
+    crf = Crf(
+        "cells",
+        5,
+        3,
+        3,
+        10,
+        80,
+        13,
+        normalisation="symmetric",
+        max_cells=100,
+        window_px=20,
+        window="square",
+        least_probability=0,
+    )
     learned = {"smoothness_weight": torch.tensor(2.5), "compatibility": torch.zeros(3, 3, 1, 1)}
     potentials = replace(potentials_of(crf, like=torch.zeros(())), **learned)
     fitted_crf.write(tmp_path / "x.json", crf, potentials, classes=CLASSES, about={"images": 7, "masks": "pseudo"})

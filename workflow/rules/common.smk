@@ -140,17 +140,11 @@ def weights(section):
 
 def labelled(wildcards):
     """The label maps that are scored: an error before anything runs where there are no true masks to score them by."""
-    if wildcards.split == "test":
-        raise WorkflowError(
-            "the images of the split test have no true masks, so nothing can be scored: ask for"
-            f" results/{wildcards.variant}_test_masks.h5 instead"
-        )
-    if not config["images"]["masks"]:
-        raise WorkflowError(
-            "config: images: masks names no folder of true masks, so nothing can be scored: ask for"
-            f" results/{wildcards.variant}_{wildcards.split}_masks.h5 instead"
-        )
-    return f"results/{wildcards.variant}_{wildcards.split}_masks.h5"
+    masks = f"results/{wildcards.variant}_{wildcards.split}_masks.h5"
+    if wildcards.split == "test" or not config["images"]["masks"]:
+        lacking = "the images of the split test have" if config["images"]["masks"] else "config: images: masks names"
+        raise WorkflowError(f"{lacking} no true masks, so nothing can be scored: ask for {masks} instead")
+    return masks
 
 
 # the split that a run ends with: the photographs that are held out, or those it was trained on where none are

@@ -205,6 +205,7 @@ def kernel_of(prior: Prior) -> Crf:
         max_cells=1200,
         window_px=1,
         window="square",
+        least_probability=0,
     )
 
 

@@ -45,7 +45,7 @@ class Crf:
     """convcrf: how far messages reach, in pixels, rounded up to whole cells."""
     window: Window
     """convcrf: square: window_px is the larger of the distances along the two axes; diamond: their sum."""
-    least_probability: float = 0.0
+    least_probability: float
     """Where one image is refined, labels whose probability exceeds this at none of its pixels are left out; 0: none."""
 
     def __post_init__(self) -> None:

@@ -1,64 +1,39 @@
 """From a segmenter and any photograph to probabilities and labels, as the stages scores and masks make them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Float, Float16, UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image
 
 from wsss.crf.potentials import Potentials
 from wsss.datasets import pictures
 from wsss.labels import Classes
-from wsss.maths import cam
-from wsss.maths.photographs import to_tensor
 from wsss.networks import file
-from wsss.networks.file import About
 from wsss.networks.segmenter import Segmenter
 from wsss.options.crf import Crf
 from wsss.results import fitted_crf
+from wsss.results.probabilities import Photograph, maps_of
 from wsss.results.refinement import Scored, label_maps, refined_scores
 from wsss.runtime import machine
 from wsss.stores import store
 
-Photograph = UInt8[np.ndarray, "height width 3"]
-
-DEFAULT = Crf("cells", 10, 3, 3, 10, 80, 13, normalisation="symmetric", max_cells=1200, window_px=20, window="square")
+DEFAULT = Crf(
+    "cells",
+    10,
+    3,
+    3,
+    10,
+    80,
+    13,
+    normalisation="symmetric",
+    max_cells=1200,
+    window_px=20,
+    window="square",
+    least_probability=0,
+)
 """The CRF of a network whose run is not there: PSA's numbers."""
-
-
-def maps_of(
-    network: Segmenter, about: About, *, scales: tuple[float, ...]
-) -> Callable[[Photograph], Float16[torch.Tensor, "classes rows columns"]]:
-    """A function from a photograph to the network's class probabilities on its grid, as a store holds them.
-
-    Args:
-        network: evaluating, on the device where it is to run.
-        about: what its file says of it; a network that was trained on warped images gets warped ones.
-        scales: resize factors whose probabilities are averaged, each with its mirror image.
-    """
-
-    def probabilities(pair: torch.Tensor) -> torch.Tensor:
-        return network(pair.to(machine.device())).softmax(1)
-
-    averaged = partial(
-        cam.multi_scale,
-        probabilities,
-        scales=scales,
-        network_stride=network.backbone.stride,
-        stride=network.stride,
-        fill=network.backbone.mean,
-    )
-
-    def maps(photograph: Photograph) -> torch.Tensor:
-        given = pictures.warped(photograph, about.warped_px) if about.warped_px else photograph
-        with torch.inference_mode():
-            return averaged(to_tensor(given)).half().cpu()
-
-    return maps
 
 
 @dataclass(frozen=True)

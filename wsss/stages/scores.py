@@ -18,7 +18,7 @@ def scores(*, images: Path, segmenter: Path, split: str, shard: str, scores: Pat
     from wsss.datasets import manifest, pictures
     from wsss.networks import file
     from wsss.networks.segmenter import Segmenter
-    from wsss.results.inference import maps_of
+    from wsss.results.probabilities import maps_of
     from wsss.runtime import machine
     from wsss.runtime.progress import track
     from wsss.stores import store
