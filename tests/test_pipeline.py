@@ -64,6 +64,20 @@ def test_a_folder_may_have_braces_in_its_name(project):
     assert "--root 'results/{a} {b}'" in dry.stdout + dry.stderr
 
 
+@pytest.mark.parametrize(
+    ("overlay", "line"),
+    [
+        ("seed: 010", "overlay.yaml, line 1: 010 is no"),
+        ("seed: 1\nseed: 2", "line 2: the key seed stands"),
+    ],
+)
+def test_a_configuration_that_says_two_things_is_refused(project, overlay, line):
+    (project / "overlay.yaml").write_text(overlay)
+    dry = snakemake(project, "--dry-run", overlays=["overlay.yaml"])
+    assert dry.returncode == 1
+    assert line in dry.stdout + dry.stderr and "Traceback" not in dry.stderr
+
+
 def test_scores_and_pictures_are_there(project):
     results = project / "results"
     scores = json.loads((results / "psa_val_miou.json").read_text())

@@ -2,13 +2,13 @@
 
 import argparse
 import difflib
-import errno
 import inspect as signatures
 import shlex
 import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import tyro
@@ -22,7 +22,7 @@ from wsss.commands.seeds_export import seeds_export
 from wsss.commands.seeds_import import seeds_import
 from wsss.commands.summary import summary
 from wsss.runtime import machine, progress, version
-from wsss.runtime.errors import WsssError
+from wsss.runtime.errors import WsssError, of_the_machine
 from wsss.stages.ablation import ablation
 from wsss.stages.affinity_labels import affinity_labels
 from wsss.stages.affinity_net import affinity_net
@@ -98,9 +98,6 @@ STATUS = (
 CRASHED = 70
 """Exit status of a bug: EX_SOFTWARE of sysexits.h."""
 
-OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
-"""Errors of files for which no code is to blame: a full disk, or one that may not be written."""
-
 
 def main() -> None:
     """Run one command; bad input ends in one line and exit status 1, an unknown command or option in exit status 2."""
@@ -114,7 +111,10 @@ def main() -> None:
         name, function = _command(rest)
         machine.use_threads(arguments.threads)
         machine.end_with_run()
-        progress.set_up(arguments.log, "$ " + shlex.join(["wsss", *words]))
+        try:
+            progress.set_up(arguments.log, "$ " + shlex.join(["wsss", *words]))
+        except OSError as error:
+            sys.exit(f"error: {of_the_machine(error) or error}")
         _run(function, name, rest[1:], log=arguments.log)
 
 
@@ -122,6 +122,7 @@ def _run(function: Callable[..., None], name: str, words: list[str], *, log: Pat
     """Call a command with its words, and end the process as its error deserves."""
     try:
         tyro.cli(function, args=words, prog=f"wsss {name}", use_underscores=True)
+        sys.stdout.flush()
     except WsssError as error:
         progress.LOG.error("error: %s", error)
         sys.exit(1)
@@ -131,8 +132,10 @@ def _run(function: Callable[..., None], name: str, words: list[str], *, log: Pat
         sys.stderr.close()
         sys.exit(1)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
-            progress.LOG.error("error: %s", error)
+        if line := of_the_machine(error):
+            progress.LOG.error("error: %s", line)
+            with suppress(OSError):
+                sys.stdout.close()  # what could not be written there would fail once more
             sys.exit(1)
         progress.LOG.error("%s crashed", name, exc_info=True)
         what = log or "the lines above"

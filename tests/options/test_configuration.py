@@ -1,6 +1,7 @@
 """The configuration: conversion of values, messages of refusals, and the page that explains it."""
 
 import copy
+import re
 
 import pytest
 from projects import ROOT
@@ -79,7 +80,7 @@ def test_each_section_takes_the_seed_of_the_run_unless_it_has_its_own():
         ({"classifier": 3}, "config: classifier is 3: give a table of keys and values"),
         ({"classifier": {"epoch": 3}}, "config: classifier: there is no key epoch: did you mean epochs?"),
         ({"clasifier": {"epochs": 3}}, "config: there is no key clasifier: did you mean classifier?"),
-        ({"cams": {"scales": [0.5, "x"]}}, "config: cams: scales: 1 is 'x': give a number above 0"),
+        ({"cams": {"scales": [0.5, "x"]}}, "config: cams: scales: 1 is 'x': give a number from 0.05 to 8"),
         ({"images": {"crf_fit_images": -1}}, "config: images: crf_fit_images is -1: give a whole number from 0"),
         ({"sec_segmenter": {"pool_present": 0.7}}, "pool_present is 0.7: give a number from 0 to 0.5"),
         (
@@ -106,6 +107,27 @@ def test_a_wrong_key_or_value_is_one_line_that_names_its_section(changes, line):
         with pytest.raises(WsssError) as refused:
             completed(changes)
     assert line in str(refused.value) and str(refused.value).count("\n") == 0
+
+
+NUMBERS = [
+    (section, key)
+    for section, keys in configuration.sections(SCHEMA).items()
+    for key, leaf in keys.items()
+    if configuration._resolved(leaf, SCHEMA).get("type") in ("integer", "number")
+]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), -1, 10**12, "nan", ".inf", "1:30", "010"])
+def test_no_number_of_a_configuration_is_absurd(value):
+    changes = {section: {key: value for of, key in NUMBERS if of == section} for section, _ in NUMBERS}
+    with pytest.raises(WsssError) as refused:
+        completed(changes)
+    found = set(re.findall(r"^config: (\w+): ([\w.]+)(?: is|:) '?" + re.escape(str(value)), str(refused.value), re.M))
+    assert found == set(NUMBERS)
+
+
+def test_text_that_is_a_number_is_one():
+    assert completed({"classifier": {"learning_rate": "1e-3"}})["classifier"]["learning_rate"] == 0.001
 
 
 def test_all_problems_are_reported_at_once():

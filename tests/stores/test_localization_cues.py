@@ -201,7 +201,7 @@ def test_lists_that_cannot_be_read_are_refused(tmp_path):
         localization_cues.read_list(tmp_path / "absent")
     with pytest.raises(WsssError, match=r"list\.txt cannot be read .*utf-8.*: give the list"):
         listed(tmp_path, "é.jpg 0\n")
-    with pytest.raises(WsssError, match="cannot be read .*directory"):
+    with pytest.raises(WsssError, match="is a folder, no file"):
         localization_cues.read_list(tmp_path)
 
 

@@ -49,6 +49,7 @@ def init(
 
     from wsss.datasets import folder
     from wsss.options import configuration
+    from wsss.runtime.files import whole_or_absent
 
     if out.exists():
         raise WsssError(f"{out} exists already: remove it, or give another name by --out")
@@ -78,7 +79,10 @@ def init(
     for section, steps in STEPS.items():
         config[section]["epochs"] = _epochs(config[section], steps=steps, images=trained)
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=120)
-    out.write_text(f"# Made by `wsss init {photographs}`: every number may be changed.\n\n{text}", encoding="utf-8")
+    with whole_or_absent(out) as partial:
+        partial.write_text(
+            f"# Made by `wsss init {photographs}`: every number may be changed.\n\n{text}", encoding="utf-8"
+        )
     _report(found, sides, config, trained=trained, out=out)
 
 

@@ -13,6 +13,7 @@ from wsss.commands.positional import File, ImageId
 from wsss.commands.terminal import say
 from wsss.labels import Classes
 from wsss.runtime.errors import WsssError
+from wsss.runtime.files import check_regular
 
 if TYPE_CHECKING:
     from wsss.stores.store import Reader
@@ -45,6 +46,7 @@ def inspect(
         raise WsssError(f"{file} does not exist: run the stage that writes it first")
     if file.is_dir():
         raise WsssError(f"{file} is a folder: name a file in it, such as {file / 'cams.h5'}")
+    check_regular(file)
     with file.open("rb") as opened:
         start = opened.read(64)
     if start.startswith(HDF5):

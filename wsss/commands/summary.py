@@ -13,11 +13,11 @@ def summary(results: Results = Path("results"), /) -> None:
     Args:
         results: the folder of the run.
     """
-    import json
+    from wsss.runtime.files import read_json
 
     lines = []
     cues = results / "cue_scores.json"
-    if cues.exists() and "cam" in (scores := json.loads(cues.read_text())):
+    if cues.exists() and "cam" in (scores := read_json(cues)):
         count = f"{scores['images']} train images"
         lines.append((f"CAM, background {scores['cam']['background']}", count, scores["cam"]["miou"]))
         oracle = scores["cam_oracle"]
@@ -26,7 +26,7 @@ def summary(results: Results = Path("results"), /) -> None:
         lines += [(names[name], count, score["miou"]) for name, score in scores.get("pseudo_masks", {}).items()]
     for path in sorted(results.glob("*_miou.json")):
         method, split, _ = path.stem.rsplit("_", 2)
-        score = json.loads(path.read_text())
+        score = read_json(path)
         names = {"plain": f"{method} segmenter", "refined": f"{method} segmenter and CRF"}
         count = f"{score['evaluated']['images']} {split} images"
         lines += [(names[name], count, masks["miou"]) for name, masks in score["masks"].items()]

@@ -1,11 +1,13 @@
 """The configuration of a run: its schema and defaults, checks, and a page that explains every key."""
 
 import difflib
+import math
 from collections.abc import Iterator
-from pathlib import Path
 
 import yaml
 
+from wsss.options import strict_yaml
+from wsss.options.strict_yaml import read as read
 from wsss.runtime.errors import WsssError
 
 Schema = dict[str, object]
@@ -23,12 +25,6 @@ RENAMED = {
 
 REPLACED = {"conv": "cells (or convcrf, for messages within a window)", "held": "crf_fit"}
 """New names of values of earlier versions."""
-
-
-def read(path: Path) -> dict:
-    """Read a YAML file that holds a table."""
-    with path.open(encoding="utf-8") as file:
-        return yaml.safe_load(file)
 
 
 def completed(config: dict, *, defaults: dict, schema: Schema) -> dict:
@@ -154,7 +150,10 @@ def _converted(value: object, default: object) -> object:
         return [_converted(item, default[0] if isinstance(default, list) and default else None) for item in value]
     if not isinstance(value, str) or isinstance(default, str | type(None)):
         return value
-    loaded = yaml.safe_load(value) if value else value
+    try:
+        loaded = strict_yaml.parsed(value) if value else value
+    except strict_yaml.Refused:
+        return value  # the text itself is then refused, with what is allowed
     if isinstance(default, bool):
         return loaded if isinstance(loaded, bool) else value
     if isinstance(default, int | float):
@@ -166,6 +165,7 @@ def _problems(config: dict, schema: Schema) -> Iterator[str]:
     """The problems of a configuration: one line for each, with its section and key."""
     import jsonschema  # the import takes 0.2 s
 
+    yield from _endless("", config)
     unknown = list(_unknown(config, schema))
     errors = list(jsonschema.Draft202012Validator(schema).iter_errors(config))
     # the other two kinds of errors follow from any other error in the same table
@@ -173,6 +173,15 @@ def _problems(config: dict, schema: Schema) -> Iterator[str]:
     yield from unknown
     for error in wrong or ([] if unknown else errors):
         yield _line(list(error.absolute_path), error, schema)
+
+
+def _endless(where: str, value: object) -> Iterator[str]:
+    """Numbers that are none: JSON schema lets NaN pass every bound."""
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _endless(f"{where}{key}: ", item)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"config: {where.removesuffix(': ')} is {value}: give a finite number"
 
 
 def _unknown(config: dict, schema: Schema) -> Iterator[str]:

@@ -8,6 +8,7 @@ from jaxtyping import Float, UInt8
 
 from wsss.labels import VOID, Classes
 from wsss.maths import grid
+from wsss.runtime.files import whole_or_absent
 
 VOID_COLOUR = (224, 224, 192)
 """VOC's cream, for pixels whose class is unknown."""
@@ -65,6 +66,6 @@ def write(path: Path, groups: dict[str, list[tuple[str, dict[str, np.ndarray]]]]
     named = [*zip(classes.names, classes.colours, strict=True), ("void", VOID_COLOUR)]
     patches = [matplotlib.patches.Patch(facecolor=np.array(c) / 255, edgecolor="grey", label=n) for n, c in named]
     figure.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), 7), fontsize=8, frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    with whole_or_absent(path) as partial:
+        figure.savefig(partial, format="png", dpi=110, metadata={"Software": None})
     pyplot.close(figure)

@@ -1,4 +1,9 @@
-"""The one exception that a user is meant to see."""
+"""The one exception that a user is meant to see, and which others are no bug but the machine's."""
+
+import errno
+
+MOST_PROBLEMS = 20
+"""Problems that one error lists: more are counted."""
 
 
 class WsssError(Exception):
@@ -9,6 +14,53 @@ class WsssError(Exception):
 
 
 def refuse(problems: list[str], title: str) -> None:
-    """Raise one error that lists every problem, a line each; do nothing where there is none."""
+    """Raise one error that lists the problems, a line each; do nothing where there is none."""
     if problems:
-        raise WsssError("\n  ".join([f"{title} ({len(problems)} found):", *problems]))
+        more = len(problems) - MOST_PROBLEMS
+        rest = [f"... and {more} more"] if more > 0 else []
+        raise WsssError("\n  ".join([f"{title} ({len(problems)} found):", *problems[:MOST_PROBLEMS], *rest]))
+
+
+REMEDIES = {
+    errno.ENOSPC: "free some space on that disk, and run the same command again",
+    errno.EDQUOT: "free some space of your quota, and run the same command again",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f), or write to another disk",
+    errno.EACCES: "allow this user to use it, or name another place",
+    errno.EPERM: "allow this user to use it, or name another place",
+    errno.EROFS: "name a place on a disk that can be written",
+    errno.EISDIR: "a folder stands where a file should: move it away",
+    errno.ENOTDIR: "a file stands where a folder should: move it away",
+    errno.EEXIST: "a file stands where a folder should: move it away",
+    errno.ENOTEMPTY: "a folder stands where a file should: move it away",
+    errno.ENAMETOOLONG: "give it a shorter name",
+    errno.ELOOP: "its links go in a circle: mend them",
+    errno.EMFILE: "raise the limit of open files (ulimit -n), or give fewer --threads",
+    errno.ENFILE: "close other programs, or give fewer --threads",
+    errno.EAGAIN: "raise the limit of processes (ulimit -u), or give fewer --threads",
+    errno.ENOMEM: "give more memory, fewer --threads or smaller photographs",
+    errno.EIO: "the disk fails: write to another one",
+    errno.ESTALE: "the disk of another machine was lost: mount it again",
+}
+"""What to do about an error of the operating system; no code is to blame for these."""
+
+NO_MEMORY = "not enough memory: give more of it, fewer --threads, smaller photographs or a smaller batch_size"
+
+OF_TORCH = (
+    "can't allocate memory",
+    "out of memory",
+    "Cannot allocate memory",
+    "can't start new thread",
+    "failed to map",
+)
+"""What torch, Python and the loader of libraries say where memory or processes run out, in errors without a number."""
+
+
+def of_the_machine(error: BaseException) -> str | None:
+    """One line with the way out, where a machine and not a program is to blame: disks, permissions, memory, limits."""
+    if isinstance(error, OSError) and error.errno in REMEDIES:
+        return f"{error}: {REMEDIES[error.errno]}"
+    if isinstance(error, MemoryError):
+        return NO_MEMORY
+    if isinstance(error, RuntimeError | ImportError) and any(words in str(error) for words in OF_TORCH):
+        return f"{NO_MEMORY} ({str(error).strip().splitlines()[0][:200]})"
+    return None

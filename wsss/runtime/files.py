@@ -1,11 +1,14 @@
 """Files that are whole or absent, whatever kills their writer."""
 
+import json
 import os
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from wsss.runtime.errors import WsssError
 
 
 @contextmanager
@@ -27,8 +30,20 @@ def whole_or_absent(path: Path) -> Iterator[Path]:
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, partial, str(partial)):
+            raise
+        # libraries name no file, or the one that is gone by now
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
+
+
+def check_regular(path: Path) -> None:
+    """Refuse what is there and is no file: to open a named pipe would wait for ever."""
+    if path.exists() and not path.is_file():
+        raise WsssError(f"{path} is a {'folder' if path.is_dir() else 'pipe or device'}, no file: put the file there")
 
 
 def _runs(process: int) -> bool:
@@ -39,3 +54,18 @@ def _runs(process: int) -> bool:
     except PermissionError:
         pass
     return process != os.getpid()
+
+
+def read_json(path: Path) -> dict:
+    """The table in a JSON file that a stage wrote.
+
+    Raises:
+        WsssError: the file is missing, or holds no such table.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise WsssError(f"{path} cannot be read ({error}): remove it and rerun the stage that writes it") from error
+    if not isinstance(content, dict):
+        raise WsssError(f"{path} is damaged: remove it and rerun the stage that writes it")
+    return content

@@ -24,6 +24,7 @@ def set_up(log: Path | None, command: str) -> None:
     first one logs everything, the others only their errors.
     """
     first = machine.rank() == 0
+    logging.raiseExceptions = False  # a line that cannot be logged, such as on a full disk, ends nothing
     LOG.setLevel(logging.INFO if first else logging.ERROR)
     lines = logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
     terminal = logging.StreamHandler()

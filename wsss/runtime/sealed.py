@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from wsss.runtime.errors import WsssError
-from wsss.runtime.files import whole_or_absent
+from wsss.runtime.files import check_regular, whole_or_absent
 
 SEAL = "digest of content"
 
@@ -35,17 +35,27 @@ def load(path: Path) -> tuple[object, bool]:
         FileNotFoundError: there is no such file.
         Damaged: it cannot be read, or `save` wrote it and the content is not what was saved.
     """
+    check_regular(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError, MemoryError):
         raise
     except Exception as error:  # torch raises many kinds for damaged files
         raise Damaged(type(error).__name__) from error
+    return content, checked(content)
+
+
+def checked(content: object) -> bool:
+    """Whether `save` wrote this content of a file; its digest is taken out.
+
+    Raises:
+        Damaged: it is not what was saved.
+    """
     if not isinstance(content, dict) or SEAL not in content:
-        return content, False
+        return False
     if content.pop(SEAL) != digest(content):
         raise Damaged("its content is not what was saved")
-    return content, True
+    return True
 
 
 def digest(content: object) -> str:

@@ -9,14 +9,13 @@ def ablation(*, scores: tuple[Path, ...], table: Path) -> None:
         table: CSV to write: method, split, masks (plain, refined), miou and the IoU of each class.
     """
     import csv
-    import json
 
-    from wsss.runtime.files import whole_or_absent
+    from wsss.runtime.files import read_json, whole_or_absent
 
     lines = []
     for path in scores:
         method, split, _ = path.stem.rsplit("_", 2)
-        for masks, score in json.loads(path.read_text())["masks"].items():
+        for masks, score in read_json(path)["masks"].items():
             lines.append({"method": method, "split": split, "masks": masks, "miou": score["miou"], **score["iou"]})
     with whole_or_absent(table) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, lines[0])

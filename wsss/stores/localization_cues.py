@@ -20,7 +20,7 @@ from jaxtyping import Int64, UInt8
 
 from wsss.labels import BACKGROUND, VOID
 from wsss.runtime.errors import WsssError
-from wsss.runtime.files import whole_or_absent
+from wsss.runtime.files import check_regular, whole_or_absent
 from wsss.stores.safe_pickle import load_pickle
 
 KEY = re.compile(r"(0|[1-9][0-9]{0,17})_(labels|cues)")
@@ -108,6 +108,7 @@ def write(path: Path, images: dict[str, Cues], list_path: Path) -> None:
 
 
 def _lines(path: Path) -> list[str]:
+    check_regular(path)
     try:
         with path.open(encoding="utf-8") as file:
             return list(file)

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from wsss.runtime.errors import WsssError
+from wsss.runtime.files import check_regular
 
 WAY_OUT = "if you trust the file, convert it to plain arrays, lists and dicts"
 
@@ -130,6 +131,7 @@ class _Unpickler(pickle.Unpickler):
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """The open file; any failure while it is read becomes an error that names it."""
+    check_regular(path)
     try:
         with path.open("rb") as file:
             yield file

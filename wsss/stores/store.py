@@ -11,8 +11,9 @@ nothing is copied, and stores a digest of their content, so a changed shard chan
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import h5py
@@ -20,7 +21,7 @@ import numpy as np
 
 from wsss.labels import Classes
 from wsss.runtime.errors import WsssError
-from wsss.runtime.files import whole_or_absent
+from wsss.runtime.files import check_regular, whole_or_absent
 from wsss.stores.kinds import KINDS
 
 SCHEMA = 3
@@ -50,7 +51,7 @@ class Writer:
                 raise WsssError(f"{image_id}: {name} is NaN or infinite: train the network again, more slowly")
             group.create_dataset(
                 name, data=array, chunks=array.shape, compression="gzip", compression_opts=4, shuffle=True
-            )
+            ).flush()  # else it would be written as the object vanishes, and what fails there is not raised
         group.attrs["digest"] = content = _digest_of(image_id, size, arrays)
         self._digest = _joined(self._digest, content)
 
@@ -87,7 +88,7 @@ def create(
         settings: options that determine the content.
         inputs: the files that the store was made from, by name.
     """
-    with whole_or_absent(path) as partial, h5py.File(partial, "w", libver=LIBVER) as file:
+    with whole_or_absent(path) as partial, _new_file(partial) as file:
         _with_small_cache(file).attrs.update(kind=kind, schema=SCHEMA, arrays=KINDS[kind])
         file.attrs.update(classes=list(classes.names), mask_values=list(classes.mask_values))
         file.attrs.update({f"setting.{name}": _as_text(value) for name, value in settings.items()})
@@ -95,6 +96,29 @@ def create(
         writer = Writer(file)
         yield writer
         writer.finish()
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[h5py.File]:
+    """An HDF5 file to write to; what HDF5 cannot write is an OSError with its number.
+
+    HDF5 keeps what it could not write, tries again as it closes the file and as the process ends, and ends in a
+    segmentation fault where the disk is still full. So it writes to nowhere once anything has failed.
+    """
+    file = h5py.File(path, "w", libver=LIBVER)
+    try:
+        yield file
+        file.flush()
+    except BaseException as error:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, file.id.get_vfd_handle())
+        os.close(nowhere)
+        with suppress(OSError, RuntimeError):
+            file.close()
+        if found := re.search(r"errno = (\d+)", str(error)):
+            raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
+        raise
+    file.close()
 
 
 def key_of(image_id: str) -> str:
@@ -250,7 +274,7 @@ def gather(shards: list[Path], path: Path) -> None:
     """Join shards into one store of links, with the digest that a single store of all images would have."""
     content, digests = 0, []
     files = [os.path.relpath(shard, path.parent) for shard in shards]
-    with whole_or_absent(path) as partial, h5py.File(partial, "w", libver=LIBVER) as joined:
+    with whole_or_absent(path) as partial, _new_file(partial) as joined:
         for shard, name_of_file in zip(shards, files, strict=True):
             with _open(shard) as file:
                 own = ("digest", "images", "seal")
@@ -280,6 +304,7 @@ def _joined(digest: int, image_digest: str) -> int:
 
 def digest(path: Path) -> str:
     """A digest of a file's content; for a store, the one in its attributes."""
+    check_regular(path)
     if path.suffix == ".h5":
         with _open(path) as file:
             return str(file.attrs["digest"])
@@ -289,6 +314,7 @@ def digest(path: Path) -> str:
 
 @contextmanager
 def _open(path: Path) -> Iterator[h5py.File]:
+    check_regular(path)
     try:
         file = h5py.File(path, "r")
     except FileNotFoundError as error:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from wsss.runtime import sealed
 from wsss.runtime.errors import WsssError
 
 Rgb = tuple[float, float, float]
@@ -138,7 +139,11 @@ def _read_file(path: Path) -> object:
             from safetensors.torch import load_file
 
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        sealed.checked(content)
+        return content
+    except sealed.Damaged as error:
+        raise WsssError(f"the weights file {path} is damaged, {error}: make it again") from error
     except pickle.UnpicklingError as error:
         raise WsssError(
             f"{path} holds more than tensors, or is no file of torch: save only network.state_dict() to it"
