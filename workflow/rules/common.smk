@@ -13,7 +13,7 @@ from wsss.runtime.errors import WsssError
 DEFAULTS = configuration.read(Path(workflow.basedir, "config.yaml"))
 SCHEMA = configuration.read(Path(workflow.basedir, "workflow/config.schema.yaml"))
 try:
-    for file in workflow.overwrite_configfiles:  # Snakemake has read them, but takes 010 for 8 and the last of equal keys
+    for file in workflow.overwrite_configfiles:  # again: Snakemake takes 010 for 8 and the last of equal keys
         configuration.read(Path(file))
     config |= configuration.completed(config, defaults=DEFAULTS, schema=SCHEMA)
     consistency.check(config)
