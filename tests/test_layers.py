@@ -23,6 +23,7 @@ ROOMS = (
     "networks",
     "results",
     "training",
+    "report",
     "commands",
     "stages",
     "cli",

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import inspect as signatures
+import os
 import shlex
 import shutil
 import sys
@@ -18,6 +19,7 @@ from wsss.commands.export import export
 from wsss.commands.init import init
 from wsss.commands.inspect import inspect
 from wsss.commands.predict import predict
+from wsss.commands.report import report
 from wsss.commands.seeds_export import seeds_export
 from wsss.commands.seeds_import import seeds_import
 from wsss.commands.summary import summary
@@ -69,6 +71,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "init": init,
     "predict": predict,
     "summary": summary,
+    "report": report,
     "inspect": inspect,
     "export": export,
     "configuration": configuration,
@@ -112,10 +115,18 @@ def main() -> None:
         machine.use_threads(arguments.threads)
         machine.end_with_run()
         try:
-            progress.set_up(arguments.log, "$ " + shlex.join(["wsss", *words]))
+            progress.set_up(arguments.log, "$ " + shlex.join(["wsss", *words]), _circumstances)
         except OSError as error:
             sys.exit(f"error: {of_the_machine(error) or error}")
         _run(function, name, rest[1:], log=arguments.log)
+
+
+def _circumstances() -> Iterator[str]:
+    """What a log says after its command: by what, on what and for which run the command was carried out."""
+    yield f"by {version.in_words()}"
+    yield f"on {machine.in_words()}"
+    if machine.COMMAND in os.environ:
+        yield f"for {os.environ[machine.COMMAND]}"
 
 
 def _run(function: Callable[..., None], name: str, words: list[str], *, log: Path | None) -> None:

@@ -14,6 +14,7 @@ def positional(kind: object, metavar: str) -> object:
 Store = positional(Path, "STORE")
 Folder = positional(Path, "[FOLDER]")
 Results = positional(Path, "[RESULTS]")
+Runs = positional(tuple[Path, ...], "[RESULTS ...]")
 ImageId = positional(str, "[IMAGE_ID]")
 File = positional(Path, "FILE")
 Pickle = positional(Path, "PICKLE")

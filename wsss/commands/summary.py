@@ -1,42 +1,44 @@
-"""The table of a run's scores."""
+"""The table of scores of one run or of several."""
 
 from pathlib import Path
+from typing import Literal
 
-from wsss.commands.positional import Results
+from wsss.commands.positional import Runs
 from wsss.commands.terminal import say
 from wsss.runtime.errors import WsssError
 
 
-def summary(results: Results = Path("results"), /) -> None:
+def summary(
+    results: Runs = (Path("results"),),
+    /,
+    *,
+    format: Literal["text", "csv", "markdown", "latex"] = "text",
+    classes: bool = False,
+) -> None:
     """Print one table of how good a run's cues and masks are; without true masks, what the label maps show.
 
-    Args:
-        results: the folder of the run.
-    """
-    from wsss.runtime.files import read_json
+    Of several folders, such as those of three seeds, the table has the mIoU of each, the mean, and the standard
+    deviation. Scores that belong to another data set than the folder's list of images are left out, and named.
 
-    lines = []
-    cues = results / "cue_scores.json"
-    if cues.exists() and "cam" in (scores := read_json(cues)):
-        count = f"{scores['images']} train images"
-        lines.append((f"CAM, background {scores['cam']['background']}", count, scores["cam"]["miou"]))
-        oracle = scores["cam_oracle"]
-        lines.append((f"CAM, background {oracle['background']} (oracle)", count, oracle["miou"]))
-        names = {"plain": "random walk", "refined": "random walk and CRF"}
-        lines += [(names[name], count, score["miou"]) for name, score in scores.get("pseudo_masks", {}).items()]
-    for path in sorted(results.glob("*_miou.json")):
-        method, split, _ = path.stem.rsplit("_", 2)
-        score = read_json(path)
-        names = {"plain": f"{method} segmenter", "refined": f"{method} segmenter and CRF"}
-        count = f"{score['evaluated']['images']} {split} images"
-        lines += [(names[name], count, masks["miou"]) for name, masks in score["masks"].items()]
-    if not lines:
-        _shares(results)
+    Args:
+        results: the folders of the runs.
+        format: how the table is written.
+        classes: add the IoU of each class, the mean over the runs.
+    """
+    from wsss.results import runs, tables
+
+    found = []
+    for folder in results:
+        scores, stale = runs.read(folder)
+        found.append(scores)
+        for path in stale:
+            say(f"left out: {path} is of another data set than {folder / 'images.csv'}")
+    if any(found):
+        table = tables.cells(runs.joined(found), [str(folder) for folder in results], classes=classes)
+        say(tables.FORMATS[format](table))
         return
-    width, middle = max(len(line[0]) for line in lines), max(len(line[1]) for line in lines)
-    say(f"{'':<{width}}  {'':<{middle}}   mIoU")
-    for what, count, value in lines:
-        say(f"{what:<{width}}  {count:<{middle}}  {100 * value:5.1f}")
+    for folder in results:
+        _shares(folder)
 
 
 def _shares(results: Path) -> None:
@@ -47,13 +49,19 @@ def _shares(results: Path) -> None:
     """
     stores = [path for path in (results / "pseudo_masks.h5", *sorted(results.glob("*_masks.h5"))) if path.exists()]
     if not stores:
-        raise WsssError(f"{results} holds no scores and no label maps yet: run snakemake first")
+        raise WsssError(f"{results} holds no scores and no label maps yet: {_done(results)}")
     for path in dict.fromkeys(stores):
         shares, empty, count = _counted(path)
         say(f"{path}: {count} label maps, {empty} of them show the background alone")
         say("  " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares.items()))
         if 3 * empty > count:
             say("  warning: more than a third show nothing: look at results/*_examples.png, and train for more epochs")
+
+
+def _done(results: Path) -> str:
+    """Which stages of a run are done, and what to do next."""
+    done = sorted(path.stem for pattern in ("*.h5", "*.pt", "images.csv") for path in results.glob(pattern))
+    return (f"done so far: {', '.join(done)}; " if done else "") + "run snakemake first"
 
 
 def _counted(path: Path) -> tuple[dict[str, float], int, int]:

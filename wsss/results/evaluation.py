@@ -116,10 +116,11 @@ def crf_description(attributes: dict) -> str:
     )
 
 
-def write(counts: Counts, evaluated: dict[str, object], *, text: Path, json_file: Path) -> None:
+def write(counts: Counts, evaluated: dict[str, object], *, manifest: str, text: Path, json_file: Path) -> None:
     """Write the table for people and the same numbers for programs.
 
-    The first line is the mIoU of the refined maps, or of the plain ones without a CRF.
+    The first line is the mIoU of the refined maps, or of the plain ones without a CRF. The digest of the manifest goes
+    to the programs, which see by it whether the numbers are of the data set at hand.
     """
     scores = counts.table()
     headline = "refined" if "refined" in scores else "plain"
@@ -139,7 +140,7 @@ def write(counts: Counts, evaluated: dict[str, object], *, text: Path, json_file
     with whole_or_absent(text) as partial:
         partial.write_text("\n".join(lines) + "\n")
     content = {"miou": scores[headline]["miou"], "headline": headline, "masks": scores, "evaluated": evaluated}
-    write_json(json_file, content)
+    write_json(json_file, content | {"manifest": manifest})
 
 
 def write_json(path: Path, content: dict[str, object]) -> None:

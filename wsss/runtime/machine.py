@@ -1,7 +1,9 @@
 """What this machine has and says: cores, accelerators, signals. Nothing here changes a result beyond rounding."""
 
 import fcntl
+import logging
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -28,6 +30,15 @@ def use_threads(threads: int) -> None:
         sys.modules["torch"].set_num_threads(held)
 
 
+def in_words() -> str:
+    """The processor and the cores that this process may use; a GPU is named by the stage that takes one."""
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        return f"{names[0] if names else 'CPU'}, {cores()} cores"
+    return f"{cores()} cores"
+
+
 def cores() -> int:
     """The cores that this process may use."""
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # OpenMP takes a list, a number a level
@@ -40,7 +51,10 @@ def device() -> str:
     import torch
 
     hold_gpus(1)
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if not torch.cuda.is_available():
+        return "cpu"
+    logging.getLogger("wsss").info("GPU: %s", torch.cuda.get_device_name())
+    return "cuda"
 
 
 LOCKS = Path("/tmp")  # not $TMPDIR, which some schedulers give each job for itself
@@ -125,6 +139,9 @@ def stop_requested() -> Iterator[Callable[[], bool]]:
 RUN = "WSSS_RUN"
 """Environment variable by which a workflow names itself to its stages: host:process."""
 
+COMMAND = "WSSS_COMMAND"
+"""Environment variable by which a workflow tells its stages the command that it was started with."""
+
 PATIENCE = 30
 """Seconds that a stage has to end by itself after its workflow has: a training keeps its last step."""
 
@@ -132,6 +149,7 @@ PATIENCE = 30
 def announce_run() -> None:
     """Name this process to those that it starts; see `end_with_run`. A job of a scheduler is a run of its own."""
     os.environ[RUN] = f"{socket.gethostname()}:{os.getpid()}"
+    os.environ.setdefault(COMMAND, shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
 
 
 def end_with_run() -> None:

@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,11 +17,16 @@ LOG = logging.getLogger("wsss")
 SECONDS_BETWEEN_LINES = 15
 
 
-def set_up(log: Path | None, command: str) -> None:
+def set_up(log: Path | None, command: str, more: Callable[[], Iterable[str]] = tuple) -> None:
     """Send plain lines to the log file, the command first, and to stderr; a terminal gets warnings and errors only.
 
     A traceback goes to the log, and to stderr only if there is no log. Of several processes that train together, the
     first one logs everything, the others only their errors.
+
+    Args:
+        log: file of the log; None where the lines go to stderr alone.
+        command: the log's first line.
+        more: gives the lines after it, where there is a log.
     """
     first = machine.rank() == 0
     logging.raiseExceptions = False  # a line that cannot be logged, such as on a full disk, ends nothing
@@ -43,7 +48,8 @@ def set_up(log: Path | None, command: str) -> None:
     for handler in handlers:
         LOG.addHandler(handler)
     if log:
-        LOG.info(command)
+        for line in [command, *more()]:
+            LOG.info(line)
 
 
 def track(items: Iterable[Item], what: str, *, total: int, unit: str = "image", start: int = 0) -> Iterator[Item]:

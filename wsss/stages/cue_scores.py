@@ -31,6 +31,7 @@ def cue_scores(
 
     rows = [row for row in manifest.read(images, "train") if row.mask]
     content: dict[str, object] = {"split": "train", "images": len(rows), "image tags": "used"}
+    content["manifest"] = store.digest(images)
     with ExitStack() as stack:
         maps = stack.enter_context(store.read(cams, "cams"))
         sources = {kind: stack.enter_context(store.read(path, kind)) for path in cues for kind in [store.kind_of(path)]}

@@ -33,4 +33,4 @@ def miou(*, images: Path, masks: Path, split: str, text: Path, json: Path) -> No
         "crf": evaluation.crf_description(about),
         "threshold": "none: the class of the highest score",
     }
-    evaluation.write(counts, evaluated, text=text, json_file=json)
+    evaluation.write(counts, evaluated, manifest=store.digest(images), text=text, json_file=json)
