@@ -24,6 +24,8 @@ CUES = ("cams", "saliency", "seeds", "affinity_labels", "pseudo_masks")
 
 NAMES = {"cams": "CAM", "pseudo_masks plain": "random walk", "pseudo_masks refined": "pseudo mask"}
 
+TRUTH = "truth"
+
 LEAST_CONFUSED = 0.01
 """Share of an image's pixels from which on a confusion counts as one of the image."""
 
@@ -174,7 +176,7 @@ def pictured(rows: list[Row], found: list[Source], classes: Classes, longest_px:
         classes_shown = {classes.names.index(tag) for tag in row.tags if tag in classes.names}
         if row.mask:
             true = evaluation.truth(row, classes)
-            layers.append({"name": "truth", "labels": pictures.labels(true, size)})
+            layers.append({"name": TRUTH, "labels": pictures.labels(true, size)})
             classes_shown |= set(np.unique(true).tolist()) - {BACKGROUND, VOID}
         yield {
             "id": row.id,

@@ -80,7 +80,7 @@ function showMatrix() {
 function confuse(judged, row, column) {
   state.confusion = row === column ? null : { row, column };
   byId("split").value = judged.split;
-  offerMaps();
+  offer();
   byId("map").value = String(data.judged.indexOf(judged));
   byId("class").value = row === column ? String(row) : "";
   show();
@@ -98,6 +98,16 @@ function offerMaps() {
   fill(select, offered.map(([number, judged]) => [number, mapName(judged)]));
   if (offered.some(([number]) => number === before)) select.value = before;
 }
+
+function offerLayers() {
+  const split = byId("split").value;
+  const there = new Set(data.images.filter((image) => !split || image.split === split).flatMap((image) => image.layers.map((layer) => layer.name)));
+  const before = byId("layer").value || data.start.layer;
+  fill(byId("layer"), data.layers.filter((name) => there.has(name)).map((name) => [name, name]));
+  if (there.has(before)) byId("layer").value = before;
+}
+
+const offer = () => { offerMaps(); offerLayers(); };
 
 function scoreOf(image) {
   const select = byId("map");
@@ -157,11 +167,13 @@ async function draw(canvas, image, layer) {
   const opacity = byId("opacity").value / 100;
   if (layer && layer.labels) {
     const indices = await from(layer.name, layer.labels);
+    const background = byId("view").value === "overlay" ? opacity / 3 : opacity; // so that the photograph stays visible
     for (let at = 0; at < out.length; at += 4) {
       const index = indices[at];
       if (state.hidden.has(index)) continue;
       const colour = index === VOID ? data.void_colour : data.classes[index].colour;
-      for (let band = 0; band < 3; band++) out[at + band] += opacity * (colour[band] - out[at + band]);
+      const share = index === 0 ? background : opacity;
+      for (let band = 0; band < 3; band++) out[at + band] += share * (colour[band] - out[at + band]);
     }
   } else if (layer) {
     const maps = layer.maps.filter(([of]) => of === null || !state.hidden.has(of));
@@ -273,7 +285,7 @@ function go(image) {
   if (!article) {
     state.confusion = null;
     byId("split").value = byId("class").value = "";
-    offerMaps();
+    offer();
     show();
     article = byId(place(image));
   }
@@ -299,7 +311,7 @@ function follow() {
 
 function onlyLayer(number) {
   byId("view").value = number ? "overlay" : "rows";
-  if (number) byId("layer").value = data.layers[number - 1];
+  if (number) byId("layer").selectedIndex = number - 1;
   show();
   if (state.current && byId(place(state.current))) go(state.current);
 }
@@ -310,7 +322,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "ArrowRight" || event.key === "ArrowLeft") {
     event.preventDefault();
     step(event.key === "ArrowRight" ? 1 : -1);
-  } else if (/^[0-9]$/.test(event.key) && Number(event.key) <= data.layers.length) onlyLayer(Number(event.key));
+  } else if (/^[0-9]$/.test(event.key) && Number(event.key) <= byId("layer").length) onlyLayer(Number(event.key));
 });
 
 // ---- start
@@ -326,10 +338,8 @@ function start() {
     ...(ordered ? [["worst", scored ? "lowest mIoU first" : "least confident first"], ["best", scored ? "highest mIoU first" : "most confident first"]] : []),
     ["list", "as listed"],
   ]);
-  fill(byId("layer"), data.layers.map((name) => [name, name]));
-  if (data.start.layer) byId("layer").value = data.start.layer;
   if (splits.includes(data.start.split)) byId("split").value = data.start.split;
-  offerMaps();
+  offer();
   if (scored) {
     fill(byId("matrix-map"), data.judged.map((judged, number) => [String(number), mapName(judged)]));
     const first = data.judged.findIndex((judged) => judged.split === data.start.split && judged.name === data.start.layer);
@@ -340,7 +350,7 @@ function start() {
   }
   legend();
   for (const id of ["class", "order", "view"]) byId(id).addEventListener("change", show);
-  byId("split").addEventListener("change", () => { state.confusion = null; offerMaps(); show(); });
+  byId("split").addEventListener("change", () => { state.confusion = null; offer(); show(); });
   byId("layer").addEventListener("change", () => { byId("view").value = "overlay"; show(); });
   byId("opacity").addEventListener("input", repaint);
   byId("confused").addEventListener("click", () => { state.confusion = null; show(); });

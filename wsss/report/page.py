@@ -132,7 +132,8 @@ def _data(classes: Classes, judged: list[gallery.Judged], pictured: list[dict]) 
     from matplotlib import colormaps
 
     layers = list(dict.fromkeys(layer["name"] for image in pictured for layer in image["layers"]))
-    last = judged[-1] if judged else None
+    layers.sort(key=lambda name: name == gallery.TRUTH)  # the last one, whatever splits there are
+    first = _first(judged)
     content = {
         "classes": [
             {"name": name, "colour": [int(band) for band in colour]}
@@ -141,7 +142,7 @@ def _data(classes: Classes, judged: list[gallery.Judged], pictured: list[dict]) 
         "void_colour": list(figures.VOID_COLOUR),
         "heat": (255 * colormaps["inferno"](np.arange(256))[:, :3]).round().astype(int).tolist(),
         "layers": layers,
-        "start": {"layer": last.name if last else "", "split": last.split if last else ""},
+        "start": {"layer": first.name if first else "", "split": first.split if first else ""},
         "judged": [
             {
                 "name": each.name,
@@ -157,12 +158,21 @@ def _data(classes: Classes, judged: list[gallery.Judged], pictured: list[dict]) 
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
+def _first(judged: list[gallery.Judged]) -> gallery.Judged | None:
+    """The label maps that the page shows first: of the last split, those of the first method, refined ones if any."""
+    if not judged:
+        return None
+    split = max((each.split for each in judged), key=SPLITS.index)
+    of_split = [each for each in judged if each.split == split]
+    method = of_split[0].name.split()[0]
+    return [each for each in of_split if each.name.split()[0] == method][-1]
+
+
 def _run(results: Path, rows: list[Row]) -> dict[str, object]:
     """The head of the page, and what it says of times and settings."""
     stages, records = facts.stages(results), facts.records(results)
-    about: dict[str, str] = {}
-    for record in records:
-        about |= record.about
+    about = {name: text for record in records for name, text in record.about.items()}
+    machines = Counter(record.about["on"] for record in records if "on" in record.about)
     splits = Counter(row.split for row in rows)
     root = next((record.option("root") for record in records if record.words[0] == "images"), "")
     seconds = sum(stage.seconds for stage in stages)
@@ -170,7 +180,9 @@ def _run(results: Path, rows: list[Row]) -> dict[str, object]:
         "data set": root,
         "images": ", ".join(f"{count} {split}" for split, count in splits.items()),
         "made by": about.get("by", ""),
-        "machine": ", ".join(about[name] for name in ("on", "GPU") if name in about),
+        "machine": ", ".join(
+            [*(name for name, _ in machines.most_common(1)), *([about["GPU:"]] if "GPU:" in about else [])]
+        ),
         "time of all stages": f"{seconds / 60:.1f} minutes" if seconds else "",
     }
     return {

@@ -32,11 +32,12 @@ def use_threads(threads: int) -> None:
 
 def in_words() -> str:
     """The processor and the cores that this process may use; a GPU is named by the stage that takes one."""
+    count = f"{cores()} core{'s' if cores() > 1 else ''}"
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        return f"{names[0] if names else 'CPU'}, {cores()} cores"
-    return f"{cores()} cores"
+        return f"{names[0] if names else 'CPU'}, {count}"
+    return count
 
 
 def cores() -> int:
