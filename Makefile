@@ -8,10 +8,11 @@ BIN := .venv/bin
 
 demo: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores 8 results/psa_val_miou.txt results/cue_scores.json results/psa_examples.png
+	@$(BIN)/wsss report
 	@echo
 	@$(BIN)/wsss summary
 	@echo
-	@echo "Next: results/psa_examples.png shows each step in pictures, results/psa_val_miou.txt the scores of each class,"
+	@echo "Next: results/report.html shows the run on one page, results/psa_examples.png each step in pictures,"
 	@echo "      config.yaml holds every number (change one, run make demo again), and"
 	@echo "      .venv/bin/wsss inspect results/cams.h5 looks into a store."
 

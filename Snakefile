@@ -27,10 +27,35 @@ for method in METHODS:
 include: "workflow/rules/results.smk"
 
 
+# two lines of each step that name nothing: what is done the stages say
+SCHEDULER = ("Select jobs to execute", "Execute ")
+workflow.logger_manager.logger.addFilter(lambda record: not str(record.msg).startswith(SCHEDULER))
+
+
+rule report:
+    """One page that shows the run: scores, confusions, curves, images, times and settings."""
+    input:
+        images=rules.images.output.images,
+        results=final_results(),
+        pictures=expand("results/{method}_examples.png", method=config["methods"]),
+    output:
+        page=report("results/report.html", caption="workflow/report/report.rst", category="Report"),
+    log:
+        "results/logs/report.log",
+    benchmark:
+        "results/benchmarks/report.tsv"
+    localrule: True
+    threads: 1
+    resources:
+        **needs(gpu=0, mem_mb=4000, runtime=60),
+    shell:
+        "wsss report results --page {output.page:q} --threads {threads} --log {log:q}"
+
+
 rule all:
-    """The methods of this run from photographs to tables of their scores (label maps without true masks), and pictures."""
+    """The methods of this run from photographs to tables of their scores (label maps without true masks), and a report."""
     default_target: True
     input:
         final_results(),
-        expand("results/{method}_examples.png", method=config["methods"]),
+        rules.report.output,
     localrule: True

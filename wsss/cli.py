@@ -133,6 +133,8 @@ def _run(function: Callable[..., None], name: str, words: list[str], *, log: Pat
     """Call a command with its words, and end the process as its error deserves."""
     try:
         tyro.cli(function, args=words, prog=f"wsss {name}", use_underscores=True)
+        if log and name in STAGES:
+            progress.done("/".join(log.with_suffix("").parts[-2:]).removeprefix("logs/"))
         sys.stdout.flush()
     except WsssError as error:
         progress.LOG.error("error: %s", error)

@@ -72,7 +72,7 @@ rule miou:
         images=rules.images.output.images,
         masks=labelled,
     output:
-        text="results/{variant}_{split}_miou.txt",
+        text=report("results/{variant}_{split}_miou.txt", caption="../report/miou.rst", category="Scores"),
         json="results/{variant}_{split}_miou.json",
     log:
         "results/logs/{variant}_{split}_miou.log",
@@ -95,7 +95,7 @@ rule cue_scores:
         cams="results/cams.h5",
         cues=[cue for method in config["methods"] for cue in METHODS[method]["scored"]],
     output:
-        json="results/cue_scores.json",
+        json=report("results/cue_scores.json", caption="../report/cue_scores.rst", category="Scores"),
     log:
         "results/logs/cue_scores.log",
     benchmark:
@@ -115,7 +115,7 @@ rule ablation:
     input:
         scores=lambda wildcards: expand("results/{variant}_val_miou.json", variant=OF_METHOD[wildcards.method]),
     output:
-        table="results/{method}_ablation.csv",
+        table=report("results/{method}_ablation.csv", caption="../report/ablation.rst", category="Scores"),
     log:
         "results/logs/{method}_ablation.log",
     benchmark:
@@ -137,7 +137,7 @@ rule examples:
         cues=shown_cues,
         masks=f"results/{{variant}}_{FINAL_SPLIT}_masks.h5",
     output:
-        picture="results/{variant}_examples.png",
+        picture=report("results/{variant}_examples.png", caption="../report/examples.rst", category="Pictures"),
     log:
         "results/logs/{variant}_examples.log",
     benchmark:

@@ -1,4 +1,8 @@
-"""Progress with the time left: a bar on a terminal, plain lines in a log or where there is no terminal."""
+"""Progress with the time left: a bar on a terminal, plain lines in a log or where there is no terminal.
+
+A stage of a workflow has a log, and its terminal is shared with other stages: there it shows a bar, or a line a minute
+where that is no terminal, and one line when it is done.
+"""
 
 import logging
 import sys
@@ -15,10 +19,18 @@ Item = TypeVar("Item")
 
 LOG = logging.getLogger("wsss")
 SECONDS_BETWEEN_LINES = 15
+SECONDS_BETWEEN_SEEN = 60
+"""Between lines that are seen although there is a log."""
+
+SEEN = 25
+"""Level of lines that are for the log and for whoever watches a workflow: between information and warnings."""
+
+_began = time.monotonic()
+_notes: list[str] = []
 
 
 def set_up(log: Path | None, command: str, more: Callable[[], Iterable[str]] = tuple) -> None:
-    """Send plain lines to the log file, the command first, and to stderr; a terminal gets warnings and errors only.
+    """Send plain lines to the log file, the command first, and to stderr; with a log, stderr gets only what matters.
 
     A traceback goes to the log, and to stderr only if there is no log. Of several processes that train together, the
     first one logs everything, the others only their errors.
@@ -36,7 +48,9 @@ def set_up(log: Path | None, command: str, more: Callable[[], Iterable[str]] = t
     terminal.setFormatter(lines)
     if sys.stderr.isatty():  # there progress is shown as bars
         terminal.setFormatter(logging.Formatter("%(message)s"))
-        terminal.setLevel(logging.WARNING)
+        terminal.addFilter(lambda record: not hasattr(record, "moving"))
+    if log or sys.stderr.isatty():
+        terminal.setLevel(SEEN)
     handlers: list[logging.Handler] = [terminal]
     if log:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +76,7 @@ def track(items: Iterable[Item], what: str, *, total: int, unit: str = "image", 
         unit: what an item is.
         start: items that were done before (by an interrupted run).
     """
-    began = spoke = time.monotonic()
+    began = spoke = seen = time.monotonic()
     bar = tqdm(
         total=total,
         initial=start,
@@ -80,5 +94,18 @@ def track(items: Iterable[Item], what: str, *, total: int, unit: str = "image", 
             if now - spoke > SECONDS_BETWEEN_LINES:
                 spoke = now
                 left = (now - began) / (done + 1 - start) * (total - done - 1)
-                LOG.info("%s: %d of %d %ss, %s left", what, done + 1, total, unit, tqdm.format_interval(left))
+                line = f"{what}: {done + 1} of {total} {unit}s, {tqdm.format_interval(left)} left"
+                LOG.log(SEEN if now - seen > SECONDS_BETWEEN_SEEN else logging.INFO, line, extra={"moving": True})
+                seen = now if now - seen > SECONDS_BETWEEN_SEEN else seen
     LOG.info("%s: %d %ss in %s", what, total, unit, tqdm.format_interval(time.monotonic() - began))
+
+
+def note(text: str) -> None:
+    """What the line at the end of this stage is to say besides its time, such as the last loss; the last one counts."""
+    _notes[:] = [text]
+
+
+def done(what: str) -> None:
+    """Say that a stage has ended, how long it took, and its note."""
+    took = tqdm.format_interval(time.monotonic() - _began)
+    LOG.log(SEEN, "%s", ", ".join([f"{what}: done in {took}", *_notes]))

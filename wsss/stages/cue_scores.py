@@ -26,6 +26,7 @@ def cue_scores(
     from wsss.datasets import manifest
     from wsss.maths.cues import cam_labels
     from wsss.results import evaluation
+    from wsss.runtime import progress
     from wsss.runtime.progress import track
     from wsss.stores import store
 
@@ -55,6 +56,7 @@ def cue_scores(
         best = max(of_cam, key=lambda value: of_cam[value]["miou"])
         content["cam"] = {"background": background, **of_cam[background]}
         content["cam_oracle"] = {"background": best, "chosen by": "the true masks", **of_cam[best]}
+        progress.note(f"mIoU of the CAM {100 * content['cam']['miou']:.1f}")
         for kind, precision in precisions.items():
             dense = {name: score for (of, name), score in scores.items() if of == kind}
             content[kind] = precision.shares() if precision else dense

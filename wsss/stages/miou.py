@@ -13,6 +13,7 @@ def miou(*, images: Path, masks: Path, split: str, text: Path, json: Path) -> No
     """
     from wsss.datasets import manifest
     from wsss.results import evaluation
+    from wsss.runtime import progress
     from wsss.runtime.progress import track
     from wsss.stores import store
 
@@ -34,3 +35,4 @@ def miou(*, images: Path, masks: Path, split: str, text: Path, json: Path) -> No
         "threshold": "none: the class of the highest score",
     }
     evaluation.write(counts, evaluated, manifest=store.digest(images), text=text, json_file=json)
+    progress.note(", ".join(f"mIoU {name} {100 * score['miou']:.1f}" for name, score in counts.table().items()))

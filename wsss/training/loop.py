@@ -24,7 +24,7 @@ from wsss.options.training import Job, Schedule
 from wsss.runtime import machine, provenance, sealed
 from wsss.runtime.errors import WsssError
 from wsss.runtime.files import whole_or_absent
-from wsss.runtime.progress import LOG, track
+from wsss.runtime.progress import LOG, note, track
 from wsss.stores import store
 from wsss.training import distributed
 
@@ -288,7 +288,9 @@ def _log_progress(curve: list[dict], what: str, fabric: Fabric) -> None:
     for row in new:
         _check_loss(row["loss"], what, row["step"])
     means = {name: sum(row[name] for row in curve[-50:]) / len(curve[-50:]) for name in names}
-    LOG.info("%s: step %d, %s", what, len(curve), ", ".join(f"{name} {mean:.4f}" for name, mean in means.items()))
+    latest = ", ".join(f"{name} {mean:.4f}" for name, mean in means.items())
+    LOG.info("%s: step %d, %s", what, len(curve), latest)
+    note(latest)
 
 
 def _check_loss(value: float, what: str, step: int) -> None:
