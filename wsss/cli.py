@@ -22,6 +22,7 @@ from wsss.commands.predict import predict
 from wsss.commands.report import report
 from wsss.commands.seeds_export import seeds_export
 from wsss.commands.seeds_import import seeds_import
+from wsss.commands.sheet import sheet
 from wsss.commands.summary import summary
 from wsss.runtime import machine, progress, version
 from wsss.runtime.errors import WsssError, of_the_machine
@@ -73,6 +74,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "summary": summary,
     "report": report,
     "inspect": inspect,
+    "sheet": sheet,
     "export": export,
     "configuration": configuration,
     "seeds_import": seeds_import,

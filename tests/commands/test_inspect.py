@@ -12,7 +12,7 @@ from small_manifest import colours, write_manifest
 
 from wsss.commands.inspect import _nearest, inspect
 from wsss.crf.potentials import potentials_of
-from wsss.labels import VOID
+from wsss.labels import VOID, Classes
 from wsss.networks import file
 from wsss.networks.file import About
 from wsss.networks.segmenter import Segmenter
@@ -214,3 +214,17 @@ def test_a_damaged_store_is_named(tmp_path):
     (tmp_path / "x.h5").write_bytes(b"\x89HDF\r\n\x1a\n and no more")
     with pytest.raises(WsssError, match="x.h5 cannot be read as an HDF5 file"):
         inspect(tmp_path / "x.h5")
+
+
+def test_of_many_classes_the_highest_scores_are_drawn(tmp_path, monkeypatch):
+    classes = Classes(("background", *(f"class {number}" for number in range(80))), tuple(range(81)))
+    write_manifest(tmp_path)
+    scores = np.zeros((81, 3, 4), np.float16)
+    scores[::10] = np.linspace(0.1, 0.9, 9, dtype=np.float16)[:, None, None]
+    with store.create(tmp_path / "s.h5", "scores", classes=classes, settings={"stride": 4}, inputs={}) as target:
+        target.add("a", (12, 16), scores=scores)
+    drawn = {}
+    monkeypatch.setattr("wsss.results.figures.write", lambda path, groups, _: drawn.update(groups))
+    inspect(tmp_path / "s.h5", "a", images=tmp_path / "images.csv", picture=tmp_path / "x.png")
+    (row,) = drawn[str(tmp_path / "s.h5")]
+    assert list(row.pictures) == ["photograph", *(f"scores class {number}" for number in range(9, 80, 10))]

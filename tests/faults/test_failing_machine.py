@@ -88,7 +88,7 @@ def test_export_to_a_full_disk_leaves_whole_pictures_alone(masks, small_disk):
 
 
 def test_a_page_of_pictures_is_whole_or_absent(tmp_path, monkeypatch):
-    panels = {"training images": [("a", {"photograph": np.zeros((8, 8, 3), np.uint8)})]}
+    panels = {"training images": [figures.Panels("a", {"photograph": np.zeros((8, 8, 3), np.uint8)})]}
     figures.write(tmp_path / "page.png", panels, CLASSES)
     before = (tmp_path / "page.png").read_bytes()
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda _, path, **__: path.write_bytes(b"half") // 0)

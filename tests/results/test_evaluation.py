@@ -33,7 +33,7 @@ def counts(tmp_path):
 
 def written(folder, counts):
     text, json_file = folder / "miou.txt", folder / "miou.json"
-    evaluation.write(counts, EVALUATED, text=text, json_file=json_file)
+    evaluation.write(counts, EVALUATED, manifest="of this run", text=text, json_file=json_file)
     return text.read_text(), json.loads(json_file.read_text())
 
 
@@ -123,6 +123,7 @@ def test_json_holds_the_same_numbers(tmp_path, counts):
     counts.confusion["refined"][0, 1] += 3
     text, content = written(tmp_path, counts)
     assert content["evaluated"] == EVALUATED
+    assert content["manifest"] == "of this run"
     assert content["masks"] == counts.table()
     assert content["miou"] == content["masks"]["refined"]["miou"] != content["masks"]["plain"]["miou"]
     rows = {line.split()[0]: line.split()[1:] for line in text.splitlines()[3:8]}

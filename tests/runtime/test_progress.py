@@ -1,5 +1,6 @@
 import io
 import logging
+import re
 import sys
 
 import pytest
@@ -90,3 +91,38 @@ def test_the_time_left(caplog, monkeypatch):
         "test: 6 of 6 steps, 00:00 left",
         "test: 6 steps in 00:50",
     ]
+
+
+def terminal_of(monkeypatch, kind):
+    monkeypatch.setattr(sys, "stderr", kind())
+    return sys.stderr
+
+
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal], ids=["a pipe", "a terminal"])
+def test_a_stage_of_a_workflow_shows_one_line_when_it_is_done(tmp_path, monkeypatch, kind):
+    terminal = terminal_of(monkeypatch, kind)
+    set_up(tmp_path / "a.log", "$ wsss classifier")
+    LOG.info("classifier: step 3, loss 0.5")
+    progress.note("loss 0.6")
+    progress.note("loss 0.5")
+    progress.done("classifier")
+    shown = [line for line in terminal.getvalue().splitlines() if line]
+    assert len(shown) == 1
+    assert re.fullmatch(r"(\d\d:\d\d:\d\d )?classifier: done in \d\d:\d\d, loss 0\.5", shown[0])
+    assert lines(tmp_path / "a.log")[1] == "classifier: step 3, loss 0.5"
+
+
+def test_of_a_long_stage_a_line_a_minute_is_seen_where_there_is_no_terminal(tmp_path, monkeypatch):
+    clock = iter(range(0, 10_000, 20))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    terminal = terminal_of(monkeypatch, io.StringIO)
+    set_up(tmp_path / "a.log", "$ wsss cams")
+    assert len(list(track(range(12), "cams", total=12))) == 12
+    # 20 seconds an image: every fourth is more than a minute after the line before
+    assert [line.split()[2] for line in terminal.getvalue().splitlines()] == ["4", "8", "12"]
+    assert len(lines(tmp_path / "a.log")) == 1 + 12 + 1
+
+
+def test_a_log_says_by_what_and_for_what_it_was_written(tmp_path):
+    set_up(tmp_path / "a.log", "$ wsss cams", lambda: ["by wsss 1.0", "for snakemake"])
+    assert lines(tmp_path / "a.log") == ["$ wsss cams", "by wsss 1.0", "for snakemake"]

@@ -40,7 +40,7 @@ def inspect(
         file: a store (.h5), a network (.pt), a fitted CRF (.json), or the list of images or of classes (.csv).
         image_id: id of an image of a store, to be drawn; without one, the attributes and the first ids are listed.
         images: manifest, where the photograph is found.
-        picture: picture to write.
+        picture: picture to write, in any format of matplotlib's (png, pdf, svg, jpg, …).
     """
     if not file.exists():
         raise WsssError(f"{file} does not exist: run the stage that writes it first")
@@ -92,24 +92,14 @@ def _store(path: Path, image_id: str, images: Path, picture: Path) -> None:
 def _drawn(source: "Reader", image_id: str, images: Path, picture: Path) -> str:
     """Draw the arrays of an image beside its photograph; returns what was drawn, in words."""
     from wsss.datasets import manifest
-    from wsss.datasets.pictures import read_photograph
-    from wsss.results import figures
-    from wsss.results.panels import drawn
+    from wsss.results import figures, panels
 
     arrays, size, classes = source[image_id], source.size(image_id), source.classes
     row = next((row for row in manifest.read(images) if row.id == image_id), None)
     if row is None:
         raise WsssError(f"{images} lists no image {image_id!r}: give the manifest of this run by --images")
-    photograph = read_photograph(row.image)
-    panels = {"photograph": photograph}
-    present = arrays.pop("classes", range(len(classes.names)))
-    for name, array in arrays.items():
-        if array.ndim == 2:
-            panels[name] = drawn(array, photograph, source)
-        else:
-            for index, values in zip(present, array, strict=True):
-                panels[f"{name} {classes.names[index]}"] = drawn(values, photograph, source)
-    figures.write(picture, {str(source.path): [(image_id, panels)]}, classes)
+    figures.write(picture, {str(source.path): [panels.everything(row, source)]}, classes)
+    arrays.pop("classes", None)
     shapes = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in arrays.items())
     return f"{image_id}: size {size}, {shapes}; drawn in {picture}"
 

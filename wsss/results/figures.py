@@ -1,6 +1,8 @@
 """Draw maps as pictures."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -8,7 +10,11 @@ from jaxtyping import Float, UInt8
 
 from wsss.labels import VOID, Classes
 from wsss.maths import grid
+from wsss.runtime.errors import WsssError
 from wsss.runtime.files import whole_or_absent
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 VOID_COLOUR = (224, 224, 192)
 """VOC's cream, for pixels whose class is unknown."""
@@ -36,36 +42,119 @@ def heat(
     return (255 * mixed).round().astype(np.uint8)
 
 
-def write(path: Path, groups: dict[str, list[tuple[str, dict[str, np.ndarray]]]], classes: Classes) -> None:
-    """Draw groups of rows of named panels, with a legend of the classes, into one PNG.
+@dataclass
+class Panels:
+    """A row of named pictures with a caption.
+
+    Attributes:
+        caption: what stands beside the name of the first picture.
+        pictures: pictures by name, in the order of the drawing.
+        classes: the classes that the pictures show in their colours, VOID among them.
+        heat: whether a picture is a heat map.
+    """
+
+    caption: str
+    pictures: dict[str, UInt8[np.ndarray, "_ _ 3"]] = field(default_factory=dict)
+    classes: set[int] = field(default_factory=set)
+    heat: bool = False
+
+    def add_labels(self, name: str, labels: UInt8[np.ndarray, "height width"], classes: Classes) -> None:
+        """Add a label map in the colours of its classes."""
+        self.pictures[name] = coloured(labels, classes)
+        self.classes |= set(np.unique(labels).tolist())
+
+    def add_heat(
+        self,
+        name: str,
+        photograph: UInt8[np.ndarray, "height width 3"],
+        activation: Float[np.ndarray, "rows columns"],
+        *,
+        stride: int,
+    ) -> None:
+        """Add an activation map over the photograph."""
+        self.pictures[name] = heat(photograph, activation, stride=stride)
+        self.heat = True
+
+
+def write(path: Path, groups: dict[str, list[Panels]], classes: Classes, *, columns: int = 0) -> None:
+    """Draw groups of rows of named panels into one picture, with a legend of the classes that they show.
 
     Args:
-        path: PNG to write.
-        groups: for each title, rows of (caption, panels by name).
-        classes: classes of the legend.
+        path: picture to write, in any format of matplotlib's.
+        groups: rows of panels by title.
+        classes: the classes.
+        columns: pictures in a line, into which the rows are broken; 0: each row is a line.
+
+    Raises:
+        WsssError: the file's name ends in no format of matplotlib's.
     """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    columns = max(len(panels) for rows in groups.values() for _, panels in rows)
-    heights = [max(1, len(rows)) for rows in groups.values()]
-    figure = pyplot.figure(figsize=(2.1 * columns + 0.4, 2.1 * sum(heights) + 1.6), layout="constrained")
+    lines = {title: _lines(rows, columns) for title, rows in groups.items()}
+    across = max(columns, *(len(line) for rows in lines.values() for line in rows), 1)
+    heights = [max(1, len(rows)) for rows in lines.values()]
+    flat = [row for of_group in groups.values() for row in of_group]
+    named = _named(set().union(*(row.classes for row in flat)), classes)
+    width = 2.1 * max(across, 2) + 0.4
+    # as many columns of the legend as fit, a letter of its size being some 0.065 inches wide and 0.17 high
+    columns_of_legend = max(1, int(width / (0.6 + 0.065 * max((len(name) for name, _ in named), default=0))))
+    below = 0.17 * -(-len(named) // columns_of_legend)
+    figure = pyplot.figure(figsize=(width, 2.1 * sum(heights) + 1.4 + below), layout="constrained")
+    form = path.suffix.removeprefix(".").lower()
+    if form not in (known := figure.canvas.get_supported_filetypes()):
+        pyplot.close(figure)
+        raise WsssError(f"{path}: pictures are written as {', '.join(sorted(known))}: let the name end in one of them")
     for part, (title, rows) in zip(
-        figure.subfigures(len(groups), 1, height_ratios=heights, squeeze=False)[:, 0], groups.items(), strict=True
+        figure.subfigures(len(lines), 1, height_ratios=heights, squeeze=False)[:, 0], lines.items(), strict=True
     ):
-        part.suptitle(title, fontsize=11, fontweight="bold", x=0.02, ha="left")
-        axes_grid = part.subplots(max(1, len(rows)), columns, squeeze=False)
+        part.suptitle(title, fontsize=11, fontweight="bold", x=0.02, ha="left", parse_math=False)
+        axes_grid = part.subplots(max(1, len(rows)), across, squeeze=False)
         for axes in axes_grid.flat:
             axes.set_axis_off()
-        for line, (caption, panels) in zip(axes_grid, rows, strict=False):
-            for axes, (name, picture) in zip(line, panels.items(), strict=False):
+        for axes_of_line, line in zip(axes_grid, rows, strict=False):
+            for axes, (name, picture) in zip(axes_of_line, line, strict=False):
                 axes.imshow(picture)
-                axes.set_title(f"{name}: {caption}" if name == "photograph" else name, fontsize=8)
-    named = [*zip(classes.names, classes.colours, strict=True), ("void", VOID_COLOUR)]
-    patches = [matplotlib.patches.Patch(facecolor=np.array(c) / 255, edgecolor="grey", label=n) for n, c in named]
-    figure.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), 7), fontsize=8, frameon=False)
+                axes.set_title(name, fontsize=8, wrap=True, parse_math=False)
+    _add_legend(figure, named, columns=min(columns_of_legend, len(named)))
+    if any(row.heat for row in flat):
+        scale = matplotlib.cm.ScalarMappable(norm=matplotlib.colors.Normalize(0, 1), cmap="inferno")
+        figure.colorbar(scale, ax=figure.axes, location="right", fraction=0.03, aspect=25, label="activation")
     with whole_or_absent(path) as partial:
-        figure.savefig(partial, format="png", dpi=110, metadata={"Software": None})
+        metadata = {"Software": None} if form == "png" else None
+        figure.savefig(partial, format=form, dpi=110, metadata=metadata)
     pyplot.close(figure)
+
+
+def _lines(rows: list[Panels], columns: int) -> list[list[tuple[str, np.ndarray]]]:
+    """The pictures of each line with their titles; the first of a row has the row's caption, too."""
+    named = [
+        [
+            (f"{name}: {row.caption}" if number == 0 and row.caption else name, picture)
+            for number, (name, picture) in enumerate(row.pictures.items())
+        ]
+        for row in rows
+    ]
+    if not columns:
+        return named
+    flat = [each for row in named for each in row]
+    return [flat[start : start + columns] for start in range(0, len(flat), columns)]
+
+
+def _named(shown: set[int], classes: Classes) -> list[tuple[str, tuple[int, ...]]]:
+    """The names and colours of the classes that are shown."""
+    everything = [*enumerate(zip(classes.names, classes.colours, strict=True)), (VOID, ("void", VOID_COLOUR))]
+    return [(name, tuple(colour)) for index, (name, colour) in everything if index in shown]
+
+
+def _add_legend(figure: "Figure", named: list[tuple[str, tuple[int, ...]]], *, columns: int) -> None:
+    """The colours of classes, below the pictures."""
+    from matplotlib.patches import Patch
+
+    if named:
+        patches = [Patch(facecolor=np.array(c) / 255, edgecolor="grey", label=name) for name, c in named]
+        legend = figure.legend(handles=patches, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
+        for text in legend.get_texts():
+            text.set_parse_math(False)

@@ -4,21 +4,23 @@ import numpy as np
 import torch
 
 from wsss.datasets.manifest import Row
-from wsss.datasets.pictures import read_photograph
+from wsss.datasets.pictures import overlaid, read_photograph
 from wsss.labels import Classes
 from wsss.maths import grid
-from wsss.results import figures
 from wsss.results.evaluation import at_pixels, truth
+from wsss.results.figures import Panels
 from wsss.stores.store import Reader, final_labels
 
-Panels = tuple[str, dict[str, np.ndarray]]
-"""A caption, and pictures by name."""
+MOST_MAPS = 8
+"""Of an array with a map for each class, how many are drawn: those that reach the highest values."""
 
 
-def drawn(array: np.ndarray, photograph: np.ndarray, source: Reader) -> np.ndarray:
-    """One array of a store as a picture of the photograph's size: labels in their colours, activations as a heat map.
+def add(panels: Panels, name: str, array: np.ndarray, photograph: np.ndarray, source: Reader) -> None:
+    """Add one array of a store as a picture of the photograph's size: labels in their colours, or a heat map.
 
     Args:
+        panels: where to add it.
+        name: the picture's name.
         array: labels (uint8) or an activation map in [0, 1], with two axes.
         photograph: the image.
         source: the store, which knows the grid of its arrays.
@@ -26,38 +28,70 @@ def drawn(array: np.ndarray, photograph: np.ndarray, source: Reader) -> np.ndarr
     size = photograph.shape[:2]
     square = source.warped
     if array.dtype == np.uint8:
-        return figures.coloured(at_pixels(array, size, source), source.classes)
+        panels.add_labels(name, at_pixels(array, size, source), source.classes)
+        return
     activation = array.astype("float32")
     if square:
         maps = torch.from_numpy(activation)[None, None]
         activation = grid.unwarped(maps, size, side=source.warped_px, stride=source.stride)[0, 0].numpy()
-    return figures.heat(photograph, activation, stride=1 if square else source.stride)
+    panels.add_heat(name, photograph, activation, stride=1 if square else source.stride)
+
+
+def everything(row: Row, source: Reader) -> Panels:
+    """All that a store holds for an image, beside its photograph: each map, and label maps over the photograph, too.
+
+    Of more than MOST_MAPS maps of classes those with the highest values are drawn.
+    """
+    arrays = source[row.id]
+    photograph = read_photograph(row.image)
+    panels = Panels(row.id, {"photograph": photograph})
+    present = arrays.pop("classes", range(len(source.classes.names)))
+    for name, array in arrays.items():
+        if array.ndim == 2:
+            add(panels, name, array, photograph, source)
+            if array.dtype == np.uint8:
+                labels = at_pixels(array, photograph.shape[:2], source)
+                panels.pictures[f"{name}, overlaid"] = overlaid(photograph, labels, source.classes)
+            continue
+        highest = sorted(range(len(array)), key=lambda index: -float(array[index].max()))[:MOST_MAPS]
+        for index in sorted(highest):
+            add(panels, f"{name} {source.classes.names[present[index]]}", array[index], photograph, source)
+    return panels
 
 
 def cues(row: Row, sources: dict[str, Reader]) -> Panels:
     """A training image: its photograph, one picture of each kind of cue, and the true mask, if any."""
     photograph = read_photograph(row.image)
-    panels = {"photograph": photograph}
+    panels = Panels(", ".join(row.tags), {"photograph": photograph})
     for kind, source in sources.items():
-        arrays = source[row.id]
-        if "cam" in arrays:
-            panels["CAM"] = drawn(arrays["cam"].max(0), photograph, source)
-        elif "plain" in arrays:
-            panels[kind.replace("_", " ")] = drawn(final_labels(arrays), photograph, source)
-        else:
-            (array,) = arrays.values()
-            panels[kind.replace("_", " ")] = drawn(array, photograph, source)
-    return ", ".join(row.tags), panels | _truth(row, next(iter(sources.values())).classes)
+        name, array = summarised(kind, source[row.id])
+        add(panels, name, array, photograph, source)
+    _add_truth(panels, row, next(iter(sources.values())).classes)
+    return panels
+
+
+def summarised(kind: str, arrays: dict[str, np.ndarray]) -> tuple[str, np.ndarray]:
+    """The arrays of an image as one, with a name: the final label map, or the highest of several maps."""
+    name = kind.replace("_", " ")
+    if "cam" in arrays:
+        return "CAM", arrays["cam"].max(0)
+    if "plain" in arrays:
+        return name, final_labels(arrays)
+    (array,) = arrays.values()
+    return name, array if array.ndim == 2 else array[1:].max(0)
 
 
 def predictions(row: Row, masks: Reader) -> Panels:
     """A predicted image: its photograph, the prediction before and after the CRF, and the true mask, if any."""
     found = masks[row.id]
-    panels = {"photograph": read_photograph(row.image), "prediction": figures.coloured(found["plain"], masks.classes)}
+    panels = Panels(", ".join(row.tags), {"photograph": read_photograph(row.image)})
+    panels.add_labels("prediction", found["plain"], masks.classes)
     if "refined" in found:
-        panels["refined"] = figures.coloured(found["refined"], masks.classes)
-    return ", ".join(row.tags), panels | _truth(row, masks.classes)
+        panels.add_labels("refined", found["refined"], masks.classes)
+    _add_truth(panels, row, masks.classes)
+    return panels
 
 
-def _truth(row: Row, classes: Classes) -> dict[str, np.ndarray]:
-    return {"truth": figures.coloured(truth(row, classes), classes)} if row.mask else {}
+def _add_truth(panels: Panels, row: Row, classes: Classes) -> None:
+    if row.mask:
+        panels.add_labels("truth", truth(row, classes), classes)
