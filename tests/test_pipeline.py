@@ -13,8 +13,8 @@ from wsss.datasets import shapes
 from wsss.stores import store
 
 SCORED = {"scores", "masks", "miou"}
-AFTER_WALK = SCORED | {"pseudo_masks", "cue_scores", "psa_segmenter", "examples"}
-AFTER_SEC = SCORED | {"sec_segmenter", "examples"}
+AFTER_WALK = SCORED | {"pseudo_masks", "cue_scores", "psa_segmenter", "examples", "report"}
+AFTER_SEC = SCORED | {"sec_segmenter", "examples", "report"}
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_scores_and_pictures_are_there(project):
 
 def test_each_stage_leaves_a_log_that_begins_with_its_command_and_a_benchmark(project):
     logs = sorted(path.relative_to(project / "results/logs") for path in (project / "results/logs").rglob("*.log"))
-    assert len(logs) == 24
+    assert len(logs) == 26
     for log in logs:
         assert "$ wsss " in (project / "results/logs" / log).read_text().splitlines()[0]
         assert (project / "results/benchmarks" / log.with_suffix(".tsv")).exists()
@@ -105,7 +105,7 @@ def test_nothing_to_do_after_a_run(project):
 
 
 def test_a_number_of_the_masks_reruns_masks_and_what_follows(project):
-    assert would_run(project, overlay="masks: {crf.steps: 3}") == {"masks", "miou", "examples"}
+    assert would_run(project, overlay="masks: {crf.steps: 3}") == {"masks", "miou", "examples", "report"}
 
 
 def test_a_number_of_the_affinities_reruns_no_cams(project):
@@ -151,6 +151,16 @@ def test_an_edit_of_a_loss_reruns_its_method_alone(project, edited):
 def test_an_edit_of_the_latent_crf_reruns_it_alone(project, edited):
     edited("lcrf/bound.py", "def messages(", "MORE = 1\n\n\ndef messages(")
     assert would_run(project) == SCORED | {"lcrf_segmenter", "examples"}
+
+
+def test_other_val_images_train_nothing_again(project):
+    expected = {"images", "cue_scores", "examples", "report"} | SCORED
+    assert would_run(project, "--config", "images={shapes_val: 5}") == expected
+
+
+def test_other_training_images_train_everything_again(project):
+    listed = would_run(project, "--config", "images={shapes_train: 13}")
+    assert {"training_images", "classifier", "psa_segmenter", "sec_segmenter", "lcrf_segmenter", "images"} <= listed
 
 
 def test_methods_that_are_not_asked_for_are_not_made(project):

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from pathlib import Path
+
 import coco_layout
 import numpy as np
 import pytest
@@ -98,6 +101,58 @@ def test_the_download_comes_first(tmp_path, run, monkeypatch):
     monkeypatch.setattr(download, "download", layout)
     rows, _ = run(download=True)
     assert len(rows) == 4
+
+
+def in_two_steps(tmp_path, **changes):
+    """The manifest as a run makes it: first the training images, then all; and the training images."""
+    training, table, classes = (tmp_path / f"two/{name}.csv" for name in ("training_images", "images", "classes"))
+    options = OPTIONS | changes | {"root": tmp_path / "data"}
+    images(images=training, classes_table=classes, only_training=True, **options)
+    images(images=table, training_images=training, **options)
+    return manifest.read(table), manifest.read(training)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"crf_fit_images": 1}, {"masks": ""}, {"longest_px": 4}],
+    ids=["plain", "images to fit a CRF", "no masks", "copies"],
+)
+def test_in_two_steps_the_manifest_is_the_same(tmp_path, run, changes):
+    layout(tmp_path / "data")
+    once, _ = run(**changes)
+    (tmp_path / "results").rename(tmp_path / "once")
+    (tmp_path / "two").mkdir()
+    twice, training = in_two_steps(tmp_path, **changes)
+
+    def moved(path, folder):
+        return path and Path(str(path).replace(str(tmp_path / folder), "results"))
+
+    def comparable(rows, folder):
+        return [replace(row, image=moved(row.image, folder), mask=moved(row.mask, folder)) for row in rows]
+
+    assert comparable(twice, "two") == comparable(once, "results")
+    assert {row.id for row in training} == {row.id for row in once if row.split in manifest.CUE_SPLITS}
+    assert not any(row.mask for row in training)
+
+
+def test_another_mask_leaves_the_training_images_as_they_were(tmp_path):
+    root = layout(tmp_path / "data")
+    _, before = in_two_steps(tmp_path)
+    write_mask(root / "SegmentationClass/2007_000001.png", np.full((6, 8), 8, np.uint8))
+    _, after = in_two_steps(tmp_path)
+    assert after == before
+
+
+def test_where_training_images_are_wrong_so_is_told_what_else_is(tmp_path):
+    root = layout(tmp_path / "data")
+    write_tags(root, TAGS | {"2007_000001": "cta"})
+    (root / "SegmentationClass/2008_000003.png").unlink()
+    with pytest.raises(WsssError) as caught:
+        in_two_steps(tmp_path)
+    title, *problems = str(caught.value).splitlines()
+    assert "(2 found)" in title
+    assert sum("unknown class cta" in problem for problem in problems) == 1
+    assert sum("2008_000003.png does not exist" in problem for problem in problems) == 1
 
 
 def test_all_problems_are_reported_at_once_and_nothing_is_written(tmp_path, run):

@@ -4,7 +4,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from wsss.datasets.listing import listing
+from wsss.datasets import listing
 from wsss.options import configuration, consistency
 from wsss.options.network import weights_file
 from wsss.runtime import machine, provenance

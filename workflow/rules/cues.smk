@@ -1,28 +1,51 @@
+rule training_images:
+    """The training images without their masks, every file checked: all that trainings and their cues depend on."""
+    output:
+        images="results/training_images.csv",
+        classes="results/classes.csv",
+    log:
+        "results/logs/training_images.log",
+    benchmark:
+        "results/benchmarks/training_images.tsv"
+    threads: 8
+    resources:
+        **needs(gpu=0, mem_mb=4000, runtime=120),
+        options=lambda wildcards: flags("images"),
+    params:
+        code=provenance.code("images"),
+        listing=listing.training(config["images"]),
+    shell:
+        "wsss images --only_training --images {output.images:q} --classes_table {output.classes:q}"
+        " --threads {threads} --log {log:q} {resources.options}"
+
+
 rule images:
-    """The list of images with their masks and tags, every file checked."""
+    """The list of all images with their masks and tags, every file checked."""
+    input:
+        training=rules.training_images.output.images,
     output:
         images="results/images.csv",
-        classes="results/classes.csv",
     log:
         "results/logs/images.log",
     benchmark:
         "results/benchmarks/images.tsv"
+    priority: 1  # what is wrong with it is told before anything trains
     threads: 8
     resources:
         **needs(gpu=0, mem_mb=4000, runtime=120),
     params:
         **settings("images"),
-        listing=listing(config["images"]),
+        listing=listing.listing(config["images"]),
     shell:
-        "wsss images --images {output.images:q} --classes_table {output.classes:q}"
+        "wsss images --training_images {input.training:q} --images {output.images:q}"
         " --threads {threads} --log {log:q} {params.options}"
 
 
 rule classifier:
     """The multi-label classifier of whole images."""
     input:
-        images=rules.images.output.images,
-        classes=rules.images.output.classes,
+        images=rules.training_images.output.images,
+        classes=rules.training_images.output.classes,
         weights=weights("classifier"),
     output:
         classifier="results/classifier.pt",
@@ -45,7 +68,7 @@ rule classifier:
 rule cams:
     """Class activation maps of the classes in each training image's tags."""
     input:
-        images=rules.images.output.images,
+        images=rules.training_images.output.images,
         classifier=rules.classifier.output.classifier,
     output:
         cams=shard("cams"),

@@ -7,7 +7,7 @@ if config["sec_seeds"] == "results/seeds.h5" and config["sec_segmenter"]["input_
 rule saliency:
     """How much the classifier's logits depend on each cell of a training image."""
     input:
-        images=rules.images.output.images,
+        images=rules.training_images.output.images,
         classifier=rules.classifier.output.classifier,
     output:
         saliency=shard("saliency"),
@@ -28,7 +28,7 @@ rule saliency:
 rule seeds:
     """SEC's cues: confident cells of each class and of the background."""
     input:
-        images=rules.images.output.images,
+        images=rules.training_images.output.images,
         cams="results/cams.h5",
         saliency="results/saliency.h5",
     output:
@@ -50,7 +50,7 @@ rule seeds:
 rule sec_segmenter:
     """A network that labels every pixel, trained on seeds and tags: SEC, or a variant of it."""
     input:
-        images=rules.images.output.images,
+        images=rules.training_images.output.images,
         seeds=config["sec_seeds"],
         weights=weights("sec_segmenter"),
     output:

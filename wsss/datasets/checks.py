@@ -1,11 +1,12 @@
 """Check every image and mask before training, and report all problems at once."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from wsss.datasets.manifest import Classes, Row
 from wsss.labels import VOID
 from wsss.runtime.errors import WsssError
 from wsss.runtime.parallel import mapped
+
+Read = TypeVar("Read")
 
 LEAST_BLENDED = 3
 SHARE_BLENDED = 0.1
@@ -43,7 +46,10 @@ class Copies(NamedTuple):
 
 
 def checked(
-    rows: Iterable[tuple[Row, str | None]], classes: Classes, copies: Copies | None = None
+    rows: Iterable[tuple[Row, str | None]],
+    classes: Classes,
+    copies: Copies | None = None,
+    known: Mapping[str, Row] = MappingProxyType({}),
 ) -> Iterator[CheckedRow]:
     """Decode and check every file of the rows.
 
@@ -51,8 +57,15 @@ def checked(
         rows: rows, each with a problem that is already known (see `tag_problem`), or None.
         classes: the classes; a mask value outside them is a problem.
         copies: where copies of large photographs go; a row then names its copy. None: no copies are made.
+        known: rows by id whose photographs were checked before; only their masks are.
     """
-    return mapped(partial(_check, classes=classes, copies=copies), rows)
+    items = ((row, problem, known.get(row.id)) for row, problem in rows)
+    return mapped(partial(_check, classes=classes, copies=copies), items)
+
+
+def without_masks(rows: Iterable[tuple[Row, str | None]]) -> Iterator[tuple[Row, str | None]]:
+    """The training images among rows, without their masks: all that trainings and their cues depend on."""
+    return ((replace(row, mask=None), problem) for row, problem in rows if row.split in manifest.CUE_SPLITS)
 
 
 class Findings:
@@ -120,14 +133,23 @@ def tag_problem(row: Row, classes: Classes) -> str | None:
     return None
 
 
-def _check(row_and_problem: tuple[Row, str | None], *, classes: Classes, copies: Copies | None) -> CheckedRow:
-    row, known = row_and_problem
-    problems = [known] if known else []
-    image = _read(pictures.read_photograph, row.image, problems)
+def _check(item: tuple[Row, str | None, Row | None], *, classes: Classes, copies: Copies | None) -> CheckedRow:
+    row, problem, known = item
+    problems = [problem] if problem else []
+    if known and not row.mask:
+        return CheckedRow(known, problems, shows_class=False)
+    image = None if known else _read(pictures.read_photograph, row.image, problems)
+    size = (
+        _read(pictures.photograph_size, row.image, problems)
+        if known
+        else image.shape[:2]
+        if image is not None
+        else None
+    )
     mask = _read(partial(masks.read, classes=classes), row.mask, problems) if row.mask else None
     if mask is not None:
-        if image is not None and image.shape[:2] != mask.shape:
-            sizes = ["{} x {}".format(*array.shape[:2]) for array in (mask, image)]
+        if size is not None and size != mask.shape:
+            sizes = ["{} x {}".format(*each) for each in (mask.shape, size)]
             problems.append(
                 f"{row.mask}: the mask has {sizes[0]} pixels (height x width), "
                 f"but its image {row.image}, set upright by its EXIF orientation, has {sizes[1]}: replace one of them"
@@ -139,25 +161,26 @@ def _check(row_and_problem: tuple[Row, str | None], *, classes: Classes, copies:
         return CheckedRow(row, problems, shows_class)
     labelmap = masks.labelmap_of(row.mask) if row.mask else None
     row = manifest.with_digest(row, *([labelmap] if labelmap else []))
-    if copies and copies.longest_px and max(image.shape[:2]) > copies.longest_px:
-        row = _copied(row, image, mask, copies)
+    if copies and copies.longest_px and max(size) > copies.longest_px:
+        row = _copied(row, image, size, mask, copies)
     return CheckedRow(row, problems, shows_class, blended=mask is not None and masks.blended(mask))
 
 
-def _copied(row: Row, image: np.ndarray, mask: np.ndarray | None, copies: Copies) -> Row:
-    """The row with smaller copies of the photograph and its mask."""
-    factor = copies.longest_px / max(image.shape[:2])
-    size = (max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor)))
+def _copied(row: Row, image: np.ndarray | None, size: tuple[int, int], mask: np.ndarray | None, copies: Copies) -> Row:
+    """The row with smaller copies of the photograph, unless that has its copy already (None), and of its mask."""
+    factor = copies.longest_px / max(size)
+    smaller = (max(1, round(size[0] * factor)), max(1, round(size[1] * factor)))
     copy = copies.folder / f"{row.id}.jpg"
-    pictures.write_photograph(copy, pictures.resized(image, size))
+    if image is not None:
+        pictures.write_photograph(copy, pictures.resized(image, smaller))
     if mask is None:
         return replace(row, image=copy, original=row.image)
     mask_copy = copies.folder / f"{row.id}.mask.png"
-    pictures.write_mask(mask_copy, pictures.stretched(mask, size))
+    pictures.write_mask(mask_copy, pictures.stretched(mask, smaller))
     return replace(row, image=copy, mask=mask_copy, original=row.image)
 
 
-def _read(reader: Callable[[Path], np.ndarray], path: Path, problems: list[str]) -> np.ndarray | None:
+def _read(reader: Callable[[Path], Read], path: Path, problems: list[str]) -> Read | None:
     try:
         return reader(path)
     except WsssError as error:

@@ -30,13 +30,13 @@ def code(stage: str) -> str:
             continue
         found[module], imported = _parsed(_file(module).read_text())
         waiting += [name for name in imported if _file(name).exists()]
-    return _digest(f"{module}: {tree}" for module, tree in sorted(found.items()))
+    return digest(f"{module}: {tree}" for module, tree in sorted(found.items()))
 
 
 def of_run(stage: str, options: dict[str, object], inputs: dict[str, str]) -> str:
     """Digest of all that decides what a run of a stage gives: its code, its options and its inputs' digests."""
     words = [f"{name}={value}" for name, value in sorted({**options, **inputs}.items())]
-    return _digest([code(stage), *words])
+    return digest([code(stage), *words])
 
 
 def listing(root: Path, parts: list[str]) -> str:
@@ -52,7 +52,7 @@ def listing(root: Path, parts: list[str]) -> str:
         path = root / part
         for file in sorted(_files(path), key=lambda file: file.name) if path.is_dir() else [path]:
             lines.append(f"{part} {file.name} {_looks(file)}")
-    return _digest(lines)
+    return digest(lines)
 
 
 def _files(folder: Path) -> Iterator[os.DirEntry]:
@@ -140,5 +140,5 @@ def _file(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-def _digest(lines) -> str:
+def digest(lines) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

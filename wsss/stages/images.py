@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from wsss.datasets import manifest
-from wsss.datasets.manifest import Classes
-from wsss.labels import VOC_CLASSES
-from wsss.runtime.errors import WsssError, refuse
+from wsss.runtime.errors import refuse
 from wsss.runtime.progress import LOG, track
 
 
@@ -32,9 +30,14 @@ def images(
     shapes_size: int,
     shapes_seed: int,
     images: Path,
-    classes_table: Path,
+    classes_table: Path | None = None,
+    training_images: Path | None = None,
+    only_training: bool = False,
 ) -> None:
     """Check every file of the data set, and write the list of images with their masks and tags.
+
+    A run writes the training images apart, without masks, so that another val image or another mask trains nothing
+    again; the list of all images is then made of these and the rest.
 
     Args:
         dataset: "voc" reads a folder in the layout of VOC's devkit; "shapes" draws one first; "folder" reads
@@ -62,82 +65,48 @@ def images(
         shapes_size: side of a drawn image, in pixels.
         shapes_seed: random seed of the drawn images.
         images: CSV to write, one row for each image.
-        classes_table: CSV to write, one row for each class.
+        classes_table: CSV to write, one row for each class; none where it is there already.
+        training_images: list of training images that are checked already; none where all are to be checked.
+        only_training: write the images of the splits train, extra and crf_fit alone, without their masks.
     """
-    from wsss.datasets import checks, coco, folder, voc
+    from wsss.datasets import checks, source
 
-    lists = {"train": train, "extra": extra, "val": val, "test": test}
-    required = ["train", *(["val"] if val or val_share else []), *(["test"] if test else [])]
-    if dataset == "folder":
-        photographs = folder.read(root, table=table, masks=masks)
-        splits, problems = folder.splits(photographs, **lists, val_share=val_share)
-        problems += photographs.problems
-        of_classes = _classes(classes, photographs.classes)
-        rows = folder.rows(photographs, _with_crf_fit(splits, crf_fit_images), classes=of_classes, masks=masks)
-    elif dataset == "coco":
-        found = coco.read(root, **lists, masks=masks, tags=tags)
-        splits, problems = found.splits, found.problems
-        of_classes = _classes(classes, found.classes)
-        drawn = images.parent / "true_masks"
-        rows = coco.rows(found, _with_crf_fit(splits, crf_fit_images), classes=of_classes, masks=masks, drawn=drawn)
-    else:
-        own_classes = _made(dataset, root, download, shapes_train, shapes_val, shapes_size, shapes_seed)
-        splits, problems = voc.splits(root, **lists)
-        of_classes = _classes(classes, own_classes)
-        rows = voc.rows(root, _with_crf_fit(splits, crf_fit_images), classes=of_classes, masks=masks, tags=tags)
-    problems += checks.empty_splits(splits.values(), required)
-    findings = checks.Findings(problems)
-    copies = checks.Copies(images.parent / "photographs", longest_px)
-    counted = Counter[str]()
-    with manifest.writer(images) as write:
-        # one by one: the rows of a large data set take much memory
-        for row in track(checks.checked(rows, of_classes, copies), "images", total=len(splits)):
-            findings.add(row)
-            counted[row.row.split] += 1
-            write(row.row)
-        refuse(findings.problems(root / masks), f"the data set in {root} cannot be used")
-    manifest.write_classes(classes_table, of_classes)
-    LOG.info("masks: %s", findings.mask_summary(counted))
-
-
-def _made(dataset: str, root: Path, download: bool, train: int, val: int, size: int, seed: int) -> tuple[str, ...]:
-    """The names of the classes of a data set in VOC's layout, which is drawn or fetched first if that is asked for."""
     if dataset == "shapes":
         from wsss.datasets import shapes
 
-        shapes.write(root, train=train, val=val, size=size, seed=seed)
-        return shapes.CLASSES
-    _fetch(root, download)
-    return VOC_CLASSES
+        shapes.write(root, train=shapes_train, val=shapes_val, size=shapes_size, seed=shapes_seed)
+    elif dataset == "voc" and download:
+        from wsss.datasets import download as remote
 
+        remote.download(root)
+    options = {"dataset": dataset, "root": root, "classes": classes, "tags": tags, "table": table}
+    options |= {"train": train, "extra": extra, "val": val, "test": test, "val_share": val_share}
+    options |= {"crf_fit_images": crf_fit_images, "masks": masks, "drawn": images.parent / "true_masks"}
+    copies = checks.Copies(images.parent / "photographs", longest_px)
+    known = {row.id: row for row in manifest.read(training_images)} if training_images else {}
 
-def _fetch(root: Path, download: bool) -> None:
-    if download:
-        from wsss.datasets import download as source
+    def of_run() -> source.Source:
+        found = source.read(**options)
+        required = ["train", *(["val"] if val or val_share else []), *(["test"] if test else [])]
+        found.problems.extend(checks.empty_splits(found.splits.values(), required))
+        return found
 
-        source.download(root)
-
-
-def _classes(definitions: tuple[str, ...], defaults: tuple[str, ...]) -> Classes:
-    """The classes of name=mask_value definitions; without any, the default classes with mask values 1, 2, ..."""
-    if not definitions:
-        return Classes.of({name: value for value, name in enumerate(defaults, 1)})
-    names = ["background"]
-    values = [0]
-    for definition in definitions:
-        name, _, value = definition.rpartition("=")
-        if not value.isdecimal():
-            raise WsssError(f"classes: {definition!r} is not of the form name=mask_value, such as cat=8")
-        names.append(name)
-        values.append(int(value))
-    return Classes(tuple(names), tuple(values))
-
-
-def _with_crf_fit(splits: dict[str, str], count: int) -> dict[str, str]:
-    """The split of each image, with `count` images of train moved to the split crf_fit."""
-    train = [image_id for image_id, split in splits.items() if split == "train"]
-    if count and count >= len(train):
-        raise WsssError(
-            f"crf_fit_images is {count}, but there are only {len(train)} images in train: leave some to train on"
-        )
-    return splits | dict.fromkeys(manifest.evenly(train, count), "crf_fit")
+    found = of_run()
+    findings = checks.Findings(found.problems)
+    counted = Counter[str]()
+    with manifest.writer(images) as write:
+        # one by one: the rows of a large data set take much memory
+        rows = checks.without_masks(found.rows) if only_training else found.rows
+        for row in track(checks.checked(rows, found.classes, copies, known), "images", total=len(found.splits)):
+            findings.add(row)
+            counted[row.row.split] += 1
+            write(row.row)
+        if only_training and findings.problems(root / masks):
+            # what is wrong with the other images is told with it
+            for row in checks.checked(of_run().rows, found.classes, copies):
+                findings.add(row)
+        refuse(findings.problems(root / masks), f"the data set in {root} cannot be used")
+    if classes_table:
+        manifest.write_classes(classes_table, found.classes)
+    if not only_training:
+        LOG.info("masks: %s", findings.mask_summary(counted))
