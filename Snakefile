@@ -27,6 +27,11 @@ for method in METHODS:
 include: "workflow/rules/results.smk"
 
 
+# a dry run is there to list the jobs and their commands, of which the default profile says nothing in a run
+if workflow.output_settings.dryrun and len(workflow.output_settings.quiet or ()) == 3:
+    for shown in (each for handler in workflow.logger_manager.logger.handlers for each in handler.filters):
+        shown.quiet, shown.printshellcmds = set(), True
+
 # two lines of each step that name nothing: what is done the stages say
 SCHEDULER = ("Select jobs to execute", "Execute ")
 workflow.logger_manager.logger.addFilter(lambda record: not str(record.msg).startswith(SCHEDULER))

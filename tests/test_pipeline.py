@@ -150,7 +150,7 @@ def test_an_edit_of_a_loss_reruns_its_method_alone(project, edited):
 
 def test_an_edit_of_the_latent_crf_reruns_it_alone(project, edited):
     edited("lcrf/bound.py", "def messages(", "MORE = 1\n\n\ndef messages(")
-    assert would_run(project) == SCORED | {"lcrf_segmenter", "examples"}
+    assert would_run(project) == SCORED | {"lcrf_segmenter", "examples", "report"}
 
 
 def test_other_val_images_train_nothing_again(project):
@@ -164,7 +164,7 @@ def test_other_training_images_train_everything_again(project):
 
 
 def test_methods_that_are_not_asked_for_are_not_made(project):
-    assert would_run(project, overlay="methods: [lcrf]") == {"cue_scores"}
+    assert would_run(project, overlay="methods: [lcrf]") == {"cue_scores", "report"}
     fresh = project.parent / "elsewhere"
     made = snakemake(project, "--dry-run", "--directory", fresh, overlays=["overlay.yaml"])
     names = set(re.findall(r"^(?:localrule|rule) (\w+):", made.stdout + made.stderr, re.M))
@@ -174,7 +174,7 @@ def test_methods_that_are_not_asked_for_are_not_made(project):
 
 def test_a_fitted_crf_is_made_of_images_that_nothing_is_trained_on(project):
     changed = would_run(project, overlay="{fit_crf: true, crf: {split: train}}")
-    assert changed == SCORED | {"crf", "examples"}
+    assert changed == SCORED | {"crf", "examples", "report"}
     changed = would_run(project, overlay="{fit_crf: true, images: {crf_fit_images: 2}}")
     assert changed > {"images", "classifier", "cams", "pseudo_masks", "crf", "masks"}
     (project / "overlay.yaml").write_text("fit_crf: true")
@@ -232,6 +232,7 @@ def test_nested_values_of_the_command_line_are_numbers(project):
         "masks",
         "miou",
         "examples",
+        "report",
     }
 
 

@@ -25,10 +25,7 @@ except WsssError as error:
 # The methods, each with the cues that its page of examples shows, in order, and those that are scored where masks are.
 # Of METHOD there are METHOD.smk with a rule METHOD_segmenter, and the sections METHOD_segmenter and METHOD_ablation.
 METHODS = {
-    "psa": {
-        "shown": ["results/affinity_labels.h5", "results/pseudo_masks.h5"],
-        "scored": ["results/pseudo_masks.h5"],
-    },
+    "psa": {"shown": ["results/affinity_labels.h5", "results/pseudo_masks.h5"], "scored": ["results/pseudo_masks.h5"]},
     "sec": {"shown": ["results/saliency.h5", config["sec_seeds"]], "scored": [config["sec_seeds"]]},
     "lcrf": {"shown": [], "scored": []},
 }
@@ -96,15 +93,7 @@ def shard(store, pattern="results/{}.h5"):
 
 def flags(section, **changes):
     """One section of config.yaml as options, with changes: {scales: [0.5, 1]} -> --scales 0.5 1"""
-    words = []
-    for name, value in {**config[section], **changes}.items():
-        words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
-    return shlex.join(words)
-
-
-def part(wildcards):
-    """Which part of the images a job does, such as 2-of-3."""
-    return wildcards.get("scatteritem", "1-of-1")
+    return configuration.as_options({**config[section], **changes})
 
 
 def settings(stage):
@@ -114,7 +103,7 @@ def settings(stage):
     """
     # a function: Snakemake takes braces in a text, such as those of a path, for wildcards
     options = {"options": lambda wildcards: flags(stage)} if stage in config else {}
-    return {**options, "code": provenance.code(stage), "part": part}
+    return {**options, "code": provenance.code(stage), "part": lambda wildcards: wildcards.get("scatteritem", "1-of-1")}
 
 
 def segmenter(variant):

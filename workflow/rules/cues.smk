@@ -103,9 +103,7 @@ if SHARDED:
         localrule: True
         threads: 1
         resources:
-            gpu=0,
-            mem_mb=1000,
-            runtime=10,
+            **needs(gpu=0, mem_mb=1000, runtime=10),
         params:
             **settings("gather"),
         shell:

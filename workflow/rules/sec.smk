@@ -1,9 +1,4 @@
 # SEC: saliency, seeds, and the segmenter that learns them by the losses seed, expand and constrain.
-cells_px = config["seeds"]["cells"] * config["sec_segmenter"]["stride"]
-if config["sec_seeds"] == "results/seeds.h5" and config["sec_segmenter"]["input_px"] != cells_px:
-    raise WorkflowError("config: sec_segmenter: input_px is not seeds: cells times its stride: change one of them")
-
-
 rule saliency:
     """How much the classifier's logits depend on each cell of a training image."""
     input:

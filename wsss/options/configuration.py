@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import shlex
 from collections.abc import Iterator
 
 import yaml
@@ -51,6 +52,14 @@ def completed(config: dict, *, defaults: dict, schema: Schema) -> dict:
         # in one order, wherever a value comes from: the options of a rule are text, and another order would rerun it
         config[name] = {key: config[name][key] for key in keys}
     return config
+
+
+def as_options(values: dict) -> str:
+    """Values as options of a command: {scales: [0.5, 1]} -> --scales 0.5 1"""
+    words = []
+    for name, value in values.items():
+        words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+    return shlex.join(words)
 
 
 def sections(schema: Schema) -> dict[str, dict[str, Schema]]:

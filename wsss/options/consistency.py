@@ -18,6 +18,9 @@ def check(config: dict) -> None:
     engines = [section.get("crf.engine") for section in config.values() if isinstance(section, dict)]
     if "lattice" in engines and not find_spec("pydensecrf"):
         raise WsssError("config: crf.engine lattice needs pydensecrf: pip install pydensecrf2, or set it to cells")
+    cells_px = config["seeds"]["cells"] * config["sec_segmenter"]["stride"]
+    if config["sec_seeds"] == "results/seeds.h5" and config["sec_segmenter"]["input_px"] != cells_px:
+        raise WsssError("config: sec_segmenter: input_px is not seeds: cells times its stride: change one of them")
     if not config["fit_crf"]:
         return
     if config["masks"]["crf.engine"] not in TRAINABLE:

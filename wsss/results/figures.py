@@ -118,10 +118,10 @@ def write(path: Path, groups: dict[str, list[Panels]], classes: Classes, *, colu
             for axes, (name, picture) in zip(axes_of_line, line, strict=False):
                 axes.imshow(picture)
                 axes.set_title(name, fontsize=8, wrap=True, parse_math=False)
+        if any(row.heat for row in groups[title]):
+            scale = matplotlib.cm.ScalarMappable(norm=matplotlib.colors.Normalize(0, 1), cmap="inferno")
+            part.colorbar(scale, ax=part.axes, location="right", fraction=0.03, aspect=25, label="activation")
     _add_legend(figure, named, columns=min(columns_of_legend, len(named)))
-    if any(row.heat for row in flat):
-        scale = matplotlib.cm.ScalarMappable(norm=matplotlib.colors.Normalize(0, 1), cmap="inferno")
-        figure.colorbar(scale, ax=figure.axes, location="right", fraction=0.03, aspect=25, label="activation")
     with whole_or_absent(path) as partial:
         metadata = {"Software": None} if form == "png" else None
         figure.savefig(partial, format=form, dpi=110, metadata=metadata)
