@@ -20,6 +20,7 @@ from wsss.commands.init import init
 from wsss.commands.inspect import inspect
 from wsss.commands.predict import predict
 from wsss.commands.report import report
+from wsss.commands.run import run
 from wsss.commands.seeds_export import seeds_export
 from wsss.commands.seeds_import import seeds_import
 from wsss.commands.sheet import sheet
@@ -70,6 +71,7 @@ STAGES: dict[str, Callable[..., None]] = {
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "init": init,
+    "run": run,
     "predict": predict,
     "summary": summary,
     "report": report,
@@ -111,6 +113,8 @@ def main() -> None:
         sys.stdout.write(_help())
     elif words[0] == "--version":
         sys.stdout.write(f"{version.in_words()}\n")
+    elif words[0] == "run" and words[1:] not in (["-h"], ["--help"]):
+        run(*words[1:])  # Snakemake parses them
     else:
         arguments, rest = _job_options(words)
         name, function = _command(rest)

@@ -7,7 +7,7 @@ from pathlib import Path
 from wsss.datasets import listing
 from wsss.options import configuration, consistency
 from wsss.options.network import weights_file
-from wsss.runtime import machine, provenance
+from wsss.runtime import machine, pipeline, provenance
 from wsss.runtime.errors import WsssError
 
 DEFAULTS = configuration.read(Path(workflow.basedir, "config.yaml"))
@@ -55,8 +55,9 @@ wildcard_constraints:
 # `wsss` is the one of the environment that runs snakemake, whatever stands first on the PATH
 shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
-# stages end with the run that started them, even if that is killed
+# stages end with the run that started them, even if that is killed; `wsss run` takes its lock away then
 machine.announce_run()
+pipeline.announce()
 
 # for the commands of a profile, which run in the folder of --directory
 os.environ.update(WSSS_PROFILES=f"{workflow.basedir}/profiles")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from wsss.commands.positional import positional
 from wsss.commands.terminal import say
+from wsss.runtime import pipeline
 from wsss.runtime.errors import WsssError, refuse
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 Root = positional(Path, "PHOTOGRAPHS")
 
-PRESET = Path(__file__).parents[2] / "presets/voc12_animals.yaml"
+PRESET = pipeline.root() / "presets/voc12_animals.yaml"
 """Whose numbers are taken for photographs."""
 
 STEPS = {"classifier": 200, "affinity_net": 100, "psa_segmenter": 300, "sec_segmenter": 300, "lcrf_segmenter": 300}
@@ -114,4 +115,5 @@ def _report(found: "Photographs", sides: list[int], config: dict, *, trained: in
         say(f"warning: fewer than {FEW} photographs show {', '.join(few)}: expect little of these classes")
     epochs = ", ".join(f"{name} {config[name]['epochs']}" for name in ("classifier", "affinity_net", "psa_segmenter"))
     say(f"network: {config['classifier']['backbone']}; epochs: {epochs}")
-    say(f"\n{out} is written. Now type:\n\n    snakemake --cores 8 --configfile {out}\n")
+    command = "snakemake" if Path("Snakefile").exists() else "wsss run"
+    say(f"\n{out} is written. Now type:\n\n    {command} --cores 8 --configfile {out}\n")

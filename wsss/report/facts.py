@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wsss.datasets.manifest import Row
 from wsss.options import strict_yaml
-from wsss.runtime import provenance
+from wsss.runtime import pipeline
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def records(results: Path) -> list[Record]:
 
 def settings(found: list[Record]) -> list[tuple[str, str, str, str]]:
     """Settings that differ from the defaults: job, name, its value, the default; the jobs in the logs' order."""
-    path = provenance.PACKAGE.parent / "config.yaml"
+    path = pipeline.root() / "config.yaml"
     if not path.exists():
         return []
     defaults = strict_yaml.read(path)

@@ -150,7 +150,8 @@ PATIENCE = 30
 def announce_run() -> None:
     """Name this process to those that it starts; see `end_with_run`. A job of a scheduler is a run of its own."""
     os.environ[RUN] = f"{socket.gethostname()}:{os.getpid()}"
-    os.environ.setdefault(COMMAND, shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
+    name = Path(sys.argv[0]).name.replace("__main__.py", "snakemake")  # by python -m snakemake
+    os.environ.setdefault(COMMAND, shlex.join([name, *sys.argv[1:]]))
 
 
 def end_with_run() -> None:
@@ -165,20 +166,20 @@ def end_with_run() -> None:
 
 def end_with(process: int, *, first: signal.Signals = signal.SIGKILL) -> None:
     """Send this process a signal soon after another one has ended, and kill it if it does not end by that."""
-    began = _began(process)
+    then = began(process)
 
     def watch() -> None:
-        while _began(process) == began:
+        while began(process) == then:
             time.sleep(1)
         os.kill(os.getpid(), first)
         time.sleep(PATIENCE)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    if began is not None:
+    if then is not None:
         threading.Thread(target=watch, name="end with the run", daemon=True).start()
 
 
-def _began(process: int) -> str | None:
+def began(process: int) -> str | None:
     """When a process began, in the kernel's clock; nothing where it has ended. (Its number may be given again.)"""
     try:
         state, *rest = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()

@@ -1,0 +1,53 @@
+"""A run of the workflow, wherever wsss is installed."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from wsss.commands.terminal import say
+from wsss.runtime import machine, pipeline
+
+LOCKS = Path(".snakemake/locks")
+
+
+def run(*words: str) -> None:
+    """Run the workflow by Snakemake: all options and targets are Snakemake's, such as --cores 8 --configfile mine.yaml.
+
+    Snakefile, profiles and presets are those of this wsss, from any folder; results are written to the current one. The
+    lock that a killed run has left in it is taken away.
+
+    Args:
+        words: options and targets of Snakemake. Files that are not there are looked for beside the Snakefile:
+            `--configfile presets/voc12_psa.yaml`, `--workflow-profile profiles/slurm`.
+    """
+    root = pipeline.root()
+    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
+    given = [_found(word, root) for word in words]
+    if not any(word.split("=")[0] in ("--profile", "--workflow-profile") for word in words):
+        snakemake += ["--workflow-profile", str(root / "profiles/default")]
+    if not any(word.split("=")[0] in ("--directory", "-d") for word in words):
+        _unlock(snakemake)
+    os.environ[machine.COMMAND] = shlex.join(["wsss", "run", *words])
+    os.execv(sys.executable, [*snakemake, *given])  # signals and exit status are Snakemake's own
+
+
+def _found(word: str, root: Path) -> str:
+    """A word; the path beside the Snakefile where it names such a file, and none in the current folder."""
+    path = Path(word)
+    beside = path.parts[:1] in (("presets",), ("profiles",)) and not path.exists() and (root / path).exists()
+    return str(root / path) if beside else word
+
+
+def _unlock(snakemake: list[str]) -> None:
+    """Take away the lock of runs that were killed."""
+    killed = pipeline.dead()
+    if not killed or not any(LOCKS.glob("*.lock")):
+        return
+    say("taking away the lock of a run that was killed")
+    subprocess.run(
+        [*snakemake, "--unlock", "--quiet"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    for record in killed:
+        record.unlink(missing_ok=True)
