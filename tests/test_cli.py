@@ -120,7 +120,15 @@ def test_a_stage_takes_the_options_of_its_section_and_files(stage):
         assert plain(found[name]) == expected, name
 
 
-@pytest.mark.parametrize("stage", [name for name in RULES if name in cli.STAGES and name not in SECTIONS])
+def test_training_images_takes_the_options_of_images():
+    found = parsed("training_images", [*with_value(rule_options("training_images")), *flags("images")])
+    assert set(found) == {*rule_options("training_images"), *numbers("images")}
+
+
+WITHOUT_SECTION = [name for name in RULES if name in cli.STAGES and name not in (*SECTIONS, "training_images")]
+
+
+@pytest.mark.parametrize("stage", WITHOUT_SECTION)
 def test_a_stage_without_section_takes_its_files(stage):
     assert set(parsed(stage, with_value(rule_options(stage)))) == set(rule_options(stage))
 
@@ -298,7 +306,7 @@ def refused(*words: object, folder: Path) -> str:
 def images_words(folder: Path) -> list[str]:
     own = dict(dataset="voc", root=folder / "data", extra="more", train="train", val="val", tags="file")
     options = CONFIG["images"] | own | {"classes": ["cat=8", "dog=12"]}
-    words = ["--images", folder / "images.csv", "--classes_table", folder / "classes.csv"]
+    words = ["--training_images", folder / "training_images.csv"]
     for name, value in options.items():
         words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
     return words
@@ -332,14 +340,23 @@ def empty(root: Path) -> None:
 )
 def test_a_data_set_that_cannot_be_used(tmp_path, spoil, words):
     spoil(layout(tmp_path / "data"))
-    title, problem = refused("images", *images_words(tmp_path), folder=tmp_path).splitlines()
+    stage, own = "training_images", ["--classes_table", tmp_path / "classes.csv"]
+    if spoil is resize_mask:  # masks are checked by the second stage
+        assert wsss(stage, *images_words(tmp_path), *own, folder=tmp_path).returncode == 0
+        stage, own = "images", ["--images", tmp_path / "images.csv"]
+    title, problem = refused(stage, *images_words(tmp_path), *own, folder=tmp_path).splitlines()
     assert title == f"error: the data set in {tmp_path / 'data'} cannot be used (1 found):"
     assert words in problem
 
 
 def test_images(tmp_path):
     layout(tmp_path / "data")
-    ended = wsss("images", *images_words(tmp_path), folder=tmp_path)
+    first = wsss(
+        "training_images", *images_words(tmp_path), "--classes_table", tmp_path / "classes.csv", folder=tmp_path
+    )
+    assert first.returncode == 0, first.stderr
+    assert len(manifest.read(tmp_path / "training_images.csv")) == 3
+    ended = wsss("images", *images_words(tmp_path), "--images", tmp_path / "images.csv", folder=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert len(manifest.read(tmp_path / "images.csv")) == 4
     assert manifest.read_classes(tmp_path / "classes.csv") == CLASSES

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import tyro
 
+from wsss.commands.check import check
 from wsss.commands.configuration import configuration
 from wsss.commands.export import export
 from wsss.commands.init import init
@@ -46,8 +47,10 @@ from wsss.stages.saliency import saliency
 from wsss.stages.scores import scores
 from wsss.stages.sec_segmenter import sec_segmenter
 from wsss.stages.seeds import seeds
+from wsss.stages.training_images import training_images
 
 STAGES: dict[str, Callable[..., None]] = {
+    "training_images": training_images,
     "images": images,
     "classifier": classifier,
     "cams": cams,
@@ -71,6 +74,7 @@ STAGES: dict[str, Callable[..., None]] = {
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "init": init,
+    "check": check,
     "run": run,
     "predict": predict,
     "summary": summary,

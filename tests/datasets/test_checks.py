@@ -33,9 +33,8 @@ def rows(tmp_path):
 
 
 def test_nothing_wrong(rows):
-    assert list(checks.checked([(row, None) for row in rows], CLASSES)) == [
-        (manifest.with_digest(row), [], True, False) for row in rows
-    ]
+    found = list(checks.checked([(row, None) for row in rows], CLASSES))
+    assert [each[:4] for each in found] == [(manifest.with_digest(row), [], True, False) for row in rows]
 
 
 def test_masks_of_background_and_void_show_no_class(rows):

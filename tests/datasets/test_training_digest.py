@@ -22,7 +22,10 @@ OPTIONS = dict(
     masks="SegmentationClass",
     longest_px=0,
     download=False,
+    shapes_train=3,
     shapes_val=2,
+    shapes_size=64,
+    shapes_seed=1,
 )
 
 

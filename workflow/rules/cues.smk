@@ -1,7 +1,7 @@
 rule training_images:
     """The training images without their masks, every file checked: all that trainings and their cues depend on."""
     output:
-        images="results/training_images.csv",
+        training_images="results/training_images.csv",
         classes="results/classes.csv",
     log:
         "results/logs/training_images.log",
@@ -12,17 +12,17 @@ rule training_images:
         **needs(gpu=0, mem_mb=4000, runtime=120),
         options=lambda wildcards: flags("images"),
     params:
-        code=provenance.code("images"),
+        code=provenance.code("training_images"),
         listing=listing.training(config["images"]),
     shell:
-        "wsss images --only_training --images {output.images:q} --classes_table {output.classes:q}"
+        "wsss training_images --training_images {output.training_images:q} --classes_table {output.classes:q}"
         " --threads {threads} --log {log:q} {resources.options}"
 
 
 rule images:
     """The list of all images with their masks and tags, every file checked."""
     input:
-        training=rules.training_images.output.images,
+        training_images=rules.training_images.output.training_images,
     output:
         images="results/images.csv",
     log:
@@ -37,14 +37,14 @@ rule images:
         **settings("images"),
         listing=listing.listing(config["images"]),
     shell:
-        "wsss images --training_images {input.training:q} --images {output.images:q}"
+        "wsss images --training_images {input.training_images:q} --images {output.images:q}"
         " --threads {threads} --log {log:q} {params.options}"
 
 
 rule classifier:
     """The multi-label classifier of whole images."""
     input:
-        images=rules.training_images.output.images,
+        images=rules.training_images.output.training_images,
         classes=rules.training_images.output.classes,
         weights=weights("classifier"),
     output:
@@ -68,7 +68,7 @@ rule classifier:
 rule cams:
     """Class activation maps of the classes in each training image's tags."""
     input:
-        images=rules.training_images.output.images,
+        images=rules.training_images.output.training_images,
         classifier=rules.classifier.output.classifier,
     output:
         cams=shard("cams"),

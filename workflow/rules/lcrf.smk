@@ -2,7 +2,7 @@
 rule lcrf_segmenter:
     """A network that labels every pixel, trained on tags alone: the latent CRF, or a variant of it."""
     input:
-        images=rules.training_images.output.images,
+        images=rules.training_images.output.training_images,
         classifier=rules.classifier.output.classifier,
         seeds=lambda wildcards: [config["sec_seeds"]] if segmenter(wildcards.lcrf)["warm_share"] else [],
         weights=weights("lcrf_segmenter"),

@@ -2,7 +2,7 @@
 rule affinity_labels:
     """Confident foreground, confident background and void of each training image."""
     input:
-        images=rules.training_images.output.images,
+        images=rules.training_images.output.training_images,
         cams="results/cams.h5",
     output:
         affinity_labels=shard("affinity_labels"),
@@ -23,7 +23,7 @@ rule affinity_labels:
 rule affinity_net:
     """A network whose features say which neighbouring cells share a class."""
     input:
-        images=rules.training_images.output.images,
+        images=rules.training_images.output.training_images,
         affinity_labels="results/affinity_labels.h5",
         weights=weights("affinity_net"),
     output:
@@ -47,7 +47,7 @@ rule affinity_net:
 rule pseudo_masks:
     """Label maps of the training images: activation maps spread by a random walk along affinities."""
     input:
-        images=rules.training_images.output.images,
+        images=rules.training_images.output.training_images,
         cams="results/cams.h5",
         affinity_net=rules.affinity_net.output.affinity_net,
     output:
@@ -70,7 +70,7 @@ rule pseudo_masks:
 rule psa_segmenter:
     """A network that labels every pixel, trained on the pseudo masks: PSA, or a variant of its segmenter."""
     input:
-        images=rules.training_images.output.images,
+        images=rules.training_images.output.training_images,
         pseudo_masks="results/pseudo_masks.h5",
         weights=weights("psa_segmenter"),
     output:

@@ -2,7 +2,7 @@
 rule saliency:
     """How much the classifier's logits depend on each cell of a training image."""
     input:
-        images=rules.training_images.output.images,
+        images=rules.training_images.output.training_images,
         classifier=rules.classifier.output.classifier,
     output:
         saliency=shard("saliency"),
@@ -23,7 +23,7 @@ rule saliency:
 rule seeds:
     """SEC's cues: confident cells of each class and of the background."""
     input:
-        images=rules.training_images.output.images,
+        images=rules.training_images.output.training_images,
         cams="results/cams.h5",
         saliency="results/saliency.h5",
     output:
@@ -45,7 +45,7 @@ rule seeds:
 rule sec_segmenter:
     """A network that labels every pixel, trained on seeds and tags: SEC, or a variant of it."""
     input:
-        images=rules.training_images.output.images,
+        images=rules.training_images.output.training_images,
         seeds=config["sec_seeds"],
         weights=weights("sec_segmenter"),
     output:

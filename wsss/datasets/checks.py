@@ -18,6 +18,12 @@ from wsss.runtime.parallel import mapped
 
 Read = TypeVar("Read")
 
+SHOWN = 3
+"""Examples of a problem that many images share."""
+
+LARGE_PX = 1000
+"""Photographs with a longer side than this are worth a warning."""
+
 LEAST_BLENDED = 3
 SHARE_BLENDED = 0.1
 """So many masks, and more than this share of all, must look interpolated before they are refused."""
@@ -31,6 +37,10 @@ class CheckedRow(NamedTuple):
     shows_class: bool
     blended: bool = False
     """Whether its mask may have been interpolated; see `masks.blended`."""
+    photograph: str = ""
+    """The digest of the photograph alone."""
+    longer_side: int = 0
+    """Of the photograph, in pixels."""
 
 
 class Copies(NamedTuple):
@@ -69,7 +79,7 @@ def without_masks(rows: Iterable[tuple[Row, str | None]]) -> Iterator[tuple[Row,
 
 
 class Findings:
-    """The problems found in all rows, and the number of masks in each split.
+    """What is wrong with a data set, what is odd, and the number of masks in each split.
 
     Args:
         problems: problems that are known before any row is checked.
@@ -80,19 +90,60 @@ class Findings:
         self._masked = Counter[str]()
         self._showing = set[str]()
         self._blended: list[Path] = []
+        self._tags = Counter[str]()
+        self._trained = 0
+        self._large: list[Path] = []
+        self._photographs: dict[str, Row] = {}
+        self._twice: list[str] = []
 
-    def add(self, checked: CheckedRow) -> None:
-        """Add one checked row."""
+    def add(self, checked: CheckedRow, *, copied: bool = False) -> None:
+        """Add one checked row; `copied` says that a run will work on a smaller copy of a large photograph."""
+        row = checked.row
         self._problems += checked.problems
-        self._masked[checked.row.split] += checked.row.mask is not None
+        self._masked[row.split] += row.mask is not None
         if checked.shows_class:
-            self._showing.add(checked.row.split)
+            self._showing.add(row.split)
         if checked.blended:
-            self._blended.append(checked.row.mask)
+            self._blended.append(row.mask)
+        if row.split in manifest.TRAINING_SPLITS:
+            self._trained += 1
+            self._tags.update(row.tags)
+        if checked.longer_side > LARGE_PX and not row.original and not copied:
+            self._large.append(row.image)
+        if checked.photograph:
+            first = self._photographs.setdefault(checked.photograph, row)
+            if (first.split in manifest.CUE_SPLITS) != (row.split in manifest.CUE_SPLITS):
+                self._twice.append(f"{first.id} ({first.split}) and {row.id} ({row.split})")
+
+    def tags(self) -> Counter[str]:
+        """How many training images have each tag."""
+        return self._tags
+
+    def warnings(self, classes: Classes) -> list[str]:
+        """What is no error, but will give poor or misleading results; one line each."""
+        found = []
+        if self._twice:
+            same = such_as(self._twice)
+            found.append(f"{len(self._twice)} photographs are trained on and held out, byte for byte: {same}")
+        absent = [name for name in classes.foreground if not self._tags[name]]
+        if absent:
+            found.append(f"no training image shows {', '.join(absent)}: nothing can be learned of that")
+        everywhere = [name for name, count in self._tags.items() if count == self._trained]
+        if everywhere:
+            found.append(
+                f"every training image shows {', '.join(everywhere)}: a classifier learns a class only beside images"
+                " that do not show it"
+            )
+        if self._large:
+            found.append(
+                f"{len(self._large)} photographs exceed {LARGE_PX} px, such as {self._large[0]}: they need much"
+                " memory and time, unless images: longest_px is set, such as to 500"
+            )
+        return found
 
     def problems(self, mask_folder: Path) -> list[str]:
         """All problems of the data set, each listed once; `mask_folder` is that of the masks."""
-        found = list(dict.fromkeys(self._problems))
+        found = grouped(dict.fromkeys(self._problems))
         blank = [split for split, count in self._masked.items() if count and split not in self._showing]
         if blank and not found:
             return [
@@ -116,6 +167,27 @@ class Findings:
         return ", ".join(f"{self._masked[name]} of {count} {name} images" for name, count in images.items())
 
 
+def such_as(examples: Sequence[str]) -> str:
+    """Some of many examples, as one text."""
+    more = ", …" if len(examples) > SHOWN else ""
+    return f"{'; '.join(examples[:SHOWN])}{more}"
+
+
+def grouped(problems: Iterable[str]) -> list[str]:
+    """Problems of the form "name: what is wrong" that differ in the name alone as one line, if they are many."""
+    names: dict[str, list[str]] = {}
+    for problem in problems:
+        name, _, what = problem.partition(": ")
+        names.setdefault(what or problem, []).append(name)
+    lines = []
+    for what, of in names.items():
+        if len(of) > SHOWN:
+            lines.append(f"{len(of)} times: {what} (such as {such_as(of)})")
+        else:
+            lines += [what if what == name else f"{name}: {what}" for name in of]
+    return lines
+
+
 def empty_splits(splits: Iterable[str], required: Sequence[str]) -> list[str]:
     """One problem for each required split that has no image, given the splits of all images."""
     present = set(splits)
@@ -137,7 +209,8 @@ def _check(item: tuple[Row, str | None, Row | None], *, classes: Classes, copies
     row, problem, known = item
     problems = [problem] if problem else []
     if known and not row.mask:
-        return CheckedRow(known, problems, shows_class=False)
+        side = max(pictures.photograph_size(known.image))
+        return CheckedRow(known, problems, False, photograph=known.digest, longer_side=side)
     image = None if known else _read(pictures.read_photograph, row.image, problems)
     size = (
         _read(pictures.photograph_size, row.image, problems)
@@ -159,11 +232,13 @@ def _check(item: tuple[Row, str | None, Row | None], *, classes: Classes, copies
     shows_class = mask is not None and bool(np.isin(mask, classes.mask_values[1:]).any())
     if problems:
         return CheckedRow(row, problems, shows_class)
+    photograph = manifest.with_digest(replace(row, mask=None)).digest
     labelmap = masks.labelmap_of(row.mask) if row.mask else None
     row = manifest.with_digest(row, *([labelmap] if labelmap else []))
     if copies and copies.longest_px and max(size) > copies.longest_px:
         row = _copied(row, image, size, mask, copies)
-    return CheckedRow(row, problems, shows_class, blended=mask is not None and masks.blended(mask))
+    blended = mask is not None and masks.blended(mask)
+    return CheckedRow(row, problems, shows_class, blended, photograph, max(size))
 
 
 def _copied(row: Row, image: np.ndarray | None, size: tuple[int, int], mask: np.ndarray | None, copies: Copies) -> Row:

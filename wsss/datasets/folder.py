@@ -29,9 +29,6 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", "
 FILE_COLUMNS = ("file_name", "filename", "file", "image", "photograph", "path", "id", "name")
 TAG_COLUMNS = ("tags", "tag", "labels", "label", "classes", "class")
 
-SHOWN = 3
-"""Examples of a problem that many rows share."""
-
 
 @dataclass(frozen=True)
 class Photographs:
@@ -221,8 +218,7 @@ def id_of(path: str) -> str:
 
 def _grouped(what: str, examples: list[str]) -> str:
     """One line for a problem that many share: how many, what, and some examples."""
-    more = ", …" if len(examples) > SHOWN else ""
-    return f"{len(examples)} {what} such as {'; '.join(examples[:SHOWN])}{more}"
+    return f"{len(examples)} {what} such as {checks.such_as(examples)}"
 
 
 class _Names:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from wsss.datasets import coco, folder, manifest, source, voc
 from wsss.datasets.manifest import Row
+from wsss.options.data_set import DataSet
 from wsss.runtime import provenance
 from wsss.runtime.errors import WsssError
 
@@ -44,10 +45,8 @@ def training(images: dict) -> str:
         )
     if images["tags"] == "masks":  # to read them takes long, too, and val's are among them
         return provenance.digest([*map(str, options.items()), listing(images)])
-    names = ("dataset", "tags", "table", "train", "extra", "val", "test", "val_share", "crf_fit_images", "masks")
     try:
-        given = {name: images[name] for name in names}
-        found = source.read(**given, root=root, classes=tuple(images["classes"]), drawn=root)
+        found = source.read(DataSet.of(images), drawn=root)
         lines = [str(images["longest_px"]), *found.classes.names, *map(str, found.classes.mask_values)]
         lines += [_line(row, problem) for row, problem in found.rows if row.split in manifest.CUE_SPLITS]
     except WsssError as error:

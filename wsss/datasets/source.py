@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from wsss.datasets import coco, folder, manifest, shapes, voc
+from wsss.datasets import checks, coco, download, folder, manifest, shapes, voc
 from wsss.datasets.manifest import Classes, Row
 from wsss.labels import VOC_CLASSES
+from wsss.options.data_set import DataSet
 from wsss.runtime.errors import WsssError
 
 
@@ -28,49 +28,45 @@ class Source:
     problems: list[str]
 
 
-def read(
-    *,
-    dataset: Literal["shapes", "voc", "folder", "coco"],
-    root: Path,
-    classes: tuple[str, ...],
-    tags: Literal["file", "annotations", "npy", "masks"],
-    table: str,
-    train: str,
-    extra: str,
-    val: str,
-    test: str,
-    val_share: float,
-    crf_fit_images: int,
-    masks: str,
-    drawn: Path,
-) -> Source:
-    """Read the lists, tables and tags of a data set; see stage images for the options.
+def make(data_set: DataSet) -> None:
+    """Draw or download a data set where that is asked for; what is there already stays."""
+    if data_set.dataset == "shapes":
+        sizes = {"train": data_set.shapes_train, "val": data_set.shapes_val, "size": data_set.shapes_size}
+        shapes.write(data_set.root, **sizes, seed=data_set.shapes_seed)
+    elif data_set.dataset == "voc" and data_set.download:
+        download.download(data_set.root)
+
+
+def read(data_set: DataSet, *, drawn: Path) -> Source:
+    """Read the lists, tables and tags of a data set.
 
     Args:
+        data_set: which.
         drawn: folder for masks that are drawn of outlines.
 
     Raises:
         WsssError: the data set, a list of it or the source of its tags is missing or cannot be read.
     """
-    lists = {"train": train, "extra": extra, "val": val, "test": test}
-    if dataset == "folder":
-        photographs = folder.read(root, table=table, masks=masks)
-        splits, problems = folder.splits(photographs, **lists, val_share=val_share)
-        splits = _with_crf_fit(splits, crf_fit_images)
-        of_classes = _classes(classes, photographs.classes)
-        rows = folder.rows(photographs, splits, classes=of_classes, masks=masks)
-        return Source(of_classes, splits, rows, problems + photographs.problems)
-    if dataset == "coco":
-        found = coco.read(root, **lists, masks=masks, tags=tags)
-        splits = _with_crf_fit(found.splits, crf_fit_images)
-        of_classes = _classes(classes, found.classes)
-        return Source(
-            of_classes, splits, coco.rows(found, splits, classes=of_classes, masks=masks, drawn=drawn), found.problems
-        )
-    splits, problems = voc.splits(root, **lists)
-    splits = _with_crf_fit(splits, crf_fit_images)
-    of_classes = _classes(classes, shapes.CLASSES if dataset == "shapes" else VOC_CLASSES)
-    return Source(of_classes, splits, voc.rows(root, splits, classes=of_classes, masks=masks, tags=tags), problems)
+    lists = {"train": data_set.train, "extra": data_set.extra, "val": data_set.val, "test": data_set.test}
+    if data_set.dataset == "folder":
+        photographs = folder.read(data_set.root, table=data_set.table, masks=data_set.masks)
+        splits, problems = folder.splits(photographs, **lists, val_share=data_set.val_share)
+        splits = _with_crf_fit(splits, data_set.crf_fit_images)
+        of_classes = _classes(data_set.classes, photographs.classes)
+        rows = folder.rows(photographs, splits, classes=of_classes, masks=data_set.masks)
+        problems += photographs.problems
+    elif data_set.dataset == "coco":
+        found = coco.read(data_set.root, **lists, masks=data_set.masks, tags=data_set.tags)
+        splits, problems = _with_crf_fit(found.splits, data_set.crf_fit_images), found.problems
+        of_classes = _classes(data_set.classes, found.classes)
+        rows = coco.rows(found, splits, classes=of_classes, masks=data_set.masks, drawn=drawn)
+    else:
+        splits, problems = voc.splits(data_set.root, **lists)
+        splits = _with_crf_fit(splits, data_set.crf_fit_images)
+        of_classes = _classes(data_set.classes, shapes.CLASSES if data_set.dataset == "shapes" else VOC_CLASSES)
+        rows = voc.rows(data_set.root, splits, classes=of_classes, masks=data_set.masks, tags=data_set.tags)
+    required = ["train", *(["val"] if data_set.val or data_set.val_share else []), *(["test"] if data_set.test else [])]
+    return Source(of_classes, splits, rows, problems + checks.empty_splits(splits.values(), required))
 
 
 def _classes(definitions: tuple[str, ...], defaults: tuple[str, ...]) -> Classes:
