@@ -12,7 +12,7 @@ def positional(kind: object, metavar: str) -> object:
 
 
 Store = positional(Path, "STORE")
-Folder = positional(Path, "[FOLDER]")
+Out = positional(Path, "[OUT]")
 Results = positional(Path, "[RESULTS]")
 ImageId = positional(str, "[IMAGE_ID]")
 File = positional(Path, "FILE")
