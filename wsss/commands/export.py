@@ -27,7 +27,7 @@ def export(
     /,
     *,
     as_: Annotated[Format, tyro.conf.arg(name="as")] = "png",
-    images: Path | None = None,
+    images: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None,
     maps: Literal["refined", "plain"] = "refined",
 ) -> None:
     """Write the label maps of a store, or its scores, in a format of other programs (docs/exchange.md).
@@ -64,7 +64,9 @@ def _rows(table: Path, *, needed: bool) -> "dict[str, Row]":
     """The rows of the manifest by id; none where it is missing and not needed."""
     from wsss.datasets import manifest
 
-    return {row.id: row for row in manifest.read(table)} if needed or table.exists() else {}
+    if needed and not table.exists():
+        raise WsssError(f"{table} does not exist: give the manifest of the store's run by --images")
+    return {row.id: row for row in manifest.read(table)} if table.exists() else {}
 
 
 def _label_maps(store: Path, kind: str, out: Path, as_: Format, rows: "dict[str, Row]", maps: str) -> int:
