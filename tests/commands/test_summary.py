@@ -39,6 +39,13 @@ def test_cues_and_segmenters_are_rows_of_one_table(tmp_path, capsys):
     ]
 
 
+def test_pseudo_masks_of_another_program_are_no_random_walk(tmp_path, capsys):
+    scores = {"images": 240, "pseudo_masks": {"plain": {"miou": 0.55}}}
+    (tmp_path / "cue_scores.json").write_text(json.dumps(scores))
+    summary(tmp_path)
+    assert capsys.readouterr().out.splitlines()[1:] == ["pseudo masks  240 train images   55.0"]
+
+
 def test_a_folder_without_scores_is_refused(tmp_path):
     with pytest.raises(WsssError, match="holds no scores and no label maps yet: run snakemake first"):
         summary(tmp_path)

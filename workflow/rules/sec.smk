@@ -29,7 +29,7 @@ rule seeds:
     """SEC's cues: confident cells of each class and of the background."""
     input:
         images=rules.images.output.images,
-        cams="results/cams.h5",
+        cams=CAMS,
         saliency="results/saliency.h5",
     output:
         seeds=shard("seeds"),

@@ -17,12 +17,14 @@ def summary(results: Results = Path("results"), /) -> None:
 
     lines = []
     cues = results / "cue_scores.json"
-    if cues.exists() and "cam" in (scores := read_json(cues)):
+    if cues.exists():
+        scores = read_json(cues)
         count = f"{scores['images']} train images"
-        lines.append((f"CAM, background {scores['cam']['background']}", count, scores["cam"]["miou"]))
-        oracle = scores["cam_oracle"]
-        lines.append((f"CAM, background {oracle['background']} (oracle)", count, oracle["miou"]))
-        names = {"plain": "random walk", "refined": "random walk and CRF"}
+        for name, note in (("cam", ""), ("cam_oracle", " (oracle)")):
+            if name in scores:
+                lines.append((f"CAM, background {scores[name]['background']}{note}", count, scores[name]["miou"]))
+        made_by = "random walk" if "cam" in scores else "pseudo masks"  # of another program
+        names = {"plain": made_by, "refined": f"{made_by} and CRF"}
         lines += [(names[name], count, score["miou"]) for name, score in scores.get("pseudo_masks", {}).items()]
     for path in sorted(results.glob("*_miou.json")):
         method, split, _ = path.stem.rsplit("_", 2)
