@@ -87,7 +87,7 @@ def score_run(results):
     table = results / "psa_val_miou"
     texts = {"text": table.with_suffix(".txt"), "json": table.with_suffix(".json")}
     miou(images=images, masks=results / "psa_val_masks.h5", split="val", **texts)
-    cues = {"cams": results / "cams.h5", "cues": (results / "pseudo_masks.h5",)}
+    cues = {"cams": [results / "cams.h5"], "cues": (results / "pseudo_masks.h5",)}
     cue_scores(images=images, **cues, background=0.2, oracle=(0.1, 0.3), json=results / "cue_scores.json")
 
 

@@ -174,7 +174,8 @@ def test_help_of_a_stage_has_a_title_for_each_group_of_options(tmp_path):
 
 
 def test_help_names_what_is_given_without_a_name(tmp_path):
-    usages = {"inspect": "FILE [IMAGE_ID]", "export": "STORE [FOLDER]", "summary": "[RESULTS ...]"}
+    usages = {"inspect": "FILE [IMAGE_ID]", "export": "[OPTIONS] STORE [OUT]", "summary": "[RESULTS ...]"}
+    usages |= {"cams_import": "FOLDER", "cams_export": "STORE FOLDER", "pseudo_masks_import": "FOLDER"}
     usages |= {"seeds_import": "PICKLE LIST [SEEDS]", "seeds_export": "SEEDS PICKLE LIST"}
     for command, usage in usages.items():
         assert f"usage: wsss {command} [-h] {usage}" in wsss(command, "--help", folder=tmp_path).stdout

@@ -20,6 +20,7 @@ ROOMS = (
     "lcrf",
     "stores",
     "datasets",
+    "exchange",
     "networks",
     "results",
     "training",

@@ -14,12 +14,15 @@ from pathlib import Path
 
 import tyro
 
+from wsss.commands.cams_export import cams_export
+from wsss.commands.cams_import import cams_import
 from wsss.commands.check import check
 from wsss.commands.configuration import configuration
 from wsss.commands.export import export
 from wsss.commands.init import init
 from wsss.commands.inspect import inspect
 from wsss.commands.predict import predict
+from wsss.commands.pseudo_masks_import import pseudo_masks_import
 from wsss.commands.report import report
 from wsss.commands.run import run
 from wsss.commands.seeds_export import seeds_export
@@ -83,6 +86,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "sheet": sheet,
     "export": export,
     "configuration": configuration,
+    "cams_import": cams_import,
+    "cams_export": cams_export,
+    "pseudo_masks_import": pseudo_masks_import,
     "seeds_import": seeds_import,
     "seeds_export": seeds_export,
 }

@@ -112,6 +112,13 @@ def test_without_scores_it_says_what_is_done(tmp_path):
         summary((tmp_path,))
 
 
+def test_pseudo_masks_of_another_program_are_no_random_walk(tmp_path, capsys):
+    scores = {"split": "train", "images": 240, "pseudo_masks": {"plain": {"miou": 0.55, "iou": IOU}}}
+    (tmp_path / "cue_scores.json").write_text(json.dumps(scores))
+    summary((tmp_path,))
+    assert capsys.readouterr().out.splitlines()[1:] == ["pseudo masks  240 train images  55.0"]
+
+
 def test_a_folder_without_scores_is_refused(tmp_path):
     with pytest.raises(WsssError, match="holds no scores and no label maps yet: run snakemake first"):
         summary((tmp_path,))

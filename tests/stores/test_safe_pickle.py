@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from wsss.runtime.errors import WsssError
 from wsss.stores.safe_pickle import load_npy, load_pickle
@@ -67,6 +68,51 @@ def test_arrays_can_be_pickled_again(tmp_path):
     path.write_bytes(BY_PYTHON_2)
     again = pickle.loads(pickle.dumps(load_pickle(path)))
     assert type(again["2007"]) is np.ndarray
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+def test_tensors_become_arrays(tmp_path, protocol):
+    numbers = torch.arange(24).reshape(2, 3, 4)
+    kinds = (torch.float32, torch.float64, torch.float16, torch.int64, torch.int32, torch.int16, torch.int8)
+    content = {str(kind): numbers.to(kind) for kind in (*kinds, torch.uint8, torch.bool)}
+    content |= {"view": numbers[:, 1:, ::2].permute(1, 2, 0), "one": torch.tensor(3), "none": torch.zeros(0, 5)}
+    found = load_pickle(saved(tmp_path / "a.pickle", content, protocol))
+    for name, tensor in content.items():
+        np.testing.assert_array_equal(found[name], tensor.numpy(), strict=True)
+
+
+def test_forged_tensors_are_refused(tmp_path):
+    whole = pickle.dumps(torch.arange(6, dtype=torch.uint8).reshape(2, 3), 2)
+    path = tmp_path / "forged.pickle"
+    for old, new in (
+        (b"K\x00K\x02K\x03\x86", b"K\x01K\x02K\x03\x86"),  # begins later than it may
+        (b"K\x00K\x02K\x03\x86", b"J\xff\xff\xff\xffK\x02K\x03\x86"),  # begins before its storage
+        (b"K\x02K\x03\x86", b"K\x02K\x04\x86"),  # a longer row
+        (b"K\x02K\x03\x86", b"K\x02J\xff\xff\xff\xff\x86"),  # a negative length
+        (b"K\x02K\x03\x86", b"K\x02J\xff\xff\xff\x7f\x86"),  # more elements than numbers
+        (b"ByteStorage", b"UnknStorage"),
+        (b"ByteStorage", b"LongStorage"),  # more bytes than there are
+    ):
+        assert old in whole
+        path.write_bytes(whole.replace(old, new))
+        with pytest.raises(WsssError, match=r"forged\.pickle cannot be read"):
+            load_pickle(path)
+
+
+class TensorOf:
+    """A tensor of ten numbers from a storage that is none."""
+
+    def __init__(self, storage: object) -> None:
+        self.storage = storage
+
+    def __reduce__(self) -> tuple:
+        return torch._utils._rebuild_tensor_v2, (self.storage, 0, (10,), (1,), False, OrderedDict())
+
+
+@pytest.mark.parametrize("storage", [np.zeros((10, 0)), np.zeros((10, 1)), b"0123456789", "0123456789", None])
+def test_tensors_of_what_is_no_storage_are_refused(tmp_path, storage):
+    with pytest.raises(WsssError, match=r"a\.pickle cannot be read"):
+        load_pickle(saved(tmp_path / "a.pickle", TensorOf(storage)))
 
 
 def test_npy(tmp_path):

@@ -24,10 +24,13 @@ except WsssError as error:
 
 # The methods, each with the cues that its page of examples shows, in order, and those that are scored where masks are.
 # Of METHOD there are METHOD.smk with a rule METHOD_segmenter, and the sections METHOD_segmenter and METHOD_ablation.
+# What leads to pseudo masks is neither made nor shown where these come of another program.
+CAMS, PSEUDO_MASKS = config["cams_store"], config["pseudo_masks_store"]
+BEFORE = [CAMS, "results/affinity_labels.h5"] if PSEUDO_MASKS == DEFAULTS["pseudo_masks_store"] else []
 METHODS = {
-    "psa": {"shown": ["results/affinity_labels.h5", "results/pseudo_masks.h5"], "scored": ["results/pseudo_masks.h5"]},
-    "sec": {"shown": ["results/saliency.h5", config["sec_seeds"]], "scored": [config["sec_seeds"]]},
-    "lcrf": {"shown": [], "scored": []},
+    "psa": {"shown": [*BEFORE, PSEUDO_MASKS], "scored": [PSEUDO_MASKS]},
+    "sec": {"shown": [CAMS, "results/saliency.h5", config["sec_seeds"]], "scored": [config["sec_seeds"]]},
+    "lcrf": {"shown": [CAMS], "scored": []},
 }
 
 # methods and their variants by name, each with its method and what it changes of the method's segmenter
@@ -158,4 +161,4 @@ def fitted_crf(wildcards):
 
 def shown_cues(wildcards):
     """The cues of a method, as a page of examples shows them."""
-    return ["results/cams.h5", *METHODS[VARIANTS[wildcards.variant][0]]["shown"]]
+    return METHODS[VARIANTS[wildcards.variant][0]]["shown"]

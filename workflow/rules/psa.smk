@@ -3,7 +3,7 @@ rule affinity_labels:
     """Confident foreground, confident background and void of each training image."""
     input:
         images=rules.training_images.output.training_images,
-        cams="results/cams.h5",
+        cams=CAMS,
     output:
         affinity_labels=shard("affinity_labels"),
     log:
@@ -48,7 +48,7 @@ rule pseudo_masks:
     """Label maps of the training images: activation maps spread by a random walk along affinities."""
     input:
         images=rules.training_images.output.training_images,
-        cams="results/cams.h5",
+        cams=CAMS,
         affinity_net=rules.affinity_net.output.affinity_net,
     output:
         pseudo_masks=shard("pseudo_masks"),
@@ -71,7 +71,7 @@ rule psa_segmenter:
     """A network that labels every pixel, trained on the pseudo masks: PSA, or a variant of its segmenter."""
     input:
         images=rules.training_images.output.training_images,
-        pseudo_masks="results/pseudo_masks.h5",
+        pseudo_masks=PSEUDO_MASKS,
         weights=weights("psa_segmenter"),
     output:
         segmenter="results/{psa}_segmenter.pt",

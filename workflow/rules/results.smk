@@ -25,7 +25,7 @@ rule crf:
     input:
         images=rules.images.output.images,
         scores=f"results/{{method}}_{config['crf']['split']}_scores.h5",
-        pseudo_masks=(["results/pseudo_masks.h5"] if config["crf"]["masks"] == "pseudo" else []),
+        pseudo_masks=([PSEUDO_MASKS] if config["crf"]["masks"] == "pseudo" else []),
     output:
         fitted="results/{method}_crf.json",
     log:
@@ -92,7 +92,7 @@ rule cue_scores:
     """How good the cues of the training images are, where those have true masks."""
     input:
         images=rules.images.output.images,
-        cams="results/cams.h5",
+        cams=[CAMS] if any(CAMS in METHODS[method]["shown"] for method in config["methods"]) else [],
         cues=[cue for method in config["methods"] for cue in METHODS[method]["scored"]],
     output:
         json=report("results/cue_scores.json", caption="../report/cue_scores.rst", category="Scores"),

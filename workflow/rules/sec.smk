@@ -24,7 +24,7 @@ rule seeds:
     """SEC's cues: confident cells of each class and of the background."""
     input:
         images=rules.training_images.output.training_images,
-        cams="results/cams.h5",
+        cams=CAMS,
         saliency="results/saliency.h5",
     output:
         seeds=shard("seeds"),

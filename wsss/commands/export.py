@@ -1,49 +1,111 @@
-"""Label maps of a store as files for other programs."""
+"""Label maps and scores of a store as files for other programs."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from wsss.commands.positional import Folder, Store
+import tyro
+
+from wsss.commands.positional import Out, Store
 from wsss.commands.terminal import say
 from wsss.runtime.errors import WsssError
+
+if TYPE_CHECKING:
+    from wsss.datasets.manifest import Row
+
+Format = Literal["png", "grey", "overlay", "voc_server", "labelme", "coco", "cvat", "npz"]
+
+SUFFIXES = {"coco": ".json", "cvat": ".zip"}
+"""Of formats that are one file."""
+
+OF_PHOTOGRAPHS = ("overlay", "labelme", "coco")
+"""Formats that name the photographs, or show them."""
 
 
 def export(
     store: Store,
-    folder: Folder = Path("masks"),
+    out: Out = Path("masks"),
     /,
     *,
+    as_: Annotated[Format, tyro.conf.arg(name="as")] = "png",
+    images: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None,
     maps: Literal["refined", "plain"] = "refined",
 ) -> None:
-    """Write the label maps of a store as PNG files, as VOC has its masks: ID.png, with the classes' own values.
+    """Write the label maps of a store, or its scores, in a format of other programs (docs/exchange.md).
 
-    Where a run worked on smaller copies of large photographs, masks have the size of the photographs; which these are,
-    is read from images.csv beside the store.
+    Where a run worked on smaller copies of large photographs, label maps have the size of the photographs.
 
     Args:
-        store: predicted masks or pseudo masks, such as results/psa_val_masks.h5.
-        folder: where to write them.
+        store: predicted masks or pseudo masks, such as results/psa_val_masks.h5; for npz, scores.
+        out: folder to write to; for coco and cvat the file.
+        as_: png, VOC's masks; grey, the same without a palette, as PSA and IRN have them; overlay, photographs with
+            their classes in colour; voc_server, for VOC's server; labelme, polygons; coco, run-length codes; cvat, its
+            "segmentation mask 1.1"; npz, scores as arrays.
+        images: manifest, which says where the photographs are; images.csv beside the store if none is given.
         maps: those after the CRF (plain ones where there was none), or those before it.
     """
-    from wsss.datasets import manifest
-    from wsss.datasets.pictures import photograph_size, stretched, write_mask
-    from wsss.runtime.progress import track
-    from wsss.stores.store import final_labels, kind_of, read
+    from wsss.stores.store import kind_of
 
     kind = kind_of(store)
-    if kind not in ("masks", "pseudo_masks"):
+    if as_ == "npz" and kind != "scores":
+        raise WsssError(f"{store} holds {kind!r}: only scores are written as npz")
+    if as_ != "npz" and kind not in ("masks", "pseudo_masks"):
         raise WsssError(f"{store} holds {kind!r}: only masks and pseudo_masks are label maps at the images' size")
-    table = store.parent / "images.csv"
-    originals = {row.id: row.original for row in manifest.read(table) if row.original} if table.exists() else {}
-    written = 0
-    with read(store, kind) as source:
+    if as_ in SUFFIXES and out.suffix != SUFFIXES[as_]:
+        raise WsssError(f"{out}: --as {as_} writes one file: give it a name that ends in {SUFFIXES[as_]}")
+    if as_ == "npz":
+        say(f"{out}: scores of {_scores(store, out)} images")
+        return
+    table = images or store.parent / "images.csv"
+    count = _label_maps(store, kind, out, as_, _rows(table, needed=as_ in OF_PHOTOGRAPHS or images is not None), maps)
+    say(f"{out}: {count} masks as {as_}; the values of the classes are those of classes.csv")
+
+
+def _rows(table: Path, *, needed: bool) -> "dict[str, Row]":
+    """The rows of the manifest by id; none where it is missing and not needed."""
+    from wsss.datasets import manifest
+
+    if needed and not table.exists():
+        raise WsssError(f"{table} does not exist: give the manifest of the store's run by --images")
+    return {row.id: row for row in manifest.read(table)} if table.exists() else {}
+
+
+def _label_maps(store: Path, kind: str, out: Path, as_: Format, rows: "dict[str, Row]", maps: str) -> int:
+    """Write label maps, and return how many."""
+    from functools import partial
+
+    from wsss.datasets.pictures import photograph_size, stretched
+    from wsss.exchange import coco, cvat, labelme, pictures
+    from wsss.runtime.progress import track
+    from wsss.stores.store import final_labels, read
+
+    writers = {"coco": coco.writer, "cvat": cvat.writer, "labelme": partial(pictures.each, labelme.write)}
+    for write in (pictures.png, pictures.grey, pictures.overlay, pictures.voc_server):
+        writers[write.__name__] = partial(pictures.each, write)
+    with read(store, kind) as source, writers[as_](out, source.classes) as add:
         for image_id in track(source, "export", total=len(source)):
-            arrays = source[image_id]
+            arrays, row = source[image_id], rows.get(image_id)
             labels = final_labels(arrays) if maps == "refined" else arrays["plain"]
-            path = folder / f"{image_id}.png"  # an id may have folders
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if image_id in originals:
-                labels = stretched(labels, photograph_size(originals[image_id]))
-            write_mask(path, source.classes.values_of(labels))
-            written += 1
-    say(f"{folder}: {written} masks; their values are those of classes.csv")
+            if row is None and as_ in OF_PHOTOGRAPHS:
+                raise WsssError(f"{store}: {image_id!r} is not in the manifest: give that of its run by --images")
+            if row and row.original:
+                labels = stretched(labels, photograph_size(row.original))
+            add(pictures.LabelMap(image_id, labels, (row.original or row.image) if row else None))
+        return len(source)
+
+
+def _scores(store: Path, out: Path) -> int:
+    """Write each image's scores with what they mean, ID.npz, and return how many."""
+    import numpy as np
+
+    from wsss.exchange.pictures import file_of
+    from wsss.runtime.files import whole_or_absent
+    from wsss.runtime.progress import track
+    from wsss.stores.store import read
+
+    with read(store, "scores") as source:
+        about = {"classes": source.classes.names, "mask_values": source.classes.mask_values}
+        about |= {"stride": source.stride, "warped_px": source.warped_px}
+        for image_id in track(source, "export", total=len(source)):
+            with whole_or_absent(file_of(out, image_id, ".npz")) as partial, partial.open("wb") as file:
+                np.savez_compressed(file, **source[image_id], size=source.size(image_id), **about)
+        return len(source)

@@ -12,7 +12,8 @@ def positional(kind: object, metavar: str) -> object:
 
 
 Store = positional(Path, "STORE")
-Folder = positional(Path, "[FOLDER]")
+Out = positional(Path, "[OUT]")
+Folder = positional(Path, "FOLDER")
 Results = positional(Path, "[RESULTS]")
 Runs = positional(tuple[Path, ...], "[RESULTS ...]")
 ImageId = positional(str, "[IMAGE_ID]")

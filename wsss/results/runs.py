@@ -11,8 +11,6 @@ from wsss.datasets import manifest
 from wsss.runtime.errors import WsssError
 from wsss.runtime.files import read_json
 
-CUES = {"plain": "random walk", "refined": "random walk and CRF"}
-
 
 @dataclass(frozen=True)
 class Score:
@@ -77,19 +75,17 @@ def _data_set(results: Path) -> tuple[tuple[str, ...], Counter[str], str]:
 
 
 def _of_cues(content: dict) -> list[Score]:
-    if "cam" not in content:  # no training image has a true mask
-        return []
-
     def score(name: str, values: dict, *, oracle: bool = False) -> Score:
         return Score(name, content["split"], content["images"], values["miou"], values["iou"], oracle)
 
-    cam, oracle = content["cam"], content["cam_oracle"]
-    walked = content.get("pseudo_masks", {})
-    return [
-        score(f"CAM, background {cam['background']}", cam),
-        score(f"CAM, background {oracle['background']} (oracle)", oracle, oracle=True),
-        *(score(CUES[name], values) for name, values in walked.items()),
-    ]
+    found = []
+    if "cam" in content:  # else no training image has a true mask, or the pseudo masks are another program's
+        cam, oracle = content["cam"], content["cam_oracle"]
+        found.append(score(f"CAM, background {cam['background']}", cam))
+        found.append(score(f"CAM, background {oracle['background']} (oracle)", oracle, oracle=True))
+    made_by = "random walk" if found else "pseudo masks"
+    names = {"plain": made_by, "refined": f"{made_by} and CRF"}
+    return found + [score(names[name], values) for name, values in content.get("pseudo_masks", {}).items()]
 
 
 def _of_segmenter(content: dict, path: Path) -> list[Score]:

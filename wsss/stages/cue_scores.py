@@ -4,7 +4,7 @@ from pathlib import Path
 def cue_scores(
     *,
     images: Path,
-    cams: Path,
+    cams: list[Path],
     cues: tuple[Path, ...],
     background: float,
     oracle: tuple[float, ...],
@@ -14,7 +14,7 @@ def cue_scores(
 
     Args:
         images: manifest; the images of the split train that have true masks are scored.
-        cams: store of activation maps.
+        cams: store of activation maps; one or none.
         cues: stores of label maps of the training images: dense ones, which get an mIoU, and sparse ones (seeds), which
             get coverage and precision.
         background: threshold of the CAMs; a pixel is background where every map is at most this.
@@ -34,29 +34,33 @@ def cue_scores(
     content: dict[str, object] = {"split": "train", "images": len(rows), "image tags": "used"}
     content["manifest"] = store.digest(images)
     with ExitStack() as stack:
-        maps = stack.enter_context(store.read(cams, "cams"))
+        maps = [stack.enter_context(store.read(path, "cams")) for path in cams]
         sources = {kind: stack.enter_context(store.read(path, kind)) for path in cues for kind in [store.kind_of(path)]}
-        counts, precisions = evaluation.Counts(maps.classes), dict.fromkeys(sources)
+        first = [*maps, *sources.values()][0]
+        counts, precisions = evaluation.Counts(first.classes), dict.fromkeys(sources)
         for row in track(rows, "cue_scores", total=len(rows)):
-            size = maps.size(row.id)
-            labels = cam_labels(**maps[row.id], size=size, stride=maps.stride, backgrounds=tuple({background, *oracle}))
-            found = {("cam", value): label for value, label in labels.items()}
+            size = first.size(row.id)
+            found: dict = {}
+            for of in maps:
+                labels = cam_labels(**of[row.id], size=size, stride=of.stride, backgrounds=tuple({background, *oracle}))
+                found = {("cam", value): label for value, label in labels.items()}
             for kind, source in sources.items():
                 arrays = source[row.id]
                 if "labels" in arrays:
                     precisions[kind] = precisions[kind] or evaluation.CuePrecision()
                     sparse = evaluation.at_pixels(arrays["labels"], size, source)
-                    precisions[kind].add(evaluation.truth(row, maps.classes), sparse)
+                    precisions[kind].add(evaluation.truth(row, first.classes), sparse)
                 else:
                     found |= {(kind, name): mask for name, mask in arrays.items()}
             counts.add(row, found)
     if rows:
         scores = counts.table()
         of_cam = {value: score for (kind, value), score in scores.items() if kind == "cam"}
-        best = max(of_cam, key=lambda value: of_cam[value]["miou"])
-        content["cam"] = {"background": background, **of_cam[background]}
-        content["cam_oracle"] = {"background": best, "chosen by": "the true masks", **of_cam[best]}
-        progress.note(f"mIoU of the CAM {100 * content['cam']['miou']:.1f}")
+        if of_cam:
+            best = max(of_cam, key=lambda value: of_cam[value]["miou"])
+            content["cam"] = {"background": background, **of_cam[background]}
+            content["cam_oracle"] = {"background": best, "chosen by": "the true masks", **of_cam[best]}
+            progress.note(f"mIoU of the CAM {100 * of_cam[background]['miou']:.1f}")
         for kind, precision in precisions.items():
             dense = {name: score for (of, name), score in scores.items() if of == kind}
             content[kind] = precision.shares() if precision else dense

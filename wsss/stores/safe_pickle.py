@@ -1,10 +1,11 @@
 """Read pickled label files of other projects without running any code in them.
 
 A pickle names functions, which the unpickler imports and calls. Here it gets replacements for the few functions that
-containers, numbers and numpy arrays need; any other name is refused before it is imported. Numpy's own functions are
-not available to it either, since a forged dtype makes them read out of bounds.
+containers, numbers, numpy arrays and torch's tensors need, which become arrays; any other name is refused before it is
+imported. Numpy's own functions are not available to it either, since a forged dtype makes them read out of bounds.
 """
 
+import io
 import math
 import pickle
 import re
@@ -90,6 +91,48 @@ def _scalar(dtype: _Dtype, data: bytes | str) -> np.generic:
     return np.frombuffer(data.encode("latin1") if isinstance(data, str) else data, dtype.dtype)[0]
 
 
+STORAGES = {
+    f"{name}Storage": kind
+    for name, kind in {"Float": "<f4", "Double": "<f8", "Half": "<f2", "Bool": "|b1"}.items()
+    | {"Long": "<i8", "Int": "<i4", "Short": "<i2", "Char": "|i1", "Byte": "|u1"}.items()
+}
+"""The dtype of each of torch's storages."""
+
+
+class _Storages(pickle.Unpickler):
+    """Reads what torch.save writes of a storage before its numbers: their dtype and how many they are."""
+
+    def find_class(self, module: str, name: str) -> str:
+        if module != "torch" or name not in STORAGES:
+            raise ValueError(f"{module}.{name} is no storage of torch")
+        return STORAGES[name]
+
+    def persistent_load(self, key: tuple) -> tuple[str, int]:
+        return key[1], key[4]
+
+
+def _storage(data: bytes) -> np.ndarray:
+    """The numbers of a storage, which follow on: a magic number, a version, the machine, dtype and count, a name, the
+    count again.
+    """
+    file = io.BytesIO(data)
+    *_, (kind, count), _ = (_Storages(file).load() for _ in range(5))
+    if kind not in STORAGES.values():
+        raise ValueError(f"{kind!r} is no dtype of a storage")
+    return np.frombuffer(data, kind, count, offset=file.tell() + 8)
+
+
+def _tensor(storage: np.ndarray, offset: int, shape: tuple, strides: tuple, *_: object) -> np.ndarray:
+    """A tensor's numbers, after checks that torch omits: all lie in the storage, and are no more than its own."""
+    if not isinstance(storage, np.ndarray) or storage.ndim != 1:
+        raise ValueError("a tensor without a storage")
+    last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
+    if min(offset, *shape, *strides, 0) < 0 or math.prod(shape) > len(storage) or last >= max(len(storage), 1):
+        raise ValueError(f"a tensor of shape {shape} does not fit in {len(storage)} numbers")
+    steps = [stride * storage.itemsize for stride in strides]
+    return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps).copy()
+
+
 def _bytes(text: str = "", encoding: str = "latin1") -> bytes:
     if encoding not in ("latin1", "latin-1"):
         raise ValueError(f"encoding {encoding!r} is not supported")
@@ -105,6 +148,8 @@ REPLACEMENTS: dict[tuple[str, str], Callable] = {
     ("_codecs", "encode"): _bytes,
     ("numpy", "ndarray"): _no_call,
     ("numpy", "dtype"): _Dtype,
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("torch.storage", "_load_from_bytes"): _storage,
 }
 for _module in ("builtins", "__builtin__"):
     REPLACEMENTS |= {(_module, kind.__name__): kind for kind in (set, frozenset, complex)} | {

@@ -1,0 +1,1 @@
+"""Label maps and activation maps in the formats of other programs."""
