@@ -120,6 +120,25 @@ def longest_px(rows: Iterable[Row]) -> int:
     return max(photograph_size(copy)) if copy else 0
 
 
+def require_classes(rows: Iterable[Row], classes: Classes, path: Path) -> None:
+    """Refuse a store or a network that does not know the images' classes: it is of a run with others.
+
+    Args:
+        rows: images.
+        classes: those of the store or network.
+        path: its file.
+
+    Raises:
+        WsssError: an image has a tag that is no class of it.
+    """
+    unknown = sorted({tag for row in rows for tag in row.tags} - set(classes.names))
+    if unknown:
+        raise WsssError(
+            f"{path} has the classes {', '.join(classes.foreground)}, but images are tagged {', '.join(unknown)}: it"
+            " was made with other classes; make it again, or take one that has these"
+        )
+
+
 def part(rows: list[Row], shard: str) -> list[Row]:
     """The rows of one shard, such as 2-of-3. Its rows are consecutive, and the sizes of shards differ by at most 1."""
     match = re.fullmatch(r"([1-9]\d*)-of-([1-9]\d*)", shard)

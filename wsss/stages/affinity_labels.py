@@ -39,6 +39,7 @@ def affinity_labels(
     rows = manifest.part(manifest.read(images, *manifest.TRAINING_SPLITS), shard)
     settings = {"alpha_low": alpha_low, "alpha_high": alpha_high, "stride": stride, **asdict(crf)}
     with store.read(cams, "cams") as source:
+        manifest.require_classes(rows, source.classes, cams)
         items = (
             Scored(
                 row.id, row.image, source.size(row.id), maps["cam"].astype("float32"), source.stride, maps["classes"]

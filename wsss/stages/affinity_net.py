@@ -41,6 +41,7 @@ def affinity_net(
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     labels = store.Shared(affinity_labels, "affinity_labels")
+    manifest.require_classes(rows, labels.classes, affinity_labels)
     grid_stride = int(labels.attributes["setting.stride"])
     if augment.crop_px % grid_stride:
         raise WsssError(f"crop_px is {augment.crop_px}: give a multiple of {grid_stride}, the stride of the labels")

@@ -29,6 +29,7 @@ def cams(
 
     rows = manifest.part(manifest.read(images, *manifest.CUE_SPLITS), shard)
     network, about = file.load(classifier, Classifier)
+    manifest.require_classes(rows, about.classes, classifier)
     network.to(machine.device())
 
     def activations(pair: torch.Tensor) -> torch.Tensor:

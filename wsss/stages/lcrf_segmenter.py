@@ -57,6 +57,7 @@ def lcrf_segmenter(
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     frozen, about = file.load(classifier, Classifier)
+    manifest.require_classes(rows, about.classes, classifier)
     frozen.requires_grad_(False)
     classes = about.classes
     cells = warped.cells(features.stride)

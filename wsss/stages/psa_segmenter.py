@@ -50,6 +50,7 @@ def psa_segmenter(
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     masks = store.Shared(pseudo_masks, "pseudo_masks")
+    manifest.require_classes(rows, masks.classes, pseudo_masks)
     torch.manual_seed(schedule.seed)
     network = Segmenter.build(features, classes=len(masks.classes.names), dilation=dilation, decoder=decoder)
     fill = network.backbone.mean

@@ -79,6 +79,7 @@ def pseudo_masks(
         store.read(cams, "cams") as source,
         store.create(pseudo_masks, "pseudo_masks", classes=source.classes, settings=settings, inputs=inputs) as target,
     ):
+        manifest.require_classes(rows, source.classes, cams)
         masks = mapped(partial(label_maps, parameters=crf), walked(source))
         for image, maps in track(masks, "pseudo_masks", total=len(rows)):
             target.add(image.id, image.size, **maps)

@@ -30,6 +30,7 @@ def saliency(
 
     rows = manifest.part(manifest.read(images, *manifest.TRAINING_SPLITS), shard)
     network, about = file.load(classifier, Classifier)
+    manifest.require_classes(rows, about.classes, classifier)
     network.to(machine.device())
 
     def on_the_device(pair: torch.Tensor) -> torch.Tensor:

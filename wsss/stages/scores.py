@@ -25,6 +25,7 @@ def scores(*, images: Path, segmenter: Path, split: str, shard: str, scores: Pat
 
     rows = manifest.part(manifest.read(images, split), shard)
     network, about = file.load(segmenter, Segmenter)
+    manifest.require_classes(rows, about.classes, segmenter)
     network.to(machine.device())
     maps = maps_of(network, about, scales=scales)
     settings = {"split": split, "scales": scales, "stride": network.stride, "warped_px": about.warped_px}

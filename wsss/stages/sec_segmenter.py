@@ -50,6 +50,7 @@ def sec_segmenter(
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     labels = store.Shared(seeds, "seeds")
+    manifest.require_classes(rows, labels.classes, seeds)
     names = labels.classes.names
     cells = int(labels.attributes["setting.cells"])
     if warped.input_px != cells * features.stride:

@@ -47,6 +47,7 @@ def seeds(
         store.read(saliency, "saliency") as salient,
         store.create(seeds, "seeds", classes=maps.classes, settings=settings, inputs=inputs) as target,
     ):
+        manifest.require_classes(rows, maps.classes, cams)
         for row in track(rows, "seeds", total=len(rows)):
             foreground = rules.foreground_seeds(warped(maps, row, "cam"), threshold=threshold)
             background = rules.least_salient(warped(salient, row, "saliency")[0], share=background_share)
