@@ -217,7 +217,5 @@ def test_names_of_classes_as_people_write_them(tmp_path, names):
 def test_a_store_of_other_classes_is_refused(tmp_path):
     rows = [Row("a", "train", tmp_path / "a.jpg", None, ("cow", "dog"), "test")]
     manifest.require_classes(rows, Classes.of({"cow": 1, "dog": 2, "cat": 3}), tmp_path / "seeds.h5")
-    with pytest.raises(
-        WsssError, match="seeds.h5 has the classes cat, dog, but images are tagged cow"
-    ):
+    with pytest.raises(WsssError, match="seeds.h5 has the classes cat, dog, but images are tagged cow"):
         manifest.require_classes(rows, Classes.of({"cat": 1, "dog": 2}), tmp_path / "seeds.h5")

@@ -1,6 +1,8 @@
 """Stores that were changed behind their back: told, whatever was changed."""
 
 import shutil
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -145,3 +147,34 @@ def test_numbers_that_are_none_are_not_stored(tmp_path):
     ):
         target.add("a", SIZE, scores=np.array([[[np.nan]]], np.float16))
     assert not (tmp_path / "s.h5").exists()
+
+
+SECTORS = """
+import sys
+from pathlib import Path
+from wsss.runtime.errors import WsssError
+from wsss.stores import store
+
+def content(path):
+    with store.read(path, "masks") as source:
+        images = [(name, source[name]["plain"].tobytes(), source.size(name)) for name in source]
+        return sorted(images), sorted((name, str(value)) for name, value in source.attributes.items())
+
+path, folder, step = Path(sys.argv[1]), Path(sys.argv[2]), 256
+whole, expected = path.read_bytes(), content(path)
+for start in range(0, len(whole), step):
+    damaged = folder / f"{start}.h5"
+    damaged.write_bytes(whole[:start] + bytes(len(whole[start : start + step])) + whole[start + step :])
+    print("sector", start, flush=True)
+    try:
+        assert content(damaged) == expected, start
+    except WsssError:
+        pass
+"""
+"""Zeroes each sector in turn, and fails where the damage is neither told nor without effect."""
+
+
+def test_no_zeroed_sector_hangs_or_gives_other_content(path, tmp_path):
+    command = [sys.executable, "-c", SECTORS, path, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout.splitlines()[-1:] + done.stderr.splitlines()[-3:]

@@ -22,9 +22,10 @@ import numpy as np
 from wsss.labels import Classes
 from wsss.runtime.errors import WsssError
 from wsss.runtime.files import check_regular, whole_or_absent
+from wsss.stores import attributes
 from wsss.stores.kinds import KINDS
 
-SCHEMA = 3
+SCHEMA = 4
 
 # Debian's h5ls reads this version, and a file of this version whose writer was killed does not open as a complete one.
 LIBVER = ("v110", "v110")
@@ -43,7 +44,7 @@ class Writer:
     def add(self, image_id: str, size: tuple[int, int], **arrays: np.ndarray) -> None:
         """Add an image: its id, its size (height, width) and its arrays, float16 or uint8."""
         group = self._file.create_group(key_of(image_id))
-        group.attrs["size"] = size
+        attributes.write(group, {"size": size})
         for name, array in arrays.items():
             if array.dtype not in (np.float16, np.uint8):
                 raise TypeError(f"{image_id}/{name} is {array.dtype}: stores hold float16 and uint8 only")
@@ -52,12 +53,14 @@ class Writer:
             group.create_dataset(
                 name, data=array, chunks=array.shape, compression="gzip", compression_opts=4, shuffle=True
             ).flush()  # else it would be written as the object vanishes, and what fails there is not raised
-        group.attrs["digest"] = content = _digest_of(image_id, size, arrays)
+        content = _digest_of(image_id, size, arrays)
+        attributes.write(group, {"digest": content})
         self._digest = _joined(self._digest, content)
 
     def finish(self) -> None:
-        self._file.attrs.update(digest=f"{self._digest:064x}", images=len(self._file), complete=True)
-        self._file.attrs["seal"] = _seal(self._file.attrs)
+        about = {"digest": f"{self._digest:064x}", "images": len(self._file), "complete": True}
+        attributes.write(self._file, about)
+        attributes.write(self._file, {"seal": _seal(attributes.read(self._file))})
 
 
 def _digest_of(image_id: str, size: tuple[int, int], arrays: dict[str, np.ndarray]) -> str:
@@ -69,9 +72,9 @@ def _digest_of(image_id: str, size: tuple[int, int], arrays: dict[str, np.ndarra
     return content.hexdigest()
 
 
-def _seal(attributes: Mapping[str, object]) -> str:
+def _seal(about: Mapping[str, object]) -> str:
     """The digest of a store's attributes: HDF5 has no checksum of them."""
-    lines = [f"{name}={np.asarray(attributes[name]).tolist()}" for name in sorted(attributes) if name != "seal"]
+    lines = [f"{name}={np.asarray(about[name]).tolist()}" for name in sorted(about) if name != "seal"]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -89,10 +92,11 @@ def create(
         inputs: the files that the store was made from, by name.
     """
     with whole_or_absent(path) as partial, _new_file(partial) as file:
-        _with_small_cache(file).attrs.update(kind=kind, schema=SCHEMA, arrays=KINDS[kind])
-        file.attrs.update(classes=list(classes.names), mask_values=list(classes.mask_values))
-        file.attrs.update({f"setting.{name}": _as_text(value) for name, value in settings.items()})
-        file.attrs.update({f"input.{name}": digest(source) for name, source in inputs.items()})
+        about = {"kind": kind, "schema": SCHEMA, "arrays": KINDS[kind]}
+        about |= {"classes": list(classes.names), "mask_values": list(classes.mask_values)}
+        about |= {f"setting.{name}": _as_text(value) for name, value in settings.items()}
+        about |= {f"input.{name}": digest(source) for name, source in inputs.items()}
+        attributes.write(_with_small_cache(file), about)
         writer = Writer(file)
         yield writer
         writer.finish()
@@ -155,7 +159,7 @@ class Reader:
     def __init__(self, path: Path, file: h5py.File) -> None:
         self.path = path
         self._file = file
-        self.attributes = dict(file.attrs)
+        self.attributes = attributes.read(file)
         self.classes = Classes(
             tuple(self.attributes["classes"]), tuple(int(value) for value in self.attributes["mask_values"])
         )
@@ -192,7 +196,7 @@ class Reader:
         group = self._group(image_id)
         with _damage_told(self.path):
             arrays = {name: _values(group, name) for name in group}
-            if group.attrs["digest"] != _digest_of(image_id, self.size(image_id), arrays):
+            if attributes.read(group)["digest"] != _digest_of(image_id, self.size(image_id), arrays):
                 raise ValueError(f"the content of {image_id!r} is not what was written")
         return arrays
 
@@ -218,7 +222,7 @@ def read(path: Path, kind: str) -> Iterator[Reader]:
     The mode is "r": any other mode changes the file's time stamp, and Snakemake would rerun the later stages.
     """
     with _open(path) as file:
-        found = file.attrs.get("kind")
+        found = attributes.read(file).get("kind")
         if found != kind:
             raise WsssError(f"{path} holds {found!r}, expected {kind!r}: is the rule's input right?")
         yield Reader(path, file)
@@ -234,7 +238,7 @@ def _check_link(file: h5py.File, key: str, path: Path) -> None:
         raise KeyError(key)
     if isinstance(link, h5py.HardLink):
         return
-    shards = file.attrs.get("files", ())
+    shards = attributes.read(file).get("files", ())
     if not isinstance(link, h5py.ExternalLink) or link.filename not in shards or link.path != key:
         raise WsssError(f"{path} holds a link that wsss did not make: remove it and rerun its stage")
 
@@ -278,23 +282,24 @@ def gather(shards: list[Path], path: Path) -> None:
         for shard, name_of_file in zip(shards, files, strict=True):
             with _open(shard) as file:
                 own = ("digest", "images", "seal")
-                attributes = {name: value for name, value in file.attrs.items() if name not in own}
-                digests.append(file.attrs["digest"])
-                before = {name: joined.attrs[name] for name in joined.attrs}
-                names = before.keys() | attributes.keys()
-                if before and any(not np.array_equal(before.get(name), attributes.get(name)) for name in names):
+                everything = attributes.read(file)
+                about = {name: value for name, value in everything.items() if name not in own}
+                digests.append(everything["digest"])
+                before = attributes.read(joined)
+                names = before.keys() | about.keys()
+                if before and any(not np.array_equal(before.get(name), about.get(name)) for name in names):
                     raise WsssError(f"{shard} was made with other settings than {shards[0]}: remove both and rerun")
-                joined.attrs.update(attributes)
+                attributes.write(joined, about)
                 for key, group in file.items():
                     if key in joined:
                         raise WsssError(
                             f"{shard} holds the image {id_of(key)!r}, as an earlier shard does: give each shard once"
                         )
                     joined[key] = h5py.ExternalLink(name_of_file, key)
-                    content = _joined(content, group.attrs["digest"])
-        joined.attrs.update(shards=len(shards), digest=f"{content:064x}", images=len(joined))
-        joined.attrs.update(files=files, digests=digests)
-        joined.attrs["seal"] = _seal(joined.attrs)
+                    content = _joined(content, attributes.read(group)["digest"])
+        about = {"shards": len(shards), "digest": f"{content:064x}", "images": len(joined)}
+        attributes.write(joined, about | {"files": files, "digests": digests})
+        attributes.write(joined, {"seal": _seal(attributes.read(joined))})
 
 
 def _joined(digest: int, image_digest: str) -> int:
@@ -307,7 +312,7 @@ def digest(path: Path) -> str:
     check_regular(path)
     if path.suffix == ".h5":
         with _open(path) as file:
-            return str(file.attrs["digest"])
+            return str(attributes.read(file)["digest"])
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -323,7 +328,7 @@ def _open(path: Path) -> Iterator[h5py.File]:
         raise WsssError(f"{path} cannot be read as an HDF5 file ({error}): remove it and rerun its stage") from error
     with file:
         with _damage_told(path):
-            _check_attributes(path, dict(file.attrs))
+            _check_attributes(path, attributes.read(file))
         yield _with_small_cache(file)
 
 
@@ -338,26 +343,26 @@ def _damage_told(path: Path) -> Iterator[None]:
         raise WsssError(f"{path} is damaged ({error}): remove it and rerun its stage") from error
 
 
-def _check_attributes(path: Path, attributes: Mapping[str, object]) -> None:
+def _check_attributes(path: Path, about: Mapping[str, object]) -> None:
     """Refuse a store that is not finished, of another schema, or whose attributes are not what was written."""
-    if not attributes.get("complete"):
+    if not about.get("complete"):
         raise WsssError(f"{path} is not a finished store of wsss: remove it and rerun its stage")
-    if attributes.get("schema") != SCHEMA:
-        raise WsssError(f"{path} has schema {attributes.get('schema')}, expected {SCHEMA}: rerun its stage")
-    if attributes.get("seal") != _seal(attributes):
+    if about.get("schema") != SCHEMA:
+        raise WsssError(f"{path} has schema {about.get('schema')}, expected {SCHEMA}: rerun its stage")
+    if about.get("seal") != _seal(about):
         raise WsssError(f"{path} is damaged, its attributes are not what was written: remove it and rerun its stage")
-    _check_shards(path, attributes)
+    _check_shards(path, about)
 
 
-def _check_shards(path: Path, attributes: Mapping[str, object]) -> None:
+def _check_shards(path: Path, about: Mapping[str, object]) -> None:
     """Of a joined store, whether its shards are those that were joined."""
-    for name, content in zip(attributes.get("files", ()), attributes.get("digests", ()), strict=True):
+    for name, content in zip(about.get("files", ()), about.get("digests", ()), strict=True):
         shard = path.parent / name
         if not shard.exists():
             continue  # what it lacks is told where an image of it is asked for
         try:
             with h5py.File(shard, "r") as file:
-                same = file.attrs.get("digest") == content
+                same = attributes.read(file).get("digest") == content
         except OSError:
             same = False
         if not same:
@@ -367,7 +372,7 @@ def _check_shards(path: Path, attributes: Mapping[str, object]) -> None:
 def kind_of(path: Path) -> str:
     """The kind of a finished store."""
     with _open(path) as file:
-        return str(file.attrs["kind"])
+        return str(attributes.read(file)["kind"])
 
 
 def final_labels(arrays: dict[str, np.ndarray]) -> np.ndarray:
