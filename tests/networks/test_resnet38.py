@@ -129,3 +129,11 @@ def test_another_networks_checkpoint_is_refused_in_one_line(meta_resnet38, vgg16
     with pytest.raises(WsssError, match="1 are not of this network, e.g. 'fc8.weight'"):
         load_weights(vgg16, state | {"fc8.weight": torch.zeros(3)}, name="vgg16", source="w.pth")
     load_weights(vgg16, state | {"fc8.weight": torch.zeros(3)}, name="vgg16", source="w.pth", ignored=r"fc8\.")
+
+
+def test_an_empty_array_with_a_side_that_no_tensor_has(tmp_path):
+    content = params_bytes({"arg:a": torch.empty(0, 77)}, version=2)
+    assert content.count((77).to_bytes(8, "little")) == 1
+    path = tmp_path / "a.params"
+    path.write_bytes(content.replace((77).to_bytes(8, "little"), (2**62).to_bytes(8, "little")))
+    assert resnet38.read_mxnet_params(path)["arg:a"].numel() == 0

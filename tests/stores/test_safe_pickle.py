@@ -1,5 +1,8 @@
 import os
 import pickle
+import subprocess
+import sys
+import tracemalloc
 from collections import OrderedDict
 from pathlib import Path
 
@@ -189,3 +192,47 @@ def test_fields_of_objects_are_refused(tmp_path):
     np.save(path, np.zeros(2, dtype=[("a", object)]), allow_pickle=True)
     with pytest.raises(WsssError, match=r"a\.npy cannot be read"):
         load_npy(path)
+
+
+NESTED = b")" + b"2\x86" * 60
+"""A tuple that holds itself twice, 60 times over: small in a file, and without end to be hashed or shown."""
+
+HASHED = {
+    "a key": b"\x80\x02}" + NESTED + b"K\x01s.",
+    "keys": b"\x80\x02}(" + NESTED + b"K\x01u.",
+    "a key of protocol 0": b"(" + NESTED + b"K\x01d.",
+    "a set by its name": b"\x80\x02c__builtin__\nset\n](" + NESTED + b"e\x85R.",
+    "an ordered table": b"\x80\x02ccollections\nOrderedDict\n](" + NESTED + b"K\x01\x86e\x85R.",
+    "a set": b"\x80\x04\x8f(" + NESTED + b"\x90.",
+    "a frozen set": b"\x80\x04(" + NESTED + b"\x91.",
+}
+
+LOAD = """
+import sys
+from pathlib import Path
+from wsss.runtime.errors import WsssError
+from wsss.stores.safe_pickle import load_pickle
+try:
+    load_pickle(Path(sys.argv[1]))
+except WsssError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("name", HASHED)
+def test_keys_that_take_ages_to_be_hashed_are_refused_at_once(tmp_path, name):
+    path = tmp_path / "a.pickle"
+    path.write_bytes(HASHED[name])
+    command = [sys.executable, "-c", LOAD, path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.startswith(f"{path} cannot be read")
+    assert "is of type tuple" in done.stdout
+
+
+def test_a_forged_index_of_the_memo_takes_no_memory(tmp_path):
+    path = tmp_path / "a.pickle"
+    path.write_bytes(b"\x80\x02K\x05r" + (2**31 - 1).to_bytes(4, "little") + b".")
+    tracemalloc.start()
+    assert load_pickle(path) == 5
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()

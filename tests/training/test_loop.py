@@ -12,6 +12,7 @@ from runs import LENGTH, STEPS, CutOff, assert_equal, cut_off_at, item, rows, st
 
 from wsss.networks.classifier import Classifier
 from wsss.networks.network import Network
+from wsss.runtime import sealed
 from wsss.runtime.errors import WsssError
 from wsss.training import loop
 
@@ -282,3 +283,17 @@ def test_a_last_step_that_leaves_no_numbers_is_told(tmp_path):
     ):
         train(tmp_path, loss=steep, epochs=1 / 3, learning_rate=1e38, keep=kept.append)
     assert kept == []
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [{"network": {}}, {"network": 3}, {"step": "three"}, {"optimizer": {"state": {}, "param_groups": []}}],
+    ids=["no weights", "a number for weights", "a text for the step", "no parameters"],
+)
+def test_a_forged_checkpoint_is_told_and_training_restarts(tmp_path, undisturbed, log, forged):
+    path = cut_off_at(tmp_path, 6)
+    content, _ = sealed.load(path)
+    sealed.save(path, content | forged)
+    assert_equal(train(tmp_path), undisturbed)
+    assert "checkpoint.pt is no checkpoint of this network" in log.text
+    assert "training restarts from scratch" in log.text

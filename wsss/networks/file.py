@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -14,6 +14,13 @@ from wsss.runtime.errors import WsssError
 
 Supervision = Literal["tags", "tags and cues"]
 """What a network was trained on: image tags alone, or also cues that were made of them beforehand."""
+
+
+MOST_CLASSES = 255
+"""A label is a byte, and 255 is void."""
+
+LARGEST = 10_000
+"""No number that says how a network is built, such as a dilation, is larger than this."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +77,13 @@ def load(path: Path, builder: type[Built]) -> tuple[Built, About]:
         raise WsssError(
             f"{path} holds a network of kind {content['kind']!r}, expected {builder.kind!r}: is it the right file?"
         )
-    network = builder.build(replace(Features(**content["features"]), weights="none"), **content["shape"])
     try:
+        network = builder.build(replace(Features(**content["features"]), weights="none"), **content["shape"])
         backbone_state = {f"backbone.{name}": value for name, value in content["backbone_state"].items()}
         network.load_state_dict({**content["head_state"], **backbone_state})
-    except RuntimeError as error:
+    except WsssError:
+        raise
+    except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:  # made by nothing of ours
         raise WsssError(
             f"{path} does not fit the network {content['backbone']} that it names: train it again"
         ) from error
@@ -104,6 +113,37 @@ def read(path: Path) -> dict:
         raise WsssError(f"{path} is not the file of a network ({error}): remove it and train again") from error
     if not isinstance(content, dict) or "kind" not in content:
         raise WsssError(f"{path} is not a network of wsss: weights alone are given by the option `weights`")
-    if not whole or "features" not in content or "supervision" not in content:
+    if not whole or not _fits(content):
         raise WsssError(f"{path} was written by another version of wsss, or is damaged: train it again")
     return content
+
+
+def _fits(content: dict) -> bool:
+    """Whether the content has the form that `save` gives it, and no layer is larger than its classes ask for."""
+
+    def is_list(name: str, kind: type, length: int) -> bool:
+        found = content.get(name)
+        return isinstance(found, list) and len(found) == length and all(isinstance(item, kind) for item in found)
+
+    def is_table(name: str, kinds: type | tuple[type, ...]) -> bool:
+        found = content.get(name)
+        return isinstance(found, dict) and all(isinstance(item, kinds) for item in found.values())
+
+    classes = content.get("classes")
+    count = len(classes) if isinstance(classes, list) else 0
+    return (
+        0 < count <= MOST_CLASSES
+        and is_list("classes", str, count)
+        and is_list("mask_values", int, count)
+        and is_list("mean", float, 3)
+        and is_list("std", float, 3)
+        and is_table("features", (str, int, bool))
+        and is_table("shape", int)
+        and content["shape"].get("classes", count) == count
+        and all(0 <= value <= LARGEST for value in content["shape"].values())
+        and is_table("settings", str)
+        and is_table("backbone_state", torch.Tensor)
+        and is_table("head_state", torch.Tensor)
+        and content.get("supervision") in get_args(Supervision)
+        and all(isinstance(content.get(name, 0), int) for name in ("warped_px", "longest_px"))
+    )

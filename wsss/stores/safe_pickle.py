@@ -10,7 +10,7 @@ import math
 import pickle
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -91,6 +91,63 @@ def _scalar(dtype: _Dtype, data: bytes | str) -> np.generic:
     return np.frombuffer(data.encode("latin1") if isinstance(data, str) else data, dtype.dtype)[0]
 
 
+PLAIN = (str, bytes, int, float, complex, bool, type(None), np.generic)
+"""Types of keys of tables and of items of sets. Tuples that hold one another many times over take ages to be hashed."""
+
+
+def _check_keys(keys: Iterable[object]) -> None:
+    for key in keys:
+        if not isinstance(key, PLAIN) and not (isinstance(key, tuple) and all(isinstance(k, PLAIN) for k in key)):
+            raise ValueError(f"a key or an item of a set is of type {type(key).__name__}")
+
+
+def _set(items: list | tuple = ()) -> set:
+    _check_keys(items)
+    return set(items)
+
+
+def _frozenset(items: list | tuple = ()) -> frozenset:
+    _check_keys(items)
+    return frozenset(items)
+
+
+def _ordered(items: list | tuple = ()) -> OrderedDict:
+    _check_keys(key for key, _ in items)
+    return OrderedDict(items)
+
+
+class _Checked(pickle._Unpickler):
+    """Python's unpickler in Python: a forged index of its memo takes no memory, and keys are checked."""
+
+    dispatch = dict(pickle._Unpickler.dispatch)
+
+    def load_setitem(self) -> None:
+        _check_keys(self.stack[-2:-1])
+        super().load_setitem()
+
+    def load_setitems(self) -> None:
+        _check_keys(self.stack[::2])
+        super().load_setitems()
+
+    def load_dict(self) -> None:
+        _check_keys(self.stack[::2])
+        super().load_dict()
+
+    def load_additems(self) -> None:
+        _check_keys(self.stack)
+        super().load_additems()
+
+    def load_frozenset(self) -> None:
+        _check_keys(self.stack)
+        super().load_frozenset()
+
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+    dispatch[pickle.DICT[0]] = load_dict
+    dispatch[pickle.ADDITEMS[0]] = load_additems
+    dispatch[pickle.FROZENSET[0]] = load_frozenset
+
+
 STORAGES = {
     f"{name}Storage": kind
     for name, kind in {"Float": "<f4", "Double": "<f8", "Half": "<f2", "Bool": "|b1"}.items()
@@ -99,7 +156,7 @@ STORAGES = {
 """The dtype of each of torch's storages."""
 
 
-class _Storages(pickle.Unpickler):
+class _Storages(_Checked):
     """Reads what torch.save writes of a storage before its numbers: their dtype and how many they are."""
 
     def find_class(self, module: str, name: str) -> str:
@@ -144,7 +201,7 @@ def _no_call(*_: object) -> None:
 
 
 REPLACEMENTS: dict[tuple[str, str], Callable] = {
-    ("collections", "OrderedDict"): OrderedDict,
+    ("collections", "OrderedDict"): _ordered,
     ("_codecs", "encode"): _bytes,
     ("numpy", "ndarray"): _no_call,
     ("numpy", "dtype"): _Dtype,
@@ -152,16 +209,15 @@ REPLACEMENTS: dict[tuple[str, str], Callable] = {
     ("torch.storage", "_load_from_bytes"): _storage,
 }
 for _module in ("builtins", "__builtin__"):
-    REPLACEMENTS |= {(_module, kind.__name__): kind for kind in (set, frozenset, complex)} | {
-        (_module, "bytes"): _bytes
-    }
+    _containers = {"set": _set, "frozenset": _frozenset, "complex": complex, "bytes": _bytes}
+    REPLACEMENTS |= {(_module, name): kind for name, kind in _containers.items()}
 for _module in ("numpy.core", "numpy._core"):
     REPLACEMENTS[_module + ".multiarray", "_reconstruct"] = _array
     REPLACEMENTS[_module + ".multiarray", "scalar"] = _scalar
     REPLACEMENTS[_module + ".numeric", "_frombuffer"] = _array_of_buffer
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(_Checked):
     def __init__(self, file: BinaryIO, path: Path) -> None:
         super().__init__(file, encoding="latin1")
         self.path = path

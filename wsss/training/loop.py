@@ -241,13 +241,21 @@ def _resume(path: Path, network: Network, optimizer: torch.optim.Optimizer, dige
     if not whole or checkpoint.get("digest") != digest:
         LOG.info("%s is of a run with other options, inputs or code: training restarts from scratch", path)
         return 0, []
-    network.load_state_dict(checkpoint["network"])
+    fresh = {name: value.clone() for name, value in network.state_dict().items()}
+    try:
+        network.load_state_dict(checkpoint["network"])
+        step, curve = int(checkpoint["step"]), list(checkpoint["curve"])
+        if checkpoint["optimizer"] is not None:
+            optimizer.load_state_dict(checkpoint["optimizer"])
+    except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
+        LOG.warning("%s is no checkpoint of this network (%s): training restarts from scratch", path, error)
+        network.load_state_dict(fresh)
+        return 0, []
     if checkpoint["optimizer"] is None:
         LOG.info("already trained with these options, inputs and code: the network is that of %s", path)
     else:
-        optimizer.load_state_dict(checkpoint["optimizer"])
-        LOG.info("training resumes at step %d of %s", checkpoint["step"], path)
-    return checkpoint["step"], checkpoint["curve"]
+        LOG.info("training resumes at step %d of %s", step, path)
+    return step, curve
 
 
 def _check_same(start: int, checkpoint: Path, fabric: Fabric) -> None:

@@ -244,6 +244,6 @@ def _read_array(reader: _Reader) -> Tensor:
 def _tensor(reader: _Reader, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """The next numbers of a file as a tensor."""
     data = reader.take(prod(shape) * dtype.itemsize)
-    if not data:
-        return torch.empty(shape, dtype=dtype)
+    if not data:  # its other sides may be longer than any tensor's
+        return torch.empty(0, dtype=dtype)
     return torch.frombuffer(bytearray(data), dtype=dtype).reshape(shape)
