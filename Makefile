@@ -1,10 +1,11 @@
 # make demo: install, run PSA on the built-in data set, show its table.  make test: install, run the tests.
 # make test-slurm: PSA on a Slurm of its own, through profiles/slurm; needs root and Slurm's daemons, else it is skipped.
+# make test-faults: files of each format, damaged at random, for some minutes.
 # make test-gridengine: the same on a Grid Engine, through profiles/generic.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slurm test-gridengine lint
+.PHONY: demo test test-faults test-slurm test-gridengine lint
 
 demo: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores 8 results/psa_val_miou.txt results/cue_scores.json results/psa_examples.png
@@ -19,6 +20,9 @@ demo: .venv/installed
 test: .venv/installed
 	-$(BIN)/pip install --quiet --editable '.[lattice]' # needs a compiler; its tests are skipped without
 	$(BIN)/python -m pytest
+
+test-faults: .venv/installed
+	$(BIN)/python -m pytest -m faults tests/faults
 
 test-slurm: .venv/installed
 	$(BIN)/python -m pytest -m slurm tests/slurm

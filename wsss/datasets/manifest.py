@@ -74,20 +74,21 @@ def write(path: Path, rows: Iterable[Row]) -> None:
 
 def read(path: Path, *splits: str) -> list[Row]:
     """The rows of the given splits (of all splits if none is given), in file order."""
-    rows = [
-        Row(
-            id=line["id"],
-            split=line["split"],
-            image=Path(line["image"]),
-            mask=Path(line["mask"]) if line["mask"] else None,
-            tags=split_names(line["tags"]),
-            tag_source=line["tag_source"],
-            digest=line.get("digest") or "",
-            original=Path(line["original"]) if line.get("original") else None,
-        )
-        for line in _read_csv(path)
-        if not splits or line["split"] in splits
-    ]
+    with _damage_told(path):
+        rows = [
+            Row(
+                id=line["id"],
+                split=line["split"],
+                image=Path(line["image"]),
+                mask=Path(line["mask"]) if line["mask"] else None,
+                tags=split_names(line["tags"]),
+                tag_source=line["tag_source"],
+                digest=line.get("digest") or "",
+                original=Path(line["original"]) if line.get("original") else None,
+            )
+            for line in _read_csv(path)
+            if not splits or line["split"] in splits
+        ]
     if not rows:
         raise WsssError(f"{path} lists no image of the split {' or '.join(splits)}: is the data set's list empty?")
     return rows
@@ -168,8 +169,15 @@ def write_classes(path: Path, classes: Classes) -> None:
 
 def read_classes(path: Path) -> Classes:
     """The classes of classes.csv."""
-    lines = list(_read_csv(path))
-    return Classes(tuple(line["name"] for line in lines), tuple(int(line["mask_value"]) for line in lines))
+    with _damage_told(path):
+        lines = list(_read_csv(path))
+        names, values = tuple(line["name"] for line in lines), tuple(int(line["mask_value"]) for line in lines)
+        if None in names:
+            raise LookupError("a line without a name")
+    try:
+        return Classes(names, values)
+    except WsssError as error:
+        raise WsssError(f"{path}: {error}; or remove it and run the stage images again") from error
 
 
 def _write_csv(path: Path, header: list[str], lines: Iterable[list]) -> None:
@@ -177,6 +185,17 @@ def _write_csv(path: Path, header: list[str], lines: Iterable[list]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(lines)
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Name the file, and how to make it again, where its lines are not those that were written."""
+    try:
+        yield
+    except (UnicodeError, ValueError, TypeError, LookupError, csv.Error) as error:
+        raise WsssError(
+            f"{path} is damaged ({type(error).__name__}): remove it and run the stage images again"
+        ) from error
 
 
 def _read_csv(path: Path) -> Iterator[dict[str, str]]:
