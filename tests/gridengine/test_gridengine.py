@@ -106,7 +106,7 @@ def test_the_profile_is_used(disturbed):
 def test_each_rule_runs_where_it_belongs(disturbed):
     _, jobs, _ = disturbed
     on_cards = {"classifier", "cams", "affinity_net", "pseudo_masks", "psa_segmenter", "scores"}
-    on_cores = {"images", "affinity_labels", "masks", "miou"}
+    on_cores = {"training_images", "images", "affinity_labels", "masks", "miou"}
     assert {rule_of(job) for job in jobs.values() if job["qname"] == "cards"} == on_cards
     assert {rule_of(job) for job in jobs.values() if job["qname"] == "cores"} == on_cores
     assert all(("gpu=1," in job["category"]) == (job["qname"] == "cards") for job in jobs.values())

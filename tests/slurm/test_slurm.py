@@ -127,7 +127,7 @@ def test_the_profile_is_used(log_of_cluster):
 def test_each_rule_runs_where_it_belongs(log_of_cluster, clients):
     places = {(rule, partition, gpus) for _, rule, partition, _, gpus in jobs(clients)}
     on_cards = {"classifier", "cams", "affinity_net", "pseudo_masks", "psa_segmenter", "scores"}
-    on_cores = {"images", "affinity_labels", "masks", "miou"}
+    on_cores = {"training_images", "images", "affinity_labels", "masks", "miou"}
     assert {rule for rule, partition, _ in places if partition == "cards"} == on_cards
     assert {rule for rule, partition, _ in places if partition == "cores"} == on_cores
     assert all(("gpu:1" in gpus) == (partition == "cards") for _, partition, gpus in places)
