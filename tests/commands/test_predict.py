@@ -107,6 +107,21 @@ def test_the_areas_are_listed(tmp_path, photographs, network):
         assert sum(float(row[name]) for name in CLASSES.names) == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # of pycocotools
+def test_all_masks_in_cocos_format(tmp_path, photographs, network):
+    pycocotools = pytest.importorskip("pycocotools.coco")
+    table = tmp_path / "masks.json"
+    predict(network(), (str(photographs),), out=tmp_path / "out", crf=False, coco=table)
+    read = pycocotools.COCO(str(table))
+    found = written(tmp_path / "out")
+    assert {image["file_name"] for image in read.imgs.values()} == {f"{name}.png" for name in found}
+    for image in read.imgs.values():
+        mask = np.zeros((image["height"], image["width"]), int)
+        for annotation in read.imgToAnns[image["id"]]:
+            mask[read.annToMask(annotation) == 1] = annotation["category_id"]
+        np.testing.assert_array_equal(mask, found[image["file_name"].removesuffix(".png")])
+
+
 def test_files_patterns_and_tables_name_photographs(tmp_path, photographs, network):
     path = network()
     (photographs / "list.csv").write_text("file_name,tags\none.png,\nsub folder/two (2).png,\n")

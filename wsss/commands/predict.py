@@ -24,6 +24,7 @@ def predict(
     *,
     out: Path = Path("predictions"),
     overlays: bool = False,
+    coco: Path | None = None,
     crf: bool = True,
 ) -> None:
     """Label photographs with a trained segmenter, with the scales and the CRF of its run.
@@ -37,11 +38,15 @@ def predict(
             file_name.
         out: folder to write to.
         overlays: whether to write each photograph with its classes in colour, too.
+        coco: file for all masks in COCO's format (JSON, run-length codes), too.
         crf: whether a CRF refines the labels.
     """
+    from contextlib import ExitStack
     from functools import partial
 
     from wsss.datasets import pictures
+    from wsss.exchange import coco as coco_format
+    from wsss.exchange.pictures import LabelMap
     from wsss.results.inference import Predictor
     from wsss.results.refinement import label_maps
     from wsss.runtime.parallel import mapped
@@ -55,15 +60,21 @@ def predict(
     bad: list[str] = []
     refine = partial(label_maps, parameters=predictor.crf, potentials=predictor.settings.potentials)
     rows = []
-    for scored, maps in track(mapped(refine, _scored(predictor, found, bad)), "predict", total=len(found)):
-        original = pictures.read_photograph(found[scored.id])
-        labels = pictures.stretched(final_labels(maps), original.shape[:2])
-        path = out / f"{scored.id}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pictures.write_mask(path, classes.values_of(labels))
-        if overlays:
-            pictures.write_photograph(out / f"{scored.id}.overlay.jpg", pictures.overlaid(original, labels, classes))
-        rows.append([str(found[scored.id]), *_shares(labels, len(classes.names))])
+    with ExitStack() as stack:
+        add = stack.enter_context(coco_format.writer(coco, classes)) if coco else None
+        for scored, maps in track(mapped(refine, _scored(predictor, found, bad)), "predict", total=len(found)):
+            original = pictures.read_photograph(found[scored.id])
+            labels = pictures.stretched(final_labels(maps), original.shape[:2])
+            path = out / f"{scored.id}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pictures.write_mask(path, classes.values_of(labels))
+            if overlays:
+                pictures.write_photograph(
+                    out / f"{scored.id}.overlay.jpg", pictures.overlaid(original, labels, classes)
+                )
+            if add:
+                add(LabelMap(scored.id, labels, found[scored.id]))
+            rows.append([str(found[scored.id]), *_shares(labels, len(classes.names))])
     if rows:
         _write_areas(out / "areas.csv", classes.names, rows)
     values = ", ".join(f"{value} {name}" for name, value in zip(classes.names, classes.mask_values, strict=True))
