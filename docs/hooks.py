@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 
 def on_files(files: Files, config) -> Files:  # noqa: ANN001
     """Add CHANGELOG.md, whose links begin at the top level."""
-    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").replace("](docs/", "](")
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").replace("](docs/", "](").replace("[docs/", "[")
     files.append(File.generated(config, "changelog.md", content=text))
     return files
 
