@@ -33,7 +33,7 @@ test-gridengine: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/pip install --quiet --editable '.[docs]'
-	$(BIN)/python -m mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@echo "Next: open site/index.html in a browser."
 
 lint: .venv/installed

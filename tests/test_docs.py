@@ -181,7 +181,7 @@ def test_a_command_of_snakemake_has_a_plan(dry_runs, command):
 def test_commands_of_make_and_pip_name_what_there_is():
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.search(r"^\.PHONY: (.*)$", makefile, re.M)[1].split())
-    assert {word for command in commands("make") for word in command.words[1:]} <= targets
+    assert {word for command in [*commands("make"), *spans("make")] for word in command.words[1:]} <= targets
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"].keys()
     named = re.findall(r"pip install (?:-e )?'(?:\.|wsss)\[(.*?)\]'", "\n".join(PAGES.values()))
     assert named and {name for names in named for name in names.split(",")} <= extras
