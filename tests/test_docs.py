@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import projects
 import pytest
+import report_runs
 import torch
 import tyro
 import yaml
@@ -25,9 +26,11 @@ from small_manifest import write_manifest
 from small_stores import write
 
 from wsss import cli
+from wsss.labels import Classes
 from wsss.networks import file
 from wsss.networks.file import About
 from wsss.networks.segmenter import Segmenter
+from wsss.stores import kinds, store
 
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
@@ -106,6 +109,49 @@ def test_a_command_of_wsss_takes_its_options(command):
 
     tyro.cli(recorder, args=words, prog=f"wsss {name}", use_underscores=True)
     assert len(calls) == 1
+
+
+CARRIED_OUT = ("inspect", "sheet", "summary", "report", "export", "predict")
+"""Commands that look at a run, which are quick on a small one. Those of docs/exchange.md have a test of their own."""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder with a finished run of small pictures, the same as the runs of two seeds, and a new photograph."""
+    folder = tmp_path_factory.mktemp("finished")
+    results = report_runs.write_run(folder)
+    shutil.copy(results / "psa_val_masks.h5", results / "psa_train_masks.h5")
+    write_segmenter(results, report_runs.CLASSES)
+    for seed in ("seed_0", "seed_1"):
+        shutil.copytree(results, folder / seed / "results")
+    (folder / "new").mkdir()
+    shutil.copy(folder / "train0.png", folder / "new")
+    return folder
+
+
+def write_segmenter(results: Path, classes: Classes) -> None:
+    """An untrained segmenter under the name that a run gives it."""
+    torch.manual_seed(0)
+    network = Segmenter.build(FEATURES, classes=len(classes.names), dilation=1)
+    file.save(results / "psa_segmenter.pt", network, About(classes, "tags and cues"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [each for each in OF_WSSS if each.words[1] in CARRIED_OUT and each.page != "docs/exchange.md"],
+    ids=str,
+)
+def test_a_command_that_looks_at_a_run_does_something(finished, monkeypatch, capsys, command):
+    monkeypatch.chdir(finished)
+    _, name, *words = command.words
+    words = ["train 0/é" if word == "train_00003" else word for word in words]  # the id of a picture of this run
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+    tyro.cli(cli.COMMANDS[name], args=words, use_underscores=True)
+    written = [path for path in finished.rglob("*") if before.get(path) != path.stat().st_mtime_ns]
+    if name == "summary" or words == ["results/cams.h5"]:
+        assert capsys.readouterr().out
+    else:
+        assert [path for path in written if path.is_file()]
 
 
 def test_commands_in_the_text_have_names_and_options_that_exist(capsys):
@@ -249,15 +295,20 @@ def test_messages_are_those_of_the_program():
         assert part in said, part
 
 
+def test_the_page_of_stores_has_each_kind_and_the_schema():
+    page = PAGES["docs/stores.md"]
+    assert f"the version of the format ({store.SCHEMA})" in page
+    rows = re.findall(r"^\| (`.*?) \|", page[page.index("## Kinds") : page.index("## Attributes")], re.M)
+    assert {kind for row in rows for kind in re.findall(r"`(.*?)`", row)} == kinds.KINDS.keys()
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """The files of a run that the pages' Python opens: a network, CAMs, the list of images, and a photograph."""
     (tmp_path / "results").mkdir()
     write_manifest(tmp_path / "results")
     write(tmp_path / "results/cams.h5")
-    torch.manual_seed(0)
-    network = Segmenter.build(FEATURES, classes=len(CLASSES.names), dilation=1)
-    file.save(tmp_path / "results/psa_segmenter.pt", network, About(CLASSES, "tags and cues"))
+    write_segmenter(tmp_path / "results", CLASSES)
     Image.new("RGB", (40, 32), "grey").save(tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
 
