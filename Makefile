@@ -33,8 +33,9 @@ test-gridengine: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/pip install --quiet --editable '.[docs]'
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
-	@echo "Next: open site/index.html in a browser."
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict # not --quiet, which passes over warnings
+	@echo "Next: $(BIN)/python -m http.server --directory site 8000, and open http://localhost:8000 in a browser."
+	@echo "      (site/index.html opens by itself, too, but for the search.)"
 
 lint: .venv/installed
 	$(BIN)/ruff check .
