@@ -157,9 +157,7 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
                 group["lr"] = rate * group["factor"]
             # each process drops out other units and draws other samples
             torch.manual_seed(schedule.seed * 1_000_003 + step + (fabric.global_rank << 48))
-            value, terms = _loss_of(task, model, data, done=step / steps)
-            if value.device.type == "cpu":  # elsewhere it would wait for the device: checked where values are logged
-                _check_loss(float(value.detach()), step, task, batches)
+            value, terms = _loss_of(task, model, data, batches, step)
             optimizer.zero_grad()
             fabric.backward(value)
             optimizer.step()
@@ -285,11 +283,13 @@ def _save(
 
 
 def _loss_of(
-    task: Task, model: torch.nn.Module, data: list[torch.Tensor], *, done: float
+    task: Task, model: torch.nn.Module, data: list[torch.Tensor], batches: Batches, step: int
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """The loss of a step, and its parts by name."""
-    value = task.loss(model, data, done)
+    value = task.loss(model, data, step / batches.steps)
     total, terms = value if isinstance(value, tuple) else (value, {})
+    if total.device.type == "cpu":  # elsewhere the check would wait for the device: it is made where values are logged
+        _check_loss(float(total.detach()), step, task, batches)
     return total, {name: term.detach() for name, term in terms.items()}
 
 
@@ -312,7 +312,8 @@ def _check_loss(value: float, step: int, task: Task, batches: Batches) -> None:
     if not math.isfinite(value):
         ids = ", ".join(task.ids[position] for position in batches.positions(step))
         raise WsssError(
-            f"{task.stage}: the loss is {value} at step {step}: lower the learning rate (the images of this step: {ids})"
+            f"{task.stage}: the loss is {value} at step {step}: lower the learning rate"
+            f" (the images of this step: {ids})"
         )
 
 
