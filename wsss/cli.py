@@ -18,6 +18,7 @@ from wsss.commands.cams_export import cams_export
 from wsss.commands.cams_import import cams_import
 from wsss.commands.check import check
 from wsss.commands.configuration import configuration
+from wsss.commands.curves import curves
 from wsss.commands.export import export
 from wsss.commands.init import init
 from wsss.commands.inspect import inspect
@@ -82,6 +83,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict,
     "summary": summary,
     "report": report,
+    "curves": curves,
     "inspect": inspect,
     "sheet": sheet,
     "export": export,
