@@ -82,6 +82,19 @@ def test_long_trainings_are_drawn_as_means_over_stretches(tmp_path, saved):
     assert axes.get_xlabel() == "step (means over 5 steps)"
 
 
+def test_every_stretch_but_the_last_is_as_long(tmp_path, saved):
+    values = [float(step % 2) for step in range(241)]
+    curves((run_of(tmp_path / "a", classifier={"loss": values}),), out=tmp_path / "curves.png")
+    [line] = lines_of(saved[0].axes[0])
+    assert line == [*([2 * at + 0.5, 0.5] for at in range(120)), [240, 0]]
+
+
+def test_places_without_a_network_are_empty(tmp_path, saved):
+    run = run_of(tmp_path / "a", **{f"network_{n}": {"loss": [2, 1]} for n in range(5)})
+    curves((run,), out=tmp_path / "curves.png")
+    assert [axes.axison for axes in saved[0].axes] == [True] * 5 + [False]
+
+
 def test_names_are_text(tmp_path, saved, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = ("$\\frac{", "_underscored")

@@ -41,10 +41,10 @@ def draw(runs: list[tuple[str, list[Curve]]], picture: Path) -> None:
     names, colours = [name for name, _ in runs], _colours(len(runs))
     columns_of_legend, below = figures.legend_size(names, width)
     figure = Figure(figsize=(width, 3.2 * down + below), layout="constrained")
-    all_axes = figure.subplots(down, across, squeeze=False).flat
+    all_axes = list(figure.subplots(down, across, squeeze=False).flat)
     for axes, network in zip(all_axes, networks, strict=False):
         _draw_network(axes, network, [_named(network, curves) for _, curves in runs], colours)
-    for axes in list(all_axes)[len(networks) :]:
+    for axes in all_axes[len(networks) :]:
         axes.set_axis_off()
     if len(runs) > 1:
         entries = [(name, Line2D([], [], color=colour)) for name, colour in zip(names, colours, strict=True)]
@@ -69,7 +69,7 @@ def _draw_network(axes: "Axes", network: str, curves: list[Curve | None], colour
             longest = max(longest, ceil(len(values) / POINTS))
     axes.set_title(network, fontsize=10, parse_math=False)
     axes.set_xlabel("step" if longest == 1 else f"step (means over {longest} steps)", fontsize=8)
-    axes.set_ylabel("loss (nats)" if columns == ["loss"] else "loss and its parts (nats), shares (0 to 1)", fontsize=8)
+    axes.set_ylabel("loss (nats)" if columns == ["loss"] else "loss (nats) and its parts", fontsize=8)
     axes.tick_params(labelsize=8)
     if len(columns) > 1:
         handles = [Line2D([], [], **({"color": "black"} | look)) for look in looks]

@@ -6,9 +6,9 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
-
-import numpy as np
+from statistics import fmean
 
 from wsss.datasets.manifest import Row
 from wsss.options import strict_yaml
@@ -67,13 +67,14 @@ class Curve:
         return max(map(len, self.columns.values()))
 
     def means(self, most: int) -> dict[str, list[float]]:
-        """The columns as means over at most so many equal stretches of steps."""
+        """The columns as means over at most so many stretches of steps."""
         return {name: stretches(values, most) for name, values in self.columns.items()}
 
 
 def stretches(values: Sequence[float], most: int) -> list[float]:
-    """The means of values over at most so many stretches of about the same length."""
-    return [float(part.mean()) for part in np.array_split(np.asarray(values), min(most, len(values)))]
+    """The means of values over at most so many stretches, of equal length but for the last."""
+    length = max(1, ceil(len(values) / most))
+    return [fmean(values[start : start + length]) for start in range(0, len(values), length)]
 
 
 def curves(results: Path) -> list[Curve]:
