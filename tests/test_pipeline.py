@@ -138,6 +138,13 @@ def test_how_often_checkpoints_are_kept_reruns_nothing(project):
     assert would_run(project, overlay="checkpoint_steps: 7") == set()
 
 
+def test_tensorboard_reruns_nothing(project):
+    pytest.importorskip("tensorboard")
+    assert would_run(project, overlay="tensorboard: true") == set()
+    dry = snakemake(project, "--dry-run", "--printshellcmds", "--forcerun", "classifier", overlays=["overlay.yaml"])
+    assert " --tensorboard results/tensorboard/classifier --checkpoint_steps 100 " in dry.stdout + dry.stderr
+
+
 def test_an_edit_of_the_walk_reruns_pseudo_masks_and_what_follows(project, edited):
     edited("psa/random_walk.py", "def walk(", "MORE = 1\n\n\ndef walk(")
     assert would_run(project) == AFTER_WALK

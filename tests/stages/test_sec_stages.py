@@ -42,7 +42,7 @@ def trained(seeded, *, losses=LOSSES, input_px=32, epochs=2, learning_rate=0.003
         losses=losses,
         crf=replace(CRF, **changes),
         schedule=replace(ADAMW, epochs=epochs, learning_rate=learning_rate),
-        job=Job(1, 1, seeded / "checkpoint.pt", 100, seeded / "curve.csv"),
+        job=Job(1, 1, seeded / "checkpoint.pt", 100, seeded / "curve.csv", ()),
     )
     return rows((seeded / "curve.csv").read_text())
 

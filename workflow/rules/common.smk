@@ -83,7 +83,8 @@ TRAINING = needs(gpu=1, nodes=1, launch="env", mem_mb=16000, runtime=1440, check
 def training(command):
     """The command of a training, with the options that decide no result: on what it runs, and where it is recorded."""
     job = "--threads {threads} --gpus {resources.gpu} --nodes {resources.nodes}"
-    record = "--log {log:q} --checkpoint {params.checkpoint} --curve {params.curve}"
+    record = "--log {log:q} --checkpoint {params.checkpoint} --curve {params.curve} --tensorboard"
+    record += " {params.tensorboard}" if config["tensorboard"] else ""
     return f"{{resources.launch}} {command} {job} {record} --checkpoint_steps {{resources.checkpoint_steps}}"
 
 
@@ -123,7 +124,8 @@ def settings_of_training(stage, method=None):
         return flags(stage, **(segmenter(wildcards[method]) if method else {}))
 
     name = f"{{{method}}}_segmenter" if method else stage
-    places = {"checkpoint": f"results/checkpoints/{name}.pt", "curve": f"results/curves/{name}.csv"}
+    places = {"checkpoint": "checkpoints/{}.pt", "curve": "curves/{}.csv", "tensorboard": "tensorboard/{}"}
+    places = {what: f"results/{place.format(name)}" for what, place in places.items()}
     return {"options": options, "code": provenance.code(stage), **places}
 
 

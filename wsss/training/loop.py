@@ -121,6 +121,7 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
     # only now: the optimizer's state goes where the weights are, and setup moves the weights alone
     start, curve = _resume(job.checkpoint, network, optimizer, digest)
     _check_same(start, job.checkpoint, fabric)
+    _show(fabric, curve)
     workers = _workers()
     share = {"rank": fabric.global_rank, "processes": fabric.world_size}
     batches = Batches(len(items), batch_size=batch_size, seed=schedule.seed, start=start, steps=steps, **share)
@@ -295,6 +296,7 @@ def _log_progress(curve: list[dict], what: str, fabric: Fabric) -> None:
         row.update(zip(names, means, strict=True))
     for row in new:
         _check_loss(row["loss"], what, row["step"])
+    _show(fabric, new)
     means = {name: sum(row[name] for row in curve[-50:]) / len(curve[-50:]) for name in names}
     latest = ", ".join(f"{name} {mean:.4f}" for name, mean in means.items())
     LOG.info("%s: step %d, %s", what, len(curve), latest)
@@ -321,3 +323,11 @@ def _write_curve(path: Path, curve: Sequence[dict]) -> None:
         writer = csv.DictWriter(table, curve[-1])
         writer.writeheader()
         writer.writerows(curve)
+
+
+def _show(fabric: Fabric, rows: Sequence[dict]) -> None:
+    """Log rows of a curve for TensorBoard, where that is asked for."""
+    for row in rows:
+        fabric.log_dict({name: value for name, value in row.items() if name != "step"}, step=row["step"])
+    for logger in fabric.loggers:
+        logger.save()
