@@ -37,6 +37,7 @@ from wsss.stages.affinity_labels import affinity_labels
 from wsss.stages.affinity_net import affinity_net
 from wsss.stages.cams import cams
 from wsss.stages.classifier import classifier
+from wsss.stages.comparison import comparison
 from wsss.stages.crf import crf
 from wsss.stages.cue_scores import cue_scores
 from wsss.stages.examples import examples
@@ -71,6 +72,7 @@ STAGES: dict[str, Callable[..., None]] = {
     "masks": masks,
     "miou": miou,
     "cue_scores": cue_scores,
+    "comparison": comparison,
     "ablation": ablation,
     "examples": examples,
     "gather": gather,

@@ -50,6 +50,7 @@ SHARDED = len(gather.shards("{scatteritem}")) > 1
 wildcard_constraints:
     **{method: "|".join(names) for method, names in OF_METHOD.items()},  # {psa}: PSA or a variant of it
     scatteritem=r"\d+-of-\d+",
+    store=r"cams|affinity_labels|pseudo_masks|saliency|seeds|\w+_(scores|masks)",
     method="|".join(METHODS),
     variant="|".join(VARIANTS),
     split="train|crf_fit|val|test",
@@ -68,12 +69,8 @@ os.environ.update(WSSS_PROFILES=f"{workflow.basedir}/profiles")
 
 def needs(**resources):
     """Resources of a job: memory and minutes grow with each further attempt, but not a training's minutes."""
-
-    def growing(name):
-        return lambda wildcards, attempt: resources[name] * attempt
-
     grow = ["mem_mb"] if "launch" in resources else ["mem_mb", "runtime"]
-    return resources | {name: growing(name) for name in grow}
+    return resources | {name: lambda wildcards, attempt, once=resources[name]: once * attempt for name in grow}
 
 
 # what a training asks for, which decides no result; of several GPUs or nodes each takes its share of a batch
@@ -119,20 +116,19 @@ def segmenter(variant):
 
 def settings_of_training(stage, method=None):
     """The params of a training; of a method's segmenter, with the changes of the variant that is asked for."""
-
-    def options(wildcards):
-        return flags(stage, **(segmenter(wildcards[method]) if method else {}))
-
     name = f"{{{method}}}_segmenter" if method else stage
-    places = {"checkpoint": "checkpoints/{}.pt", "curve": "curves/{}.csv", "tensorboard": "tensorboard/{}"}
-    places = {what: f"results/{place.format(name)}" for what, place in places.items()}
-    return {"options": options, "code": provenance.code(stage), **places}
+    return {
+        "options": lambda wildcards: flags(stage, **(segmenter(wildcards[method]) if method else {})),
+        "code": provenance.code(stage),
+        "checkpoint": f"results/checkpoints/{name}.pt",
+        "curve": f"results/curves/{name}.csv",
+        "tensorboard": f"results/tensorboard/{name}",
+    }
 
 
 def weights(section):
     """The local file of a network's weights as an input of its rule; nothing where the weights go by a name."""
-    file = weights_file(config[section]["weights"])
-    return [str(file)] if file else []
+    return [str(file)] if (file := weights_file(config[section]["weights"])) else []
 
 
 def labelled(wildcards):
@@ -146,21 +142,12 @@ def labelled(wildcards):
 
 # the split that a run ends with: the photographs that are held out, or those it was trained on where none are
 FINAL_SPLIT = "val" if config["images"]["val"] or config["images"]["val_share"] else "train"
+FINAL_SCORES = f"results/{{variant}}_{FINAL_SPLIT}_miou.json"
 
 
 def final_results():
     """What a run ends with: tables of scores where there are true masks, else label maps."""
     methods = config["methods"]
     if config["images"]["masks"]:
-        return [*(f"results/{method}_{FINAL_SPLIT}_miou.txt" for method in methods), "results/cue_scores.json"]
+        return [*(f"results/{method}_{FINAL_SPLIT}_miou.txt" for method in methods), "results/comparison.csv"]
     return [f"results/{method}_{FINAL_SPLIT}_masks.h5" for method in methods]
-
-
-def fitted_crf(wildcards):
-    """The fitted CRF of a method, where one is asked for; its variants take the same."""
-    return [f"results/{VARIANTS[wildcards.variant][0]}_crf.json"] if config["fit_crf"] else []
-
-
-def shown_cues(wildcards):
-    """The cues of a method, as a page of examples shows them."""
-    return METHODS[VARIANTS[wildcards.variant][0]]["shown"]
