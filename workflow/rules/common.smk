@@ -117,13 +117,9 @@ def segmenter(variant):
 def settings_of_training(stage, method=None):
     """The params of a training; of a method's segmenter, with the changes of the variant that is asked for."""
     name = f"{{{method}}}_segmenter" if method else stage
-    return {
-        "options": lambda wildcards: flags(stage, **(segmenter(wildcards[method]) if method else {})),
-        "code": provenance.code(stage),
-        "checkpoint": f"results/checkpoints/{name}.pt",
-        "curve": f"results/curves/{name}.csv",
-        "tensorboard": f"results/tensorboard/{name}",
-    }
+    options = {"options": lambda wildcards: flags(stage, **(segmenter(wildcards[method]) if method else {}))}
+    places = {"checkpoint": f"results/checkpoints/{name}.pt", "curve": f"results/curves/{name}.csv"}
+    return {**options, "code": provenance.code(stage), **places, "tensorboard": f"results/tensorboard/{name}"}
 
 
 def weights(section):
@@ -147,7 +143,6 @@ FINAL_SCORES = f"results/{{variant}}_{FINAL_SPLIT}_miou.json"
 
 def final_results():
     """What a run ends with: tables of scores where there are true masks, else label maps."""
-    methods = config["methods"]
-    if config["images"]["masks"]:
-        return [*(f"results/{method}_{FINAL_SPLIT}_miou.txt" for method in methods), "results/comparison.csv"]
-    return [f"results/{method}_{FINAL_SPLIT}_masks.h5" for method in methods]
+    tables = ["results/comparison.csv"] if config["images"]["masks"] else []
+    ending = "miou.txt" if config["images"]["masks"] else "masks.h5"
+    return tables + [f"results/{method}_{FINAL_SPLIT}_{ending}" for method in config["methods"]]
