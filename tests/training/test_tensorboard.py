@@ -10,9 +10,9 @@ pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
 def shown(folder):
-    """The values that TensorBoard shows of a folder: for each name those of each step."""
+    """The values that TensorBoard shows of a training: for each name those of each step."""
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    events = accumulator.EventAccumulator(str(folder)).Reload()
+    events = accumulator.EventAccumulator(str(folder / "curve")).Reload()
     return {name: [(each.step, each.value) for each in events.Scalars(name)] for name in events.Tags()["scalars"]}
 
 
@@ -25,7 +25,7 @@ def assert_shows(folder, curve):
 
 
 def test_it_shows_the_curve_and_changes_nothing(tmp_path, undisturbed):
-    folder = tmp_path / "tensorboard/classifier"
+    folder = tmp_path / "tensorboard"
     found = train(tmp_path, tensorboard=(folder,))
     assert_equal(found, undisturbed)
     assert_shows(folder, found[1])
@@ -33,7 +33,7 @@ def test_it_shows_the_curve_and_changes_nothing(tmp_path, undisturbed):
 
 @pytest.mark.parametrize("before", [True, False], ids=["logged from the start", "turned on after the interruption"])
 def test_a_training_that_was_cut_off_is_shown_once_and_whole(tmp_path, undisturbed, before):
-    folder = tmp_path / "tensorboard/classifier"
+    folder = tmp_path / "tensorboard"
     cut_off_at(tmp_path, 5, tensorboard=(folder,) if before else ())
     assert_equal(train(tmp_path, tensorboard=(folder,)), undisturbed)
     assert_shows(folder, undisturbed[1])
@@ -41,13 +41,13 @@ def test_a_training_that_was_cut_off_is_shown_once_and_whole(tmp_path, undisturb
 
 def test_a_training_that_was_finished_before_is_shown(tmp_path, undisturbed):
     train(tmp_path)
-    folder = tmp_path / "tensorboard/classifier"
+    folder = tmp_path / "tensorboard"
     assert_equal(train(tmp_path, tensorboard=(folder,)), undisturbed)
     assert_shows(folder, undisturbed[1])
 
 
 def test_a_training_with_other_options_replaces_what_was_shown(tmp_path):
-    folder = tmp_path / "tensorboard/classifier"
+    folder = tmp_path / "tensorboard"
     train(tmp_path, tensorboard=(folder,), epochs=4)
     _, curve = train(tmp_path, tensorboard=(folder,), digest="b")
     assert len(rows(curve)) == STEPS

@@ -1,7 +1,5 @@
 # Small helpers: the only Python of the workflow.
 import os
-import shlex
-import sys
 from pathlib import Path
 
 from wsss.datasets import listing
@@ -56,8 +54,7 @@ wildcard_constraints:
     split="train|crf_fit|val|test",
 
 
-# `wsss` is the one of the environment that runs snakemake, whatever stands first on the PATH
-shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+shell.prefix(pipeline.before_each_command())
 
 # stages end with the run that started them, even if that is killed; `wsss run` takes its lock away then
 machine.announce_run()
@@ -75,14 +72,15 @@ def needs(**resources):
 
 # what a training asks for, which decides no result; of several GPUs or nodes each takes its share of a batch
 TRAINING = needs(gpu=1, nodes=1, launch="env", mem_mb=16000, runtime=1440, checkpoint_steps=config["checkpoint_steps"])
+TRAINING |= {"tensorboard": "results/tensorboard" if config["tensorboard"] else ""}
 
 
 def training(command):
     """The command of a training, with the options that decide no result: on what it runs, and where it is recorded."""
     job = "--threads {threads} --gpus {resources.gpu} --nodes {resources.nodes}"
-    record = "--log {log:q} --checkpoint {params.checkpoint} --curve {params.curve} --tensorboard"
-    record += " {params.tensorboard}" if config["tensorboard"] else ""
-    return f"{{resources.launch}} {command} {job} {record} --checkpoint_steps {{resources.checkpoint_steps}}"
+    record = "--log {log:q} --checkpoint {params.checkpoint} --curve {params.curve}"
+    record += " --checkpoint_steps {resources.checkpoint_steps} --tensorboard {resources.tensorboard}"
+    return f"{{resources.launch}} {command} {job} {record}"
 
 
 LOG, BENCHMARK = "results/logs/{}.log", "results/benchmarks/{}.tsv"
@@ -119,7 +117,7 @@ def settings_of_training(stage, method=None):
     name = f"{{{method}}}_segmenter" if method else stage
     options = {"options": lambda wildcards: flags(stage, **(segmenter(wildcards[method]) if method else {}))}
     places = {"checkpoint": f"results/checkpoints/{name}.pt", "curve": f"results/curves/{name}.csv"}
-    return {**options, "code": provenance.code(stage), **places, "tensorboard": f"results/tensorboard/{name}"}
+    return {**options, "code": provenance.code(stage), **places}
 
 
 def weights(section):

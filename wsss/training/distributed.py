@@ -46,7 +46,7 @@ def launched(job: Job, *, precision: str) -> Fabric:
             num_nodes=job.nodes,
             precision=precision,
             plugins=[LightningEnvironment()] if alone else [],
-            loggers=[_logger(folder) for folder in job.tensorboard],
+            loggers=[_logger(folder, job.curve.stem) for folder in job.tensorboard],
         )
         fabric.launch()
     except (ValueError, RuntimeError) as error:
@@ -54,9 +54,9 @@ def launched(job: Job, *, precision: str) -> Fabric:
     return fabric
 
 
-def _logger(folder: Path) -> TensorBoardLogger:
-    """A log in a folder, of which TensorBoard then shows nothing that earlier runs have left there."""
-    return TensorBoardLogger(folder.parent, name=folder.name, version="", purge_step=0)
+def _logger(folder: Path, name: str) -> TensorBoardLogger:
+    """A log under a name, of which TensorBoard then shows nothing that earlier trainings have left there."""
+    return TensorBoardLogger(folder, name=name, version="", purge_step=0)
 
 
 @contextmanager
