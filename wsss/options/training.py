@@ -74,7 +74,7 @@ class Job:
         checkpoint: file from which an interrupted run resumes; after the run, it holds the finished network.
         checkpoint_steps: number of steps between two checkpoints.
         curve: CSV of step, learning rate and loss.
-        tensorboard: folder of TensorBoard, to which the curve is logged, too, under the name of its file; none: it is not.
+        tensorboard: folder of TensorBoard, to which the curve is logged under the name of its file; none: it is not.
     """
 
     gpus: int

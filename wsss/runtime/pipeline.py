@@ -27,8 +27,8 @@ def root() -> Path:
 def before_each_command() -> str:
     """What the shell does before the command of a rule.
 
-    `wsss` is then the one of the environment that runs snakemake, whatever stands first on the PATH; and of a stage that
-    the system killed, which says nothing itself, the shell says why that may be.
+    `wsss` is then the one of the environment that runs snakemake, whatever stands first on the PATH; and of a stage
+    that the system killed, which says nothing itself, the shell says why that may be.
     """
     killed = "killed (137), probably out of memory: give it more (mem_mb), or set images: longest_px"
     trap = f"trap 'test $? -ne {KILLED} || echo \"{killed}\" >&2' EXIT"
