@@ -55,7 +55,6 @@ wildcard_constraints:
 
 
 shell.prefix(pipeline.before_each_command())
-
 # stages end with the run that started them, even if that is killed; `wsss run` takes its lock away then
 machine.announce_run()
 pipeline.announce()
@@ -77,10 +76,9 @@ TRAINING |= {"tensorboard": "results/tensorboard" if config["tensorboard"] else 
 
 def training(command):
     """The command of a training, with the options that decide no result: on what it runs, and where it is recorded."""
-    job = "--threads {threads} --gpus {resources.gpu} --nodes {resources.nodes}"
-    record = "--log {log:q} --checkpoint {params.checkpoint} --curve {params.curve}"
-    record += " --checkpoint_steps {resources.checkpoint_steps} --tensorboard {resources.tensorboard}"
-    return f"{{resources.launch}} {command} {job} {record}"
+    job = "--threads {threads} --gpus {resources.gpu} --nodes {resources.nodes} --log {log:q}"
+    record = "--checkpoint {params.checkpoint} --curve {params.curve} --tensorboard {resources.tensorboard}"
+    return f"{{resources.launch}} {command} {job} {record} --checkpoint_steps {{resources.checkpoint_steps}}"
 
 
 LOG, BENCHMARK = "results/logs/{}.log", "results/benchmarks/{}.tsv"

@@ -99,6 +99,8 @@ if SHARDED:
         benchmark:
             "results/benchmarks/{store}.tsv"
         localrule: True
+        resources:
+            **needs(gpu=0, mem_mb=1000, runtime=10),
         params:
             **settings("gather"),
         shell:

@@ -119,6 +119,8 @@ rule comparison:
     benchmark:
         "results/benchmarks/comparison.tsv"
     localrule: True
+    resources:
+        **needs(gpu=0, mem_mb=1000, runtime=10),
     params:
         **settings("comparison"),
     shell:
@@ -136,6 +138,8 @@ rule ablation:
     benchmark:
         "results/benchmarks/{method}_ablation.tsv"
     localrule: True
+    resources:
+        **needs(gpu=0, mem_mb=1000, runtime=10),
     params:
         **settings("ablation"),
     shell:
