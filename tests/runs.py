@@ -64,12 +64,13 @@ def train(
     digest: str = "a",
     length: int = LENGTH,
     gpus: int = 1,
+    tensorboard: tuple[Path, ...] = (),
     keep: Callable = lambda network: None,
     **changes,
 ) -> tuple[dict[str, torch.Tensor], str]:
     """The weights and the curve of a run that is recorded in the folder."""
     schedule = replace(settings.SGD, **changes)
-    job = Job(gpus, 1, folder / "run/checkpoint.pt", checkpoint_steps, folder / "curves/curve.csv")
+    job = Job(gpus, 1, folder / "run/checkpoint.pt", checkpoint_steps, folder / "curves/curve.csv", tensorboard)
     torch.manual_seed(schedule.seed)
     network = Classifier.build(settings.FEATURES, classes=3)
     task = loop.Task("classifier", item, [f"image {position}" for position in range(length)], loss, {"run": digest}, [])

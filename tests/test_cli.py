@@ -69,7 +69,9 @@ def rule_options(stage: str) -> list[str]:
     """The options that the rule's shell command spells out, but for those of every command."""
     shell = RULES[stage].split("shell:")[1]
     assert re.search(rf'"wsss {stage} ', shell)
-    of_trainings = ["gpus", "nodes", "checkpoint", "curve", "checkpoint_steps"] if "training(" in shell else []
+    of_trainings = (
+        ["gpus", "nodes", "checkpoint", "curve", "tensorboard", "checkpoint_steps"] if "training(" in shell else []
+    )
     return [name for name in re.findall(r"--([\w.]+)", shell) if name not in ("threads", "log")] + of_trainings
 
 
@@ -370,7 +372,7 @@ def test_weights_of_another_backbone(tmp_path):
     file.save(weights, network, About(CLASSES, "tags"))
     words = ["--images", write_manifest(tmp_path), "--classes_table", "classes.csv", "--classifier", "out.pt"]
     words += ["--gpus", 1, "--nodes", 1, "--checkpoint", "checkpoint.pt", "--checkpoint_steps", 1]
-    words += ["--curve", "curve.csv", *flags("classifier")]
+    words += ["--curve", "curve.csv", "--tensorboard", *flags("classifier")]
     words[words.index("--weights") + 1] = weights
     error = refused("classifier", *words, folder=tmp_path)
     name = CONFIG["classifier"]["backbone"]

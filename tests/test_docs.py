@@ -111,7 +111,7 @@ def test_a_command_of_wsss_takes_its_options(command):
     assert len(calls) == 1
 
 
-CARRIED_OUT = ("inspect", "sheet", "summary", "report", "export", "predict")
+CARRIED_OUT = ("inspect", "sheet", "summary", "report", "curves", "export", "predict")
 """Commands that look at a run, which are quick on a small one. Those of docs/exchange.md have a test of their own."""
 
 

@@ -1,5 +1,6 @@
 """The real Snakefile on tiny shapes: it runs, and each change reruns what depends on it, and nothing else."""
 
+import csv
 import json
 import re
 import shutil
@@ -12,7 +13,7 @@ import pytest
 from wsss.datasets import shapes
 from wsss.stores import store
 
-SCORED = {"scores", "masks", "miou"}
+SCORED = {"scores", "masks", "miou", "comparison"}
 AFTER_WALK = SCORED | {"pseudo_masks", "cue_scores", "psa_segmenter", "examples", "report"}
 AFTER_SEC = SCORED | {"sec_segmenter", "examples", "report"}
 
@@ -86,6 +87,13 @@ def test_scores_and_pictures_are_there(project):
     cues = json.loads((results / "cue_scores.json").read_text())
     assert set(cues) >= {"cam", "cam_oracle", "pseudo_masks"} and cues["images"] == 12
     assert set(cues["seeds"]) >= {"foreground precision", "background precision"}
+    with (results / "comparison.csv").open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    names = [f"{method} segmenter{crf}" for method in ("psa", "sec", "lcrf") for crf in ("", " and CRF")]
+    cams = ["CAM, background 0.2", f"CAM, background {cues['cam_oracle']['background']} (oracle)"]
+    assert [row["maps"] for row in rows] == [*cams, "random walk", "random walk and CRF", *names]
+    assert float(rows[5]["miou"]) == scores["masks"]["refined"]["miou"] and rows[5]["images"] == "4"
+    assert list(rows[0])[4:] == list(scores["masks"]["plain"]["iou"])
     for method in ("psa", "sec", "lcrf"):
         assert (results / f"{method}_examples.png").stat().st_size > 10_000
     assert "image size: warped to 64 x 64 px" in (results / "sec_val_miou.txt").read_text()
@@ -94,7 +102,7 @@ def test_scores_and_pictures_are_there(project):
 
 def test_each_stage_leaves_a_log_that_begins_with_its_command_and_a_benchmark(project):
     logs = sorted(path.relative_to(project / "results/logs") for path in (project / "results/logs").rglob("*.log"))
-    assert len(logs) == 26
+    assert len(logs) == 27
     for log in logs:
         assert "$ wsss " in (project / "results/logs" / log).read_text().splitlines()[0]
         assert (project / "results/benchmarks" / log.with_suffix(".tsv")).exists()
@@ -105,7 +113,7 @@ def test_nothing_to_do_after_a_run(project):
 
 
 def test_a_number_of_the_masks_reruns_masks_and_what_follows(project):
-    assert would_run(project, overlay="masks: {crf.steps: 3}") == {"masks", "miou", "examples", "report"}
+    assert would_run(project, overlay="masks: {crf.steps: 3}") == {"masks", "miou", "comparison", "examples", "report"}
 
 
 def test_a_number_of_the_affinities_reruns_no_cams(project):
@@ -128,6 +136,25 @@ def test_the_ablation_trains_sec_once_for_each_change(project):
     assert len(re.findall(r"--expand_weight 0 ", dry.stdout + dry.stderr)) == 1
 
 
+@pytest.mark.parametrize(
+    ("method", "variants"),
+    [("psa", ["psa_plain_crops", "psa_seed_1"]), ("sec", ["sec_seed_1"]), ("lcrf", ["lcrf_seed_1"])],
+)
+def test_a_seed_may_be_among_the_changes_of_an_ablation(project, method, variants):
+    entries = {name: {"resize_px": [0, 0]} if name == "psa_plain_crops" else {"seed": 1} for name in variants}
+    (project / "overlay.yaml").write_text(json.dumps({f"{method}_ablation": entries}))
+    target = f"results/{method}_ablation.csv"
+    dry = snakemake(project, "--dry-run", "--printshellcmds", overlays=["overlay.yaml"], targets=[target])
+    assert dry.returncode == 0, dry.stdout + dry.stderr
+    trained = re.findall(
+        rf"wsss {method}_segmenter .*--{method}_segmenter results/(\w+)_segmenter\.pt .*--seed (\d+)",
+        dry.stdout + dry.stderr,
+    )
+    assert {name: int(seed) for name, seed in trained if name in variants} == {
+        name: int(name.endswith("seed_1")) for name in variants
+    }
+
+
 def test_other_seeds_can_be_learned(project):
     shutil.copy(project / "results/seeds.h5", project / "imported.h5")
     changed = would_run(project, overlay="sec_seeds: imported.h5")
@@ -136,6 +163,13 @@ def test_other_seeds_can_be_learned(project):
 
 def test_how_often_checkpoints_are_kept_reruns_nothing(project):
     assert would_run(project, overlay="checkpoint_steps: 7") == set()
+
+
+def test_tensorboard_reruns_nothing(project):
+    pytest.importorskip("tensorboard")
+    assert would_run(project, overlay="tensorboard: true") == set()
+    dry = snakemake(project, "--dry-run", "--printshellcmds", "--forcerun", "classifier", overlays=["overlay.yaml"])
+    assert re.search(r"wsss classifier .* --tensorboard results/tensorboard ", dry.stdout + dry.stderr)
 
 
 def test_an_edit_of_the_walk_reruns_pseudo_masks_and_what_follows(project, edited):
@@ -164,7 +198,7 @@ def test_other_training_images_train_everything_again(project):
 
 
 def test_methods_that_are_not_asked_for_are_not_made(project):
-    assert would_run(project, overlay="methods: [lcrf]") == {"cue_scores", "report"}
+    assert would_run(project, overlay="methods: [lcrf]") == {"cue_scores", "comparison", "report"}
     fresh = project.parent / "elsewhere"
     made = snakemake(project, "--dry-run", "--directory", fresh, overlays=["overlay.yaml"])
     names = set(re.findall(r"^(?:localrule|rule) (\w+):", made.stdout + made.stderr, re.M))
@@ -231,6 +265,7 @@ def test_nested_values_of_the_command_line_are_numbers(project):
     assert would_run(project, "--config", "masks={crf.steps: 3}", "images={download: false}") == {
         "masks",
         "miou",
+        "comparison",
         "examples",
         "report",
     }

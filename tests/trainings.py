@@ -72,7 +72,7 @@ def prepare(folder: Path) -> None:
 def run(stage: str, cues: Path, output: Path, *, gpus: int) -> None:
     """Train one network on what `prepare` left in a folder of cues."""
     common = {"images": cues / "images.csv", stage: output / f"{stage}.pt", "features": FEATURES, "schedule": SCHEDULE}
-    common["job"] = Job(gpus, 1, output / f"{stage}_checkpoint.pt", STEPS, output / f"{stage}.csv")
+    common["job"] = Job(gpus, 1, output / f"{stage}_checkpoint.pt", STEPS, output / f"{stage}.csv", ())
     square = {"dilation": 1, "warped": WARPED}
     if stage == "classifier":
         classifier(classes_table=cues / "classes.csv", augment=AUGMENT, **common)

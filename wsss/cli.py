@@ -18,6 +18,7 @@ from wsss.commands.cams_export import cams_export
 from wsss.commands.cams_import import cams_import
 from wsss.commands.check import check
 from wsss.commands.configuration import configuration
+from wsss.commands.curves import curves
 from wsss.commands.export import export
 from wsss.commands.init import init
 from wsss.commands.inspect import inspect
@@ -36,6 +37,7 @@ from wsss.stages.affinity_labels import affinity_labels
 from wsss.stages.affinity_net import affinity_net
 from wsss.stages.cams import cams
 from wsss.stages.classifier import classifier
+from wsss.stages.comparison import comparison
 from wsss.stages.crf import crf
 from wsss.stages.cue_scores import cue_scores
 from wsss.stages.examples import examples
@@ -70,6 +72,7 @@ STAGES: dict[str, Callable[..., None]] = {
     "masks": masks,
     "miou": miou,
     "cue_scores": cue_scores,
+    "comparison": comparison,
     "ablation": ablation,
     "examples": examples,
     "gather": gather,
@@ -82,6 +85,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict,
     "summary": summary,
     "report": report,
+    "curves": curves,
     "inspect": inspect,
     "sheet": sheet,
     "export": export,

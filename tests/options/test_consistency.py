@@ -3,7 +3,7 @@
 import pytest
 from projects import ROOT
 
-from wsss.options import configuration, consistency
+from wsss.options import configuration, consistency, training
 from wsss.runtime.errors import WsssError
 
 DEFAULTS = configuration.read(ROOT / "config.yaml")
@@ -14,6 +14,13 @@ def with_changes(**sections) -> dict:
         name: {**value, **sections[name]} if isinstance(sections.get(name), dict) else sections.get(name, value)
         for name, value in DEFAULTS.items()
     }
+
+
+def test_a_package_that_is_lacking_is_named(monkeypatch):
+    monkeypatch.setattr(training, "find_spec", lambda name: None)
+    with pytest.raises(WsssError, match="^config: tensorboard: true needs .*: pip install tensorboard, or set it to"):
+        consistency.check(with_changes(tensorboard=True))
+    consistency.check(with_changes(tensorboard=False))
 
 
 def test_the_defaults_are_consistent():

@@ -62,6 +62,14 @@ def test_dollars_are_text(tmp_path, saved):
     assert legend_of(saved[0]) == ["$x_1$"]
 
 
+def test_names_that_begin_with_an_underscore_are_in_the_legend(tmp_path, saved):
+    classes = Classes(("background", "_cat", "void"), (0, 1, 2))
+    row = figures.Panels("", {"photograph": GREY})
+    row.add_labels("labels", np.resize(np.array([1, 2, VOID], np.uint8), (8, 8)), classes)
+    figures.write(tmp_path / "a.png", {"t": [row]}, classes)
+    assert legend_of(saved[0]) == ["_cat", "void", "void"]
+
+
 def test_a_heat_map_has_a_scale(tmp_path, saved):
     figures.write(tmp_path / "a.png", {"t": [panels()]}, MANY)
     row = panels()

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,26 @@ def test_in_a_clone_it_is_the_clones():
 def test_in_an_installation_it_is_the_packages(tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "PACKAGE", tmp_path / "site-packages/wsss")
     assert pipeline.root() == tmp_path / "site-packages/wsss/pipeline"
+
+
+def after_the_prefix(command):
+    return subprocess.run(["bash", "-c", pipeline.before_each_command() + command], capture_output=True, text=True)
+
+
+def test_commands_are_those_of_the_environment_that_runs_the_workflow():
+    found = after_the_prefix("command -v python").stdout.strip()
+    assert Path(found).parent == Path(sys.executable).parent
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "told"),
+    [("bash -c 'kill -KILL $$'", 137, True), ("bash -c 'kill -TERM $$'", 143, False), ("exit 1", 1, False)],
+)
+def test_of_a_command_that_the_system_killed_the_shell_says_why_that_may_be(command, status, told):
+    # as rules have it: a command, and no more
+    ended = after_the_prefix(f"{command}; exit $?")
+    assert ended.returncode == status
+    assert ("probably out of memory" in ended.stderr) == told
 
 
 @pytest.fixture

@@ -162,7 +162,7 @@ def add_a_line(path):
         ("results/fit_data", {"crf"}),
         ("datasets/shapes", {"images", "training_images"}),
         ("stages/cams", {"cams"}),
-        ("stores/store", set(STAGES) - {"ablation", "images", "training_images"}),
+        ("stores/store", set(STAGES) - {"ablation", "comparison", "images", "training_images"}),
         ("stores/kinds", set()),
         ("stores/localization_cues", set()),
         ("commands/inspect", set()),

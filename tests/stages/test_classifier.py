@@ -39,7 +39,7 @@ def run_classifier(folder: Path, *, features: Features = FEATURES, **changes) ->
         features=features,
         augment=Augment(resize_px=(30, 50), flip=True, jitter=0.2, jitter_by="hsv", crop_px=32),
         schedule=replace(SGD, **({"batch_size": 2, "epochs": 2} | changes)),
-        job=Job(1, 1, folder / "checkpoint.pt", 1, folder / "curve.csv"),
+        job=Job(1, 1, folder / "checkpoint.pt", 1, folder / "curve.csv", ()),
     )
     return folder / "classifier.pt"
 

@@ -47,7 +47,7 @@ def trained(folder, *, bound=BOUND, seeds=(), warm_share=0, input_px=32, epochs=
         prior=PRIOR,
         warm_share=warm_share,
         schedule=replace(settings.ADAMW, epochs=epochs, learning_rate=0.002),
-        job=Job(1, 1, folder / "checkpoint.pt", 100, folder / "curve.csv"),
+        job=Job(1, 1, folder / "checkpoint.pt", 100, folder / "curve.csv", ()),
     )
     return rows((folder / "curve.csv").read_text())
 

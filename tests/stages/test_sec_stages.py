@@ -1,5 +1,6 @@
 """The stages of SEC on a few pictures: seeds, segmenter, and the scores of a network that was trained on squares."""
 
+import csv
 import json
 from dataclasses import replace
 
@@ -42,7 +43,7 @@ def trained(seeded, *, losses=LOSSES, input_px=32, epochs=2, learning_rate=0.003
         losses=losses,
         crf=replace(CRF, **changes),
         schedule=replace(ADAMW, epochs=epochs, learning_rate=learning_rate),
-        job=Job(1, 1, seeded / "checkpoint.pt", 100, seeded / "curve.csv"),
+        job=Job(1, 1, seeded / "checkpoint.pt", 100, seeded / "curve.csv", ()),
     )
     return rows((seeded / "curve.csv").read_text())
 
@@ -149,6 +150,26 @@ def test_the_stage_seeds_by_hand(tmp_path):
         assert found["a"]["labels"].tolist() == [[2] * 4, [VOID] * 4, [VOID] * 4, [0] * 4]
         assert found.size("a") == (16, 8)
         assert found.attributes["setting.threshold"] == "0.5"
+
+
+def test_classes_may_be_called_like_columns_of_the_ablation(tmp_path):
+    iou = {"background": 0.9, "miou": 0.5, "class miou": 0.1, "method": None, "a, b": 0.25}
+    masks = {"plain": {"miou": 0.6, "iou": iou}}
+    (tmp_path / "sec_val_miou.json").write_text(json.dumps({"masks": masks}))
+    ablation(scores=(tmp_path / "sec_val_miou.json",), table=tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as table:
+        [row] = csv.DictReader(table)
+    assert row == {
+        "method": "sec",
+        "split": "val",
+        "masks": "plain",
+        "miou": "0.6",
+        "background": "0.9",
+        "class class miou": "0.5",
+        "class miou": "0.1",
+        "class method": "",
+        "a, b": "0.25",
+    }
 
 
 def test_the_table_of_the_ablation(tmp_path):

@@ -94,7 +94,7 @@ def test_a_batch_that_cannot_be_shared_is_refused_by_every_process(cues, tmp_pat
 
 
 def job(gpus: int, nodes: int = 1) -> Job:
-    return Job(gpus, nodes, Path("checkpoint.pt"), 100, Path("curve.csv"))
+    return Job(gpus, nodes, Path("checkpoint.pt"), 100, Path("curve.csv"), ())
 
 
 def test_gpus_are_spread_evenly_over_nodes():

@@ -1,7 +1,5 @@
 # Small helpers: the only Python of the workflow.
 import os
-import shlex
-import sys
 from pathlib import Path
 
 from wsss.datasets import listing
@@ -50,17 +48,13 @@ SHARDED = len(gather.shards("{scatteritem}")) > 1
 wildcard_constraints:
     **{method: "|".join(names) for method, names in OF_METHOD.items()},  # {psa}: PSA or a variant of it
     scatteritem=r"\d+-of-\d+",
+    store=r"cams|affinity_labels|pseudo_masks|saliency|seeds|\w+_(scores|masks)",
     method="|".join(METHODS),
     variant="|".join(VARIANTS),
     split="train|crf_fit|val|test",
 
 
-# `wsss` is the one of the environment that runs snakemake, whatever stands first on the PATH
-# a stage that the system killed says nothing itself
-KILLED = "killed (137), probably out of memory: give it more (mem_mb), or set images: longest_px"
-BIN = shlex.quote(str(Path(sys.executable).parent))
-shell.prefix(f"PATH={BIN}:$PATH; trap 'test $? -ne 137 || echo \"{KILLED}\" >&2' EXIT; ")
-
+shell.prefix(pipeline.before_each_command())
 # stages end with the run that started them, even if that is killed; `wsss run` takes its lock away then
 machine.announce_run()
 pipeline.announce()
@@ -71,22 +65,19 @@ os.environ.update(WSSS_PROFILES=f"{workflow.basedir}/profiles")
 
 def needs(**resources):
     """Resources of a job: memory and minutes grow with each further attempt, but not a training's minutes."""
-
-    def growing(name):
-        return lambda wildcards, attempt: resources[name] * attempt
-
     grow = ["mem_mb"] if "launch" in resources else ["mem_mb", "runtime"]
-    return resources | {name: growing(name) for name in grow}
+    return resources | {name: lambda wildcards, attempt, once=resources[name]: once * attempt for name in grow}
 
 
 # what a training asks for, which decides no result; of several GPUs or nodes each takes its share of a batch
 TRAINING = needs(gpu=1, nodes=1, launch="env", mem_mb=16000, runtime=1440, checkpoint_steps=config["checkpoint_steps"])
+TRAINING |= {"tensorboard": "results/tensorboard" if config["tensorboard"] else ""}
 
 
 def training(command):
     """The command of a training, with the options that decide no result: on what it runs, and where it is recorded."""
-    job = "--threads {threads} --gpus {resources.gpu} --nodes {resources.nodes}"
-    record = "--log {log:q} --checkpoint {params.checkpoint} --curve {params.curve}"
+    job = "--threads {threads} --gpus {resources.gpu} --nodes {resources.nodes} --log {log:q}"
+    record = "--checkpoint {params.checkpoint} --curve {params.curve} --tensorboard {resources.tensorboard}"
     return f"{{resources.launch}} {command} {job} {record} --checkpoint_steps {{resources.checkpoint_steps}}"
 
 
@@ -121,19 +112,15 @@ def segmenter(variant):
 
 def settings_of_training(stage, method=None):
     """The params of a training; of a method's segmenter, with the changes of the variant that is asked for."""
-
-    def options(wildcards):
-        return flags(stage, **(segmenter(wildcards[method]) if method else {}))
-
     name = f"{{{method}}}_segmenter" if method else stage
+    options = {"options": lambda wildcards: flags(stage, **(segmenter(wildcards[method]) if method else {}))}
     places = {"checkpoint": f"results/checkpoints/{name}.pt", "curve": f"results/curves/{name}.csv"}
-    return {"options": options, "code": provenance.code(stage), **places}
+    return {**options, "code": provenance.code(stage), **places}
 
 
 def weights(section):
     """The local file of a network's weights as an input of its rule; nothing where the weights go by a name."""
-    file = weights_file(config[section]["weights"])
-    return [str(file)] if file else []
+    return [str(file)] if (file := weights_file(config[section]["weights"])) else []
 
 
 def labelled(wildcards):
@@ -147,21 +134,11 @@ def labelled(wildcards):
 
 # the split that a run ends with: the photographs that are held out, or those it was trained on where none are
 FINAL_SPLIT = "val" if config["images"]["val"] or config["images"]["val_share"] else "train"
+FINAL_SCORES = f"results/{{variant}}_{FINAL_SPLIT}_miou.json"
 
 
 def final_results():
     """What a run ends with: tables of scores where there are true masks, else label maps."""
-    methods = config["methods"]
-    if config["images"]["masks"]:
-        return [*(f"results/{method}_{FINAL_SPLIT}_miou.txt" for method in methods), "results/cue_scores.json"]
-    return [f"results/{method}_{FINAL_SPLIT}_masks.h5" for method in methods]
-
-
-def fitted_crf(wildcards):
-    """The fitted CRF of a method, where one is asked for; its variants take the same."""
-    return [f"results/{VARIANTS[wildcards.variant][0]}_crf.json"] if config["fit_crf"] else []
-
-
-def shown_cues(wildcards):
-    """The cues of a method, as a page of examples shows them."""
-    return METHODS[VARIANTS[wildcards.variant][0]]["shown"]
+    tables = ["results/comparison.csv"] if config["images"]["masks"] else []
+    ending = "miou.txt" if config["images"]["masks"] else "masks.h5"
+    return tables + [f"results/{method}_{FINAL_SPLIT}_{ending}" for method in config["methods"]]

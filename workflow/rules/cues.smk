@@ -98,10 +98,7 @@ if SHARDED:
             "results/logs/{store}.log",
         benchmark:
             "results/benchmarks/{store}.tsv"
-        wildcard_constraints:
-            store="cams|affinity_labels|pseudo_masks|saliency|seeds|\\w+_(scores|masks)",
         localrule: True
-        threads: 1
         resources:
             **needs(gpu=0, mem_mb=1000, runtime=10),
         params:

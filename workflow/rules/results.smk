@@ -48,7 +48,7 @@ rule masks:
     input:
         images=rules.images.output.images,
         scores="results/{variant}_{split}_scores.h5",
-        fitted=fitted_crf,
+        fitted=lambda wildcards: [f"results/{VARIANTS[wildcards.variant][0]}_crf.json"] if config["fit_crf"] else [],
     output:
         masks=shard("{variant}_{split}_masks"),
     log:
@@ -78,7 +78,6 @@ rule miou:
         "results/logs/{variant}_{split}_miou.log",
     benchmark:
         "results/benchmarks/{variant}_{split}_miou.tsv"
-    threads: 1
     resources:
         **needs(gpu=0, mem_mb=2000, runtime=120),
     params:
@@ -100,7 +99,6 @@ rule cue_scores:
         "results/logs/cue_scores.log",
     benchmark:
         "results/benchmarks/cue_scores.tsv"
-    threads: 1
     resources:
         **needs(gpu=0, mem_mb=2000, runtime=240),
     params:
@@ -110,10 +108,29 @@ rule cue_scores:
         " --json {output.json:q} --threads {threads} --log {log:q} {params.options}"
 
 
+rule comparison:
+    """The scores of a run as one table, from activation maps to the masks of each method after the CRF."""
+    input:
+        scores=["results/cue_scores.json", *expand(FINAL_SCORES, variant=config["methods"])],
+    output:
+        table=report("results/comparison.csv", caption="../report/comparison.rst", category="Scores"),
+    log:
+        "results/logs/comparison.log",
+    benchmark:
+        "results/benchmarks/comparison.tsv"
+    localrule: True
+    resources:
+        **needs(gpu=0, mem_mb=1000, runtime=10),
+    params:
+        **settings("comparison"),
+    shell:
+        "wsss comparison --scores {input.scores:q} --table {output.table:q} --log {log:q}"
+
+
 rule ablation:
     """The scores of a method and of its variants, one change at a time."""
     input:
-        scores=lambda wildcards: expand("results/{variant}_val_miou.json", variant=OF_METHOD[wildcards.method]),
+        scores=lambda wildcards: expand(FINAL_SCORES, variant=OF_METHOD[wildcards.method]),
     output:
         table=report("results/{method}_ablation.csv", caption="../report/ablation.rst", category="Scores"),
     log:
@@ -121,7 +138,6 @@ rule ablation:
     benchmark:
         "results/benchmarks/{method}_ablation.tsv"
     localrule: True
-    threads: 1
     resources:
         **needs(gpu=0, mem_mb=1000, runtime=10),
     params:
@@ -134,7 +150,7 @@ rule examples:
     """Pictures of what a method made of a few images, step by step."""
     input:
         images=rules.images.output.images,
-        cues=shown_cues,
+        cues=lambda wildcards: METHODS[VARIANTS[wildcards.variant][0]]["shown"],
         masks=f"results/{{variant}}_{FINAL_SPLIT}_masks.h5",
     output:
         picture=report("results/{variant}_examples.png", caption="../report/examples.rst", category="Pictures"),
@@ -142,7 +158,6 @@ rule examples:
         "results/logs/{variant}_examples.log",
     benchmark:
         "results/benchmarks/{variant}_examples.tsv"
-    threads: 1
     resources:
         **needs(gpu=0, mem_mb=2000, runtime=30),
     params:

@@ -32,7 +32,6 @@ rule seeds:
         shard("seeds", LOG),
     benchmark:
         shard("seeds", BENCHMARK)
-    threads: 1
     resources:
         **needs(gpu=0, mem_mb=4000, runtime=120),
     params:

@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 
 from wsss.options.crf import TRAINABLE
+from wsss.options.training import require_tensorboard
 from wsss.runtime.errors import WsssError
 
 
@@ -18,6 +19,8 @@ def check(config: dict) -> None:
     engines = [section.get("crf.engine") for section in config.values() if isinstance(section, dict)]
     if "lattice" in engines and not find_spec("pydensecrf"):
         raise WsssError("config: crf.engine lattice needs pydensecrf: pip install pydensecrf2, or set it to cells")
+    if config["tensorboard"]:
+        require_tensorboard()
     cells_px = config["seeds"]["cells"] * config["sec_segmenter"]["stride"]
     if config["sec_seeds"] == "results/seeds.h5" and config["sec_segmenter"]["input_px"] != cells_px:
         raise WsssError("config: sec_segmenter: input_px is not seeds: cells times its stride: change one of them")

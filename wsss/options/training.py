@@ -1,10 +1,11 @@
 """The options of training: schedule, augmentation, and the job that runs it."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from wsss.runtime.errors import refuse
+from wsss.runtime.errors import WsssError, refuse
 
 JitterBy = Literal["hsv", "affine"]
 
@@ -51,6 +52,17 @@ class Schedule:
         return self.learning_rate * (1 - step / steps) ** self.power
 
 
+def require_tensorboard() -> None:
+    """Refuse to log for TensorBoard where it is not installed.
+
+    Raises:
+        WsssError: one line that says what to install.
+    """
+    if not find_spec("tensorboard"):
+        way_out = "pip install tensorboard, or set it to false"
+        raise WsssError(f"config: tensorboard: true needs the package tensorboard: {way_out}")
+
+
 @dataclass(frozen=True)
 class Job:
     """Hardware, checkpoint and curve of a training. Of the result, they affect only rounding and dropout masks.
@@ -62,6 +74,7 @@ class Job:
         checkpoint: file from which an interrupted run resumes; after the run, it holds the finished network.
         checkpoint_steps: number of steps between two checkpoints.
         curve: CSV of step, learning rate and loss.
+        tensorboard: folder of TensorBoard, to which the curve is logged under the name of its file; none: it is not.
     """
 
     gpus: int
@@ -69,8 +82,11 @@ class Job:
     checkpoint: Path
     checkpoint_steps: int
     curve: Path
+    tensorboard: tuple[Path, ...]
 
     def __post_init__(self) -> None:
+        if self.tensorboard:
+            require_tensorboard()
         if self.nodes < 1 or self.gpus % self.nodes:
             refuse([f"{self.gpus} GPUs cannot be spread evenly over {self.nodes} nodes"], "training cannot start")
 

@@ -4,12 +4,16 @@ import csv
 import re
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
+from statistics import fmean
 
 from wsss.datasets.manifest import Row
 from wsss.options import strict_yaml
 from wsss.runtime import pipeline
+from wsss.runtime.errors import WsssError
 
 
 @dataclass(frozen=True)
@@ -57,13 +61,35 @@ class Curve:
     name: str
     columns: dict[str, list[float]]
 
+    @property
+    def steps(self) -> int:
+        """Number of steps."""
+        return max(map(len, self.columns.values()))
+
+    def means(self, most: int) -> dict[str, list[float]]:
+        """The columns as means over at most so many stretches of steps."""
+        return {name: stretches(values, most) for name, values in self.columns.items()}
+
+
+def stretches(values: Sequence[float], most: int) -> list[float]:
+    """The means of values over at most so many stretches, of equal length but for the last."""
+    length = max(1, ceil(len(values) / most))
+    return [fmean(values[start : start + length]) for start in range(0, len(values), length)]
+
 
 def curves(results: Path) -> list[Curve]:
-    """The curves of all trainings."""
+    """The curves of all trainings of a run, by name.
+
+    Raises:
+        WsssError: a file of a curve is damaged.
+    """
     found = []
     for path in sorted((results / "curves").glob("*.csv")):
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = list(csv.DictReader(file))
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                lines = list(csv.DictReader(file))
+        except (ValueError, csv.Error) as error:
+            raise WsssError(f"{path} is damaged ({error}): remove it and rerun the training that writes it") from error
         names = [name for name in (lines[0] if lines else ()) if name not in ("step", "learning_rate")]
         columns = {name: [value for line in lines if (value := _number(line[name])) is not None] for name in names}
         found.append(Curve(path.stem, {name: values for name, values in columns.items() if len(values) > 1}))

@@ -195,10 +195,7 @@ def _run(results: Path, rows: list[Row]) -> dict[str, object]:
 
 def _drawn(curve: facts.Curve) -> dict[str, object]:
     """A training curve as polylines of an SVG of 320 x 160, means over at most 200 stretches of steps."""
-    means = {
-        name: [float(part.mean()) for part in np.array_split(values, min(200, len(values)))]
-        for name, values in curve.columns.items()
-    }
+    means = curve.means(200)
     top = max(max(values) for values in means.values())
     bottom = min(0.0, *(min(values) for values in means.values()))
     height = (top - bottom) or 1.0
@@ -209,5 +206,4 @@ def _drawn(curve: facts.Curve) -> dict[str, object]:
             f"{36 + step * at:.1f},{136 - 128 * (value - bottom) / height:.1f}" for at, value in enumerate(values)
         ]
         lines.append({"name": name, "points": " ".join(points)})
-    steps = max(len(values) for values in curve.columns.values())
-    return {"name": curve.name, "top": f"{top:.3g}", "bottom": f"{bottom:.3g}", "steps": steps, "lines": lines}
+    return {"name": curve.name, "top": f"{top:.3g}", "bottom": f"{bottom:.3g}", "steps": curve.steps, "lines": lines}

@@ -14,6 +14,8 @@ from wsss.runtime.errors import WsssError
 from wsss.runtime.files import whole_or_absent
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 VOID_COLOUR = (224, 224, 192)
@@ -92,21 +94,17 @@ def write(path: Path, groups: dict[str, list[Panels]], classes: Classes, *, colu
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.patches import Patch
 
+    format_of(path)  # before the work
     lines = {title: _lines(rows, columns) for title, rows in groups.items()}
     across = max(columns, *(len(line) for rows in lines.values() for line in rows), 1)
     heights = [max(1, len(rows)) for rows in lines.values()]
     flat = [row for of_group in groups.values() for row in of_group]
     named = _named(set().union(*(row.classes for row in flat)), classes)
     width = 2.1 * max(across, 2) + 0.4
-    # as many columns of the legend as fit, a letter of its size being some 0.065 inches wide and 0.17 high
-    columns_of_legend = max(1, int(width / (0.6 + 0.065 * max((len(name) for name, _ in named), default=0))))
-    below = 0.17 * -(-len(named) // columns_of_legend)
+    columns_of_legend, below = legend_size([name for name, _ in named], width)
     figure = pyplot.figure(figsize=(width, 2.1 * sum(heights) + 1.4 + below), layout="constrained")
-    form = path.suffix.removeprefix(".").lower()
-    if form not in (known := figure.canvas.get_supported_filetypes()):
-        pyplot.close(figure)
-        raise WsssError(f"{path}: pictures are written as {', '.join(sorted(known))}: let the name end in one of them")
     for part, (title, rows) in zip(
         figure.subfigures(len(lines), 1, height_ratios=heights, squeeze=False)[:, 0], lines.items(), strict=True
     ):
@@ -121,11 +119,55 @@ def write(path: Path, groups: dict[str, list[Panels]], classes: Classes, *, colu
         if any(row.heat for row in groups[title]):
             scale = matplotlib.cm.ScalarMappable(norm=matplotlib.colors.Normalize(0, 1), cmap="inferno")
             part.colorbar(scale, ax=part.axes, location="right", fraction=0.03, aspect=25, label="activation")
-    _add_legend(figure, named, columns=min(columns_of_legend, len(named)))
-    with whole_or_absent(path) as partial:
-        metadata = {"Software": None} if form == "png" else None
-        figure.savefig(partial, format=form, dpi=110, metadata=metadata)
+    if named:
+        patches = [(name, Patch(facecolor=np.array(colour) / 255, edgecolor="grey")) for name, colour in named]
+        add_legend(figure, patches, loc="outside lower center", ncols=columns_of_legend)
+    save(figure, path)
     pyplot.close(figure)
+
+
+def format_of(path: Path) -> str:
+    """The format of a picture, which is the end of its name.
+
+    Raises:
+        WsssError: matplotlib writes no such format.
+    """
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    form, known = path.suffix.removeprefix(".").lower(), FigureCanvasBase.get_supported_filetypes()
+    if form not in known:
+        raise WsssError(f"{path}: pictures are written as {', '.join(sorted(known))}: let the name end in one of them")
+    return form
+
+
+def save(figure: "Figure", path: Path) -> None:
+    """Write a drawing in the format of its name; the same drawing has the same bytes as PNG.
+
+    Raises:
+        WsssError: the file's name ends in no format of matplotlib's.
+    """
+    form = format_of(path)
+    with whole_or_absent(path) as partial:
+        figure.savefig(partial, format=form, dpi=110, metadata={"Software": None} if form == "png" else None)
+
+
+def legend_size(names: list[str], width: float) -> tuple[int, float]:
+    """How many columns of a legend fit into a width, and the height that they then take; both in inches.
+
+    A letter is some 0.065 inches wide and 0.17 high.
+    """
+    columns = max(1, min(len(names), int(width / (0.6 + 0.065 * max(map(len, names), default=0)))))
+    return columns, 0.17 * -(-len(names) // columns)
+
+
+def add_legend(where: "Figure | Axes", entries: "list[tuple[str, Artist]]", **options: object) -> None:
+    """Add a legend of names, each with what it looks like; the names are text, whatever letters they hold."""
+    names, handles = zip(*entries, strict=True)
+    # names are set afterwards, since matplotlib leaves out those that begin with _
+    legend = where.legend(handles, ["name"] * len(names), fontsize=8, frameon=False, **options)
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_parse_math(False)
+        text.set_text(name)
 
 
 def _lines(rows: list[Panels], columns: int) -> list[list[tuple[str, np.ndarray]]]:
@@ -147,14 +189,3 @@ def _named(shown: set[int], classes: Classes) -> list[tuple[str, tuple[int, ...]
     """The names and colours of the classes that are shown."""
     everything = [*enumerate(zip(classes.names, classes.colours, strict=True)), (VOID, ("void", VOID_COLOUR))]
     return [(name, tuple(colour)) for index, (name, colour) in everything if index in shown]
-
-
-def _add_legend(figure: "Figure", named: list[tuple[str, tuple[int, ...]]], *, columns: int) -> None:
-    """The colours of classes, below the pictures."""
-    from matplotlib.patches import Patch
-
-    if named:
-        patches = [Patch(facecolor=np.array(c) / 255, edgecolor="grey", label=name) for name, c in named]
-        legend = figure.legend(handles=patches, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
-        for text in legend.get_texts():
-            text.set_parse_math(False)

@@ -52,17 +52,27 @@ def read(results: Path) -> tuple[list[Score], list[Path]]:
     stale: list[Path] = []
     cues = [path] if (path := results / "cue_scores.json").exists() else []
     for path in [*cues, *sorted(results.glob("*_miou.json"))]:
-        content = read_json(path)
-        try:
-            scores = _of_cues(content) if path in cues else _of_segmenter(content, path)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise WsssError(f"{path} is damaged: remove it and rerun the stage that writes it") from error
+        scores, of = of_file(path)
         fits = all(tuple(score.iou) == classes and counts.get(score.split, 0) >= score.images for score in scores)
-        if classes and not (fits and content.get("manifest", digest) == digest):
+        if classes and not (fits and (of or digest) == digest):
             stale.append(path)
         else:
             found += scores
     return found, stale
+
+
+def of_file(path: Path) -> tuple[list[Score], str]:
+    """The scores in a file of the stage miou or cue_scores, and the digest of the manifest whose images were scored.
+
+    Raises:
+        WsssError: the file is missing or damaged.
+    """
+    content = read_json(path)
+    try:
+        scores = _of_segmenter(content, path) if path.stem.endswith("_miou") else _of_cues(content)
+        return scores, content.get("manifest", "")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise WsssError(f"{path} is damaged: remove it and rerun the stage that writes it") from error
 
 
 def _data_set(results: Path) -> tuple[tuple[str, ...], Counter[str], str]:

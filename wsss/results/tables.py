@@ -2,8 +2,10 @@
 
 import csv
 import io
+from pathlib import Path
 
 from wsss.results.runs import Line
+from wsss.runtime.files import whole_or_absent
 
 
 def cells(lines: list[Line], runs: list[str], *, classes: bool) -> list[list[str]]:
@@ -19,6 +21,33 @@ def cells(lines: list[Line], runs: list[str], *, classes: bool) -> list[list[str
         row += [_percent(line.mean), *([_percent(line.spread)] if several else [])]
         table.append([*row, *(_percent(line.iou.get(name)) for name in names)])
     return table
+
+
+def write_scores(path: Path, rows: list[tuple[dict[str, object], dict[str, float | None]]]) -> None:
+    """Write scores as CSV, from 0 to 1.
+
+    Args:
+        path: CSV to write.
+        rows: columns that say what was scored, and the IoU of each class; what is not known is left empty.
+    """
+    about = list(dict.fromkeys(name for columns, _ in rows for name in columns))
+    classes = list(dict.fromkeys(name for _, iou in rows for name in iou))
+    with whole_or_absent(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*about, *_told_apart(classes, about)])
+        for columns, iou in rows:
+            writer.writerow([*(columns.get(name) for name in about), *(iou.get(name) for name in classes)])
+
+
+def _told_apart(classes: list[str], others: list[str]) -> list[str]:
+    """The columns of classes beside others: that of a class which is called like one of them is `class miou`."""
+    columns = []
+    for name in classes:
+        column = name
+        while column in others or column != name and column in classes:
+            column = f"class {column}"
+        columns.append(column)
+    return columns
 
 
 def _percent(share: float | None) -> str:

@@ -2,12 +2,17 @@
 
 import atexit
 import os
+import shlex
 import socket
+import sys
 from pathlib import Path
 
 from wsss.runtime import machine
 
 PACKAGE = Path(__file__).parent.parent
+
+KILLED = 128 + 9
+"""Exit status, as a shell says it, of a command that was ended by SIGKILL."""
 
 RUNS = Path(".snakemake/wsss_runs")
 """Below the folder of a run: an empty file for each run that has not ended, HOST:PROCESS:WHEN_IT_BEGAN."""
@@ -17,6 +22,17 @@ def root() -> Path:
     """The folder of Snakefile, config.yaml, workflow, presets and profiles: a clone's, or that of an installation."""
     clone = PACKAGE.parent
     return clone if (clone / "Snakefile").exists() else PACKAGE / "pipeline"
+
+
+def before_each_command() -> str:
+    """What the shell does before the command of a rule.
+
+    `wsss` is then the one of the environment that runs snakemake, whatever stands first on the PATH; and of a stage
+    that the system killed, which says nothing itself, the shell says why that may be.
+    """
+    killed = "killed (137), probably out of memory: give it more (mem_mb), or set images: longest_px"
+    trap = f"trap 'test $? -ne {KILLED} || echo \"{killed}\" >&2' EXIT"
+    return f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; {trap}; "
 
 
 def announce(folder: Path = RUNS) -> None:

@@ -6,10 +6,12 @@ equal; one that is divided by a count of the whole batch takes `total` of both, 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from jaxtyping import Shaped
 from lightning_fabric import Fabric
+from lightning_fabric.loggers import TensorBoardLogger
 from lightning_fabric.plugins.environments import LightningEnvironment
 from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
@@ -44,11 +46,17 @@ def launched(job: Job, *, precision: str) -> Fabric:
             num_nodes=job.nodes,
             precision=precision,
             plugins=[LightningEnvironment()] if alone else [],
+            loggers=[_logger(folder, job.curve.stem) for folder in job.tensorboard],
         )
         fabric.launch()
     except (ValueError, RuntimeError) as error:
         raise WsssError(f"the job's `gpu` and `nodes` do not fit the processes that were started: {error}") from error
     return fabric
+
+
+def _logger(folder: Path, name: str) -> TensorBoardLogger:
+    """A log under a name, of which TensorBoard then shows nothing that earlier trainings have left there."""
+    return TensorBoardLogger(folder, name=name, version="", purge_step=0)
 
 
 @contextmanager

@@ -125,19 +125,10 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
     # only now: the optimizer's state goes where the weights are, and setup moves the weights alone
     start, curve = _resume(job.checkpoint, network, optimizer, digest)
     _check_same(start, job.checkpoint, fabric)
-    workers = _workers()
+    _show(fabric, curve)
     share = {"rank": fabric.global_rank, "processes": fabric.world_size}
     batches = Batches(len(items), batch_size=batch_size, seed=schedule.seed, start=start, steps=steps, **share)
-
-    loader = DataLoader(
-        items,
-        batch_sampler=batches,
-        collate_fn=collated,
-        num_workers=workers,
-        multiprocessing_context="fork" if workers else None,  # items are functions, which cannot be pickled
-        worker_init_fn=_ignore_sigterm,
-    )
-    loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+    loader = fabric.setup_dataloaders(_loader(items, batches), use_distributed_sampler=False)
 
     def record(done: int) -> None:
         _log_progress(curve, task, batches, fabric)
@@ -223,6 +214,19 @@ class Batches:
         return self._order[place * self.batch_size : (place + 1) * self.batch_size]
 
 
+def _loader(items: Items, batches: Batches) -> DataLoader:
+    """The items of each batch, read beside the training."""
+    workers = _workers()
+    return DataLoader(
+        items,
+        batch_sampler=batches,
+        collate_fn=collated,
+        num_workers=workers,
+        multiprocessing_context="fork" if workers else None,  # items are functions, which cannot be pickled
+        worker_init_fn=_ignore_sigterm,
+    )
+
+
 def optimizer_of(network: Network, schedule: Schedule) -> torch.optim.Optimizer:
     """SGD or AdamW over the network's parameter groups; `fit` sets each group's rate at each step."""
     groups = network.parameter_groups(new_layers_factor=schedule.new_layers_factor, weight_decay=schedule.weight_decay)
@@ -302,6 +306,7 @@ def _log_progress(curve: list[dict], task: Task, batches: Batches, fabric: Fabri
         row.update(zip(names, means, strict=True))
     for row in new:
         _check_loss(row["loss"], row["step"], task, batches)
+    _show(fabric, new)
     means = {name: sum(row[name] for row in curve[-50:]) / len(curve[-50:]) for name in names}
     latest = ", ".join(f"{name} {mean:.4f}" for name, mean in means.items())
     LOG.info("%s: step %d, %s", task.stage, len(curve), latest)
@@ -337,3 +342,11 @@ def _write_curve(path: Path, curve: Sequence[dict]) -> None:
         writer = csv.DictWriter(table, curve[-1])
         writer.writeheader()
         writer.writerows(curve)
+
+
+def _show(fabric: Fabric, rows: Sequence[dict]) -> None:
+    """Log rows of a curve for TensorBoard, where that is asked for."""
+    for row in rows:
+        fabric.log_dict({name: value for name, value in row.items() if name != "step"}, step=row["step"])
+    for logger in fabric.loggers:
+        logger.save()
