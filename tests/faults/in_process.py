@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import re
 import signal
 import sys
 import warnings
@@ -10,10 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from outcomes import of_message
+
 from wsss import cli
 from wsss.runtime import progress
 
 SECONDS = 5
+
+ERROR = re.compile(r"^(?:\d\d:\d\d:\d\d )?error: ", re.MULTILINE)
+"""How the text of an error begins."""
 
 
 class Ended(NamedTuple):
@@ -25,13 +31,20 @@ class Ended(NamedTuple):
     """All that it wrote to stdout and stderr."""
 
 
+class Said(io.StringIO):
+    """Text that may be closed and is there nevertheless: a command closes what it could not write to."""
+
+    def close(self) -> None:
+        pass
+
+
 class Hang(BaseException):
     """The command took too long."""
 
 
 def wsss(*words: object, folder: Path) -> Ended:
     """`wsss WORDS` in a folder, by its main function; no later than after SECONDS."""
-    said = io.StringIO()
+    said = Said()
     before = sys.argv
     sys.argv = ["wsss", *map(str, words)]
     with contextlib.chdir(folder), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), _limited():
@@ -49,12 +62,10 @@ def outcome(ended: Ended, *, name: str) -> str:
         return f"{'hang' if ended.status == 'hang' else 'traceback'}: {ended.said[-600:]}"
     if ended.status == 0:
         return f"silent: {ended.said[-300:]}"
-    # by tyro in a box, with the option's name
-    if ended.status == 2:
+    if ended.status == 2:  # tyro tells it in a box
         return "told" if name in ended.said else f"unclear: {ended.said[-300:]}"
-    if ended.said.count("error: ") != 1:
-        return f"unclear: {ended.said[-600:]}"
-    return ended.said.partition("error: ")[2]
+    errors = ERROR.split(ended.said)[1:]
+    return of_message(errors[0], name) if len(errors) == 1 else f"unclear: {ended.said[-600:]}"
 
 
 def _status() -> int | str:

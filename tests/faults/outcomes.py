@@ -8,8 +8,8 @@ OUTCOMES = ("right", "told", "unclear", "traceback", "hang", "silent")
 one that lacks either; silent: neither told nor right."""
 
 REMEDY = re.compile(
-    r"\b(add|allow|call|choose|convert|correct|create|draw|expected|free|give|is it|make|move|name|put|raise|remove|rename|"
-    r"replace|rerun|resize|run|save|set|take|train|use|was|were|write|leave|begin|keep|are there|is its|did you mean|"
+    r"\b(add|download|allow|call|choose|convert|correct|create|draw|expected|free|give|is it|make|move|name|put|raise|remove|rename|"
+    r"replace|rerun|resize|run|save|set|take|train|use|was|were|write|leave|begin|keep|are there|is its|did you mean|mend|"
     r"is the|has the way out|are its)\b"
 )
 """Words of a way out."""

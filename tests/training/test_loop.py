@@ -297,3 +297,14 @@ def test_a_forged_checkpoint_is_told_and_training_restarts(tmp_path, undisturbed
     assert_equal(train(tmp_path), undisturbed)
     assert "checkpoint.pt is no checkpoint of this network" in log.text
     assert "training restarts from scratch" in log.text
+
+
+def test_a_run_that_was_killed_after_its_last_step_leaves_the_same_checkpoint(tmp_path, undisturbed):
+    def killed(_: Network) -> None:
+        raise CutOff
+
+    with pytest.raises(CutOff):
+        train(tmp_path / "a", keep=killed)
+    assert_equal(train(tmp_path / "a"), undisturbed)
+    train(tmp_path / "b")
+    assert (tmp_path / "a/run/checkpoint.pt").read_bytes() == (tmp_path / "b/run/checkpoint.pt").read_bytes()

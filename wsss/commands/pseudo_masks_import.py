@@ -32,7 +32,7 @@ def pseudo_masks_import(
     rows = manifest.read(images, *manifest.CUE_SPLITS)
     files = {row.id: masks.find(folder, row.id) for row in rows}
     if missing := [path for path in files.values() if not path.exists()]:
-        raise WsssError(f"{folder} has no masks of {len(missing)} of {len(rows)} images, e.g. {missing[0]}")
+        raise WsssError(f"{folder} has no masks of {len(missing)} of {len(rows)} images, e.g. {missing[0]}: add them")
     problems: list[str] = []
     with store.create(out, "pseudo_masks", classes=classes, settings={}, inputs={"images": images}) as target:
         for row in track(rows, "pseudo_masks_import", total=len(rows)):

@@ -41,7 +41,7 @@ def seeds_import(
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     found = localization_cues.read(pickle, localization_cues.read_list(list_file), classes=VOID, size=(cells, cells))
     if missing := [row.id for row in rows if row.id not in found]:
-        raise WsssError(f"{pickle} has no cues for {len(missing)} of {len(rows)} images, e.g. {missing[0]}")
+        raise WsssError(f"{pickle} has no cues for {len(missing)} of {len(rows)} images, e.g. {missing[0]}: add them")
     dropped = 0
     with store.create(
         seeds, "seeds", classes=classes, settings={"cells": cells}, inputs={"images": images, "pickle": pickle}

@@ -11,6 +11,7 @@ from jaxtyping import Bool, UInt8
 
 from wsss.labels import BACKGROUND, VOID
 from wsss.runtime.errors import WsssError
+from wsss.runtime.files import check_regular
 
 LEAST_NUMBERS = 6
 """Of a polygon: with fewer it has no area, and pycocotools would take four for a box."""
@@ -51,6 +52,7 @@ def read(path: Path) -> Instances:
     Raises:
         WsssError: the file is missing, is no JSON, or is not in COCO's format.
     """
+    check_regular(path)
     try:
         content = json.loads(path.read_bytes(), object_hook=_compact)
         categories = {entry["id"]: entry["name"] for entry in content["categories"]}
@@ -65,10 +67,10 @@ def read(path: Path) -> Instances:
         raise WsssError(
             f"{path} does not exist: unpack COCO's annotations there, or correct the list's name"
         ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WsssError(f"{path} is no JSON ({error}): download it again") from error
     except KeyError as error:
-        raise WsssError(f"{path} is not in COCO's format of instances: {error} is missing in it") from error
+        raise WsssError(f"{path} is not in COCO's format of instances: {error} is missing in it; download it again") from error
     except (TypeError, ValueError) as error:
         raise WsssError(f"{path} is not in COCO's format of instances ({error}): correct it") from error
     return Instances(categories, list(images.values()))

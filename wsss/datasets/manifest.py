@@ -16,7 +16,7 @@ from pathlib import Path
 
 from wsss.labels import Classes
 from wsss.runtime.errors import WsssError
-from wsss.runtime.files import whole_or_absent
+from wsss.runtime.files import check_regular, whole_or_absent
 
 SPLITS = ("train", "extra", "crf_fit", "val", "test")
 """train: training images, whose masks, if any, serve to score the cues; extra: more training images, without masks;
@@ -200,6 +200,7 @@ def _damage_told(path: Path) -> Iterator[None]:
 
 def _read_csv(path: Path) -> Iterator[dict[str, str]]:
     """Yield the lines one by one: kept in memory, those of a large data set need more space than its rows."""
+    check_regular(path)
     try:
         with path.open(newline="", encoding="utf-8") as file:
             yield from csv.DictReader(file)
