@@ -171,9 +171,9 @@ def gone(path: Path, then: Callable[[Path], object] = lambda path: None) -> None
     then(path)
 
 
-def _png(mode: str, size: tuple[int, int], kind: str = "PNG", **more: object) -> bytes:
+def _picture(mode: str, size: tuple[int, int], kind: str) -> bytes:
     content = io.BytesIO()
-    Image.new(mode, size).save(content, kind, **more)
+    Image.new(mode, size).save(content, kind)
     return content.getvalue()
 
 
@@ -188,7 +188,7 @@ ANYTHING: dict[str, Callable[[Path], object]] = {
     "many lines": replaced_by(b"x,y\n" * 100_000),
     "brackets": replaced_by(b"[" * 100_000),
     "a page of HTML": replaced_by(b"<!DOCTYPE html><html><body>404 Not Found</body></html>"),
-    "a picture in TIFF of floats": replaced_by(_png("F", (4, 4), "TIFF")),
+    "a picture in TIFF of floats": replaced_by(_picture("F", (4, 4), "TIFF")),
     "a pickle that calls": replaced_by(b"cos\nsystem\n(S'touch called'\ntR."),
     "an archive": replaced_by(b"PK\x05\x06" + bytes(18)),
     "no file": gone,
@@ -210,8 +210,8 @@ def anything() -> Iterator[Case]:
 
 CALLED = {
     "cams_npz/a.npz": "cams_npz",
-    "photographs/val.txt": "val",
-    "voc/ImageSets/Segmentation/val.txt": "val",
+    "photographs/val.txt": "photographs",
+    "voc/ImageSets/Segmentation/val.txt": "voc",
     "voc/Annotations/2007_000001.xml": "2007_000001",
 }
 """What an error names, where that is not the file: the split of an empty list, the image that lacks one."""
@@ -264,10 +264,12 @@ def of_manifest() -> Iterator[Case]:
         "an unknown tag": replaced(",cat,", ",bird,"),
         "another split": rewritten(lambda text: text.replace(",train,", ",Train,")),
     }
-    harmless = {"without the column mask"}
+    called = {name: "of 2 images" for name in ("the id .", "the id ..", "an id out of the folder")}
+    called |= {"a NUL": "of 3 images", "a long id": "a" * 300, "another image": "none.jpg", "an unknown tag": "bird"}
+    called |= {"an image that is a folder": "photographs"}
     for name, change in changes.items():
         for command in (IMPORT_MASKS, IMPORT_CAMS, IMPORT_SEEDS):
-            yield Case("manifest", f"{name}, {command[0]}", command, "images.csv", change, name in harmless)
+            yield Case("manifest", f"{name}, {command[0]}", command, "images.csv", change, called=called.get(name, ""))
 
 
 def of_classes() -> Iterator[Case]:
@@ -305,7 +307,7 @@ def of_lists() -> Iterator[Case]:
     }
     for name, line in lines.items():
         change = rewritten(lambda text, line=line: text + line + "\n")
-        called = "val" if name in ("an id of the train list",) else line[:20].strip("./").rpartition("/")[2] or "val"
+        called = {"an unknown id": line, "a shell's command": "$(touch", "an id of the train list": line}.get(name, "voc")
         yield Case("list", name, images("voc"), "voc/ImageSets/Segmentation/val.txt", change, called=called)
     tags = {
         "an unknown class": replaced("cat", "tiger"),
@@ -331,7 +333,7 @@ def of_lists() -> Iterator[Case]:
     }
     for name, table in tables.items():
         classes = name in ("300 classes", "one class alone, in a name with a line break")
-        called = "class" if classes else "a.jpg" if name == "no tags" else "tags.csv"
+        called = "class" if classes else "tags.csv"
         if name == "numbers that are none":
             called = "b.jpg"
         change = replaced_by(table.encode())
@@ -375,8 +377,8 @@ def of_photographs() -> Iterator[Case]:
         "EPS": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n(called) (w) file\n",
         "SVG": b'<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"/>',
         "PDF": b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\n",
-        "floats in TIFF": _png("F", (8, 6), "TIFF"),
-        "an icon": _png("RGB", (16, 16), "ICO"),
+        "floats in TIFF": _picture("F", (8, 6), "TIFF"),
+        "an icon": _picture("RGB", (16, 16), "ICO"),
     }
     for name, content in contents.items():
         yield Case("photograph", name, training_images("voc"), "voc/JPEGImages/2007_000001.jpg", replaced_by(content))
@@ -408,8 +410,8 @@ def of_masks() -> Iterator[Case]:
             "floats": saved(np.full(size, 8, np.float32), "TIFF"),
             "JPEG": saved(good, "JPEG"),
             "lossy WebP": saved(np.stack([good] * 3, -1), "WEBP"),
-            "CMYK": saved(np.asarray(Image.new("CMYK", size[::-1])), "TIFF") if False else _png("CMYK", size[::-1], "TIFF"),
-            "Lab": _png("LAB", size[::-1], "TIFF"),
+            "CMYK": _picture("CMYK", size[::-1], "TIFF"),
+            "Lab": _picture("LAB", size[::-1], "TIFF"),
             "cut": saved(generator.integers(0, 256, (60, 60), np.uint8))[:200],
             "one pixel": saved(good[:1, :1]),
         }
@@ -553,7 +555,7 @@ def of_coco() -> Iterator[Case]:
     }
     changes |= {
         "an unknown image": lambda content: content["annotations"][0].update(image_id=77),
-        "an unknown category": lambda content: content["annotations"][0].update(category_id=77),
+        "an unknown category": lambda content: content["annotations"][0].update(category_id=99),
         "images as a table": lambda content: content.update(images={}),
         "annotations of None": lambda content: content.update(annotations=None),
         "a size of words": lambda content: content["images"][0].update(height="x"),
@@ -574,10 +576,14 @@ def of_coco() -> Iterator[Case]:
         "a file name of a number": lambda content: content["images"][0].update(file_name=5),
         "a category's name of None": lambda content: content["categories"][0].update(name=None),
     }
+    def called(name: str, split: str) -> str:
+        """Of an outline an error names the image, of a photograph that."""
+        return f"00000000000{1 if split == 'train' else 3}" if "polygon that" in name or "code" in name else f"{split}2017"
+
     for name, change in changes.items():
         for split, command in (("train", training_images("coco")), ("val", images("coco"))):
             file = f"coco/annotations/instances_{split}2017.json"
-            yield Case("COCO", f"{split}: {name}", command, file, edited(change), called=f"{split}2017")
+            yield Case("COCO", f"{split}: {name}", command, file, edited(change), called=called(name, split))
 
 
 def all_cases() -> list[Case]:

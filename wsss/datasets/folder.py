@@ -294,7 +294,7 @@ def _tags(path: Path, files: dict[str, str], problems: list[str]) -> dict[str, t
                 found[image_id] = ()
     untagged = [image_id for image_id, tags in found.items() if not tags]
     if untagged and not wrong:
-        wrong["photographs have an empty entry: an image needs at least one class,"] = untagged
+        wrong[f"photographs have an empty entry in {path}: an image needs at least one class,"] = untagged
     problems += [_grouped(what, examples) for what, examples in wrong.items()]
     return {image_id: tags for image_id, tags in sorted(found.items()) if tags}
 

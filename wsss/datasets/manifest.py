@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from wsss.labels import Classes
@@ -86,12 +87,27 @@ def read(path: Path, *splits: str) -> list[Row]:
                 digest=line.get("digest") or "",
                 original=Path(line["original"]) if line.get("original") else None,
             )
-            for line in _read_csv(path)
+            for line in _checked(_read_csv(path))
             if not splits or line["split"] in splits
         ]
+        ids = sorted(row.id for row in rows)  # a set would take a tenth of the rows' memory
+        if any(one == other for one, other in pairwise(ids)):
+            raise LookupError("an image stands twice")
     if not rows:
         raise WsssError(f"{path} lists no image of the split {' or '.join(splits)}: is the data set's list empty?")
     return rows
+
+
+def _checked(lines: Iterable[dict[str, str]]) -> Iterator[dict[str, str]]:
+    """The lines of images.csv, as far as each is that of an image of a split.
+
+    Raises:
+        LookupError: one is not.
+    """
+    for line in lines:
+        if line["split"] not in SPLITS or None in line or not line["id"]:
+            raise LookupError(f"the line of {line['id']!r} is no image's")
+        yield line
 
 
 def joined_names(names: Iterable[str]) -> str:

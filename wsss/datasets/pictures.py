@@ -139,7 +139,7 @@ def opened(path: Path) -> Image.Image:
             picture.load()  # decode now: a truncated file fails here
             picture.info["stored_bits"] = stored_bits
     except FileNotFoundError as error:
-        raise WsssError(f"{path} does not exist") from error
+        raise WsssError(f"{path} does not exist: put it there, or remove it from the list") from error
     except (*DAMAGE, MemoryError) as error:  # a forged size takes more memory than there is
         raise WsssError(
             f"{path} cannot be read as a picture ({error or 'not enough memory'}): replace it or remove it from the list"
