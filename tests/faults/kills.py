@@ -13,6 +13,7 @@ from pathlib import Path
 import finished_run
 import projects
 
+COMMAND = (sys.executable, "-m", "wsss")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 
 PATIENCE = 5
@@ -64,16 +65,16 @@ def of_stage(stage: Stage, project: Path, number: signal.Signals, moment: float)
 
     Its results, which are removed first, must be those of before, and nothing else may be there.
     """
-    command = [sys.executable, "-m", "wsss", *stage.words]
+    command = [*COMMAND, *stage.words]
     if stage.name == "ablation":
-        _ended(command, project)
+        ended(command, project)
     expected = finished_run.digests(project)
     for path in stage.outputs():
         shutil.rmtree(project / path) if (project / path).is_dir() else (project / path).unlink()
     left = _killed(command, project, number, moment * stage.seconds)
     if left:
         return f"silent: {left} outlived {number.name}"
-    again = _ended(command, project)
+    again = ended(command, project)
     if again.returncode:
         return f"traceback: {again.stderr[-500:]}"
     return _compared(finished_run.digests(project), expected)
@@ -84,12 +85,12 @@ def of_snakemake(project: Path, expected: dict[str, str], moments: list[tuple[si
 
     An outcome a kill; the last one is that of the results.
     """
-    command = [sys.executable, "-m", "wsss", "run", *map(str, finished_run.RUN), *finished_run.TARGETS]
+    command = [*COMMAND, "run", *map(str, finished_run.RUN), *finished_run.TARGETS]
     outcomes = []
     for number, moment in moments:
         left = _killed(command, project, number, moment)
         outcomes.append(f"silent: {left} outlived {number.name}" if left else "right")
-    again = _ended(command, project)
+    again = ended(command, project)
     if again.returncode:
         return [*outcomes[:-1], f"traceback: {again.stderr[-1000:]}"]
     return [*outcomes[:-1], _compared(finished_run.digests(project), expected)]
@@ -140,7 +141,7 @@ def _of_session(leader: int) -> list[str]:
     return found
 
 
-def _ended(command: list[str], project: Path) -> subprocess.CompletedProcess:
+def ended(command: list[str], project: Path) -> subprocess.CompletedProcess:
     return subprocess.run(
         command, cwd=project, env=projects.environment(project), capture_output=True, text=True, check=False
     )
