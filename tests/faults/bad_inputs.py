@@ -72,7 +72,9 @@ def write(folder: Path) -> None:
     boxes = [coco_layout.annotation(1, 17, coco_layout.rectangle(2, 2, 4, 4))]
     boxes_2 = [coco_layout.annotation(2, 18, coco_layout.rectangle(2, 2, 4, 4))]
     coco_layout.write(folder / "coco", "train2017", {1: boxes, 2: boxes_2})
-    coco_layout.write(folder / "coco", "val2017", {3: [coco_layout.annotation(3, 17, coco_layout.rectangle(1, 1, 4, 4))]})
+    coco_layout.write(
+        folder / "coco", "val2017", {3: [coco_layout.annotation(3, 17, coco_layout.rectangle(1, 1, 4, 4))]}
+    )
     (folder / "photographs").mkdir()
     for name, colour in zip("abc", ("red", "green", "blue"), strict=True):
         Image.new("RGB", SIZE[::-1], colour).save(folder / f"photographs/{name}.jpg")
@@ -122,7 +124,14 @@ DATA_SETS = {
 def training_images(name: str, **changes: object) -> tuple[str, ...]:
     """The stage that checks the training images of a data set."""
     options = configuration.as_options(DEFAULTS["images"] | DATA_SETS[name] | changes)
-    return ("training_images", "--training_images", "out.csv", "--classes_table", "out_classes.csv", *shlex.split(options))
+    return (
+        "training_images",
+        "--training_images",
+        "out.csv",
+        "--classes_table",
+        "out_classes.csv",
+        *shlex.split(options),
+    )
 
 
 def images(name: str, **changes: object) -> tuple[str, ...]:
@@ -308,7 +317,9 @@ def of_lists() -> Iterator[Case]:
     }
     for name, line in lines.items():
         change = rewritten(lambda text, line=line: text + line + "\n")
-        called = {"an unknown id": line, "a shell's command": "$(touch", "an id of the train list": line}.get(name, "voc")
+        called = {"an unknown id": line, "a shell's command": "$(touch", "an id of the train list": line}.get(
+            name, "voc"
+        )
         yield Case("list", name, images("voc"), "voc/ImageSets/Segmentation/val.txt", change, called=called)
     tags = {
         "an unknown class": replaced("cat", "tiger"),
@@ -343,9 +354,10 @@ def of_lists() -> Iterator[Case]:
 
 def of_xml() -> Iterator[Case]:
     entities = "".join(f'<!ENTITY e{n + 1} "{f"&e{n};" * 10}">' for n in range(10))
+    named, end = "<annotation><object><name>", "</name></object></annotation>"
     texts = {
-        "entities that grow": f'<!DOCTYPE a [<!ENTITY e0 "cat">{entities}]><annotation><object><name>&e10;</name></object></annotation>',
-        "an entity from a file": '<!DOCTYPE a [<!ENTITY e SYSTEM "/etc/passwd">]><annotation><object><name>&e;</name></object></annotation>',
+        "entities that grow": f'<!DOCTYPE a [<!ENTITY e0 "cat">{entities}]>{named}&e10;{end}',
+        "an entity from a file": f'<!DOCTYPE a [<!ENTITY e SYSTEM "/etc/passwd">]>{named}&e;{end}',
         "an end too early": "<annotation><object><name>cat</name>",
         "an unknown encoding": '<?xml version="1.0" encoding="x-none"?><annotation/>',
         "another encoding than it says": '<?xml version="1.0" encoding="utf-16"?><annotation/>',
@@ -370,7 +382,11 @@ def of_photographs() -> Iterator[Case]:
         content = io.BytesIO()
         Image.fromarray(noise).save(content, kind)
         whole[kind] = content.getvalue()
-    contents = {f"{kind} cut at {share}": data[: int(len(data) * share)] for kind, data in whole.items() for share in (0.02, 0.3)}
+    contents = {
+        f"{kind} cut at {share}": data[: int(len(data) * share)]
+        for kind, data in whole.items()
+        for share in (0.02, 0.3)
+    }
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     contents |= {
         "a PNG of 60,000 x 60,000 px": whole["PNG"][:16] + header + whole["PNG"][29:],
@@ -462,7 +478,9 @@ def of_arrays() -> Iterator[Case]:
         "IRN with too few maps": {"keys": np.array([7, 11]), "cam": maps[None]},
     }.items():
         yield Case("npz", name, IMPORT_NPZ, "cams_npz/a.npz", replaced_by(npz(**arrays)))
-    header = b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<f4', 'fortran_order': False, 'shape': (%s,), }".ljust(117) + b"\n"
+    header = (
+        b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<f4', 'fortran_order': False, 'shape': (%s,), }".ljust(117) + b"\n"
+    )
     for name, shape in {"10^15 numbers": b"1" + b"0" * 15, "-1 numbers": b"-1", "no number": b"x"}.items():
         yield Case("npy", name, IMPORT_CAMS, "cams/a.npy", replaced_by((header % shape).ljust(128)))
     vector = np.zeros(20)
@@ -488,7 +506,12 @@ def of_pickles() -> Iterator[Case]:
     cells = np.array([[8], [1], [2]])
 
     def cues(**changes: object) -> bytes:
-        content = {"0_labels": np.array([8]), "0_cues": cells, "1_labels": np.array([12]), "1_cues": cells + [[4], [0], [0]]}
+        content = {
+            "0_labels": np.array([8]),
+            "0_cues": cells,
+            "1_labels": np.array([12]),
+            "1_cues": cells + [[4], [0], [0]],
+        }
         return pickle.dumps({key: value for key, value in (content | changes).items() if value is not None}, 2)
 
     class Called:
@@ -545,7 +568,10 @@ def of_coco() -> Iterator[Case]:
 
         return write
 
-    changes = {f"without {name}": lambda content, name=name: content.pop(name) for name in ("images", "annotations", "categories")}
+    changes = {
+        f"without {name}": lambda content, name=name: content.pop(name)
+        for name in ("images", "annotations", "categories")
+    }
     changes |= {
         f"an image without {name}": lambda content, name=name: content["images"][0].pop(name)
         for name in ("id", "file_name", "height", "width")
@@ -577,9 +603,12 @@ def of_coco() -> Iterator[Case]:
         "a file name of a number": lambda content: content["images"][0].update(file_name=5),
         "a category's name of None": lambda content: content["categories"][0].update(name=None),
     }
+
     def called(name: str, split: str) -> str:
         """Of an outline an error names the image, of a photograph that."""
-        return f"00000000000{1 if split == 'train' else 3}" if "polygon that" in name or "code" in name else f"{split}2017"
+        return (
+            f"00000000000{1 if split == 'train' else 3}" if "polygon that" in name or "code" in name else f"{split}2017"
+        )
 
     for name, change in changes.items():
         for split, command in (("train", training_images("coco")), ("val", images("coco"))):

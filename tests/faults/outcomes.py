@@ -4,13 +4,13 @@ import re
 from collections import Counter, defaultdict
 
 OUTCOMES = ("right", "told", "unclear", "traceback", "hang", "silent")
-"""right: the content or result is that of an undisturbed run; told: by a line with the file and the remedy; unclear: by
-one that lacks either; silent: neither told nor right."""
+"""right: the content or result is that of an undisturbed run, or bad input that may be taken; told: by a line with the
+file and the remedy; unclear: by one that lacks either; silent: neither told nor right."""
 
 REMEDY = re.compile(
-    r"\b(add|download|allow|call|choose|convert|correct|create|draw|expected|free|give|is it|make|move|name|put|raise|remove|rename|"
-    r"replace|rerun|resize|run|save|set|take|train|use|was|were|write|leave|begin|keep|are there|is its|did you mean|mend|"
-    r"is the|has the way out|are its)\b"
+    r"\b(add|allow|begin|call|choose|convert|correct|create|did you mean|download|draw|expected|free|give|is it|is its|"
+    r"is the|keep|leave|make|mend|move|name|put|raise|remove|rename|replace|rerun|resize|run|save|set|take|train|use|"
+    r"was|were|write)\b"
 )
 """Words of a way out."""
 

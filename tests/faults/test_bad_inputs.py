@@ -1,7 +1,7 @@
-"""Bad inputs of every kind, by the command that reads them: one error with the file and the way out, and nothing left."""
+"""Bad inputs of every kind: one error with the file and the way out, and nothing left behind."""
 
-import os
 import shutil
+from pathlib import Path
 
 import bad_inputs
 import in_process
@@ -32,7 +32,7 @@ def outcome(case: bad_inputs.Case, folder) -> str:
     case.change(folder / case.file)
     before = files_below(folder)
     ended = in_process.wsss(*case.command, folder=folder)
-    found = in_process.outcome(ended, name=case.called or os.path.basename(case.file))
+    found = in_process.outcome(ended, name=case.called or Path(case.file).name)
     left = files_below(folder) - before
     if ended.status != 0 and left:
         return f"unclear: leaves {left}"

@@ -29,9 +29,7 @@ def test_a_killed_drawing_is_finished(tmp_path):
 @pytest.mark.faults
 def test_killed_stages_are_finished(finished, tmp_path):
     drawn = random.Random(0)
-    tasks = [
-        (stage, number, drawn.uniform(0.1, 1.2)) for stage in kills.stages(finished) for number in kills.SIGNALS
-    ]
+    tasks = [(stage, number, drawn.uniform(0.1, 1.2)) for stage in kills.stages(finished) for number in kills.SIGNALS]
 
     def killed(task: tuple) -> str:
         stage, number, moment = task

@@ -75,7 +75,9 @@ def read(path: Path) -> Instances:
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WsssError(f"{path} is no JSON ({error}): download it again") from error
     except KeyError as error:
-        raise WsssError(f"{path} is not in COCO's format of instances: {error} is missing in it; download it again") from error
+        raise WsssError(
+            f"{path} is not in COCO's format of instances: {error} is missing in it; download it again"
+        ) from error
     except (TypeError, ValueError) as error:
         raise WsssError(f"{path} is not in COCO's format of instances ({error}): correct it") from error
     return Instances(categories, list(images.values()))

@@ -141,9 +141,8 @@ def opened(path: Path) -> Image.Image:
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: put it there, or remove it from the list") from error
     except (*DAMAGE, MemoryError) as error:  # a forged size takes more memory than there is
-        raise WsssError(
-            f"{path} cannot be read as a picture ({error or 'not enough memory'}): replace it or remove it from the list"
-        ) from error
+        why = str(error) or "not enough memory"
+        raise WsssError(f"{path} cannot be read as a picture ({why}): replace it or remove it from the list") from error
     return picture
 
 

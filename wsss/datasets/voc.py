@@ -128,7 +128,9 @@ def read_list(root: Path, name: str, folders: dict[str, str] | None = None) -> l
     for word, *_ in _words(path):
         ids.append(_id(word))
         if len(word.encode()) > LONGEST or not word.isprintable():
-            raise WsssError(f"{path}: {word[:40]!r} is no name of a photograph: correct that line, or give another list")
+            raise WsssError(
+                f"{path}: {word[:40]!r} is no name of a photograph: correct that line, or give another list"
+            )
         folder = "/".join(part for part in Path(word).parent.parts if part not in ("/", "JPEGImages"))
         before = folders.setdefault(ids[-1], folder)
         if before != folder:

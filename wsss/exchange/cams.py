@@ -99,7 +99,9 @@ def _npz(path: Path) -> dict[str, np.ndarray]:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return dict(file)
     except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise WsssError(f"{path} cannot be read ({error}): it is damaged or holds more than arrays; make it again") from error
+        raise WsssError(
+            f"{path} cannot be read ({error}): it is damaged or holds more than arrays; make it again"
+        ) from error
 
 
 def _number(key: Any, path: Path) -> int:
