@@ -2,10 +2,11 @@
 # make test-slurm: PSA on a Slurm of its own, through profiles/slurm; needs root and Slurm's daemons, else it is skipped.
 # make test-faults: files of each format, damaged at random, for some minutes.
 # make test-gridengine: the same on a Grid Engine, through profiles/generic.
+# make docs: the pages of docs/ as a site, in site/; a link that leads nowhere is an error.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-faults test-slurm test-gridengine lint
+.PHONY: demo test test-faults test-slurm test-gridengine docs lint
 
 demo: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores 8 results/psa_val_miou.txt results/cue_scores.json results/psa_examples.png
@@ -29,6 +30,12 @@ test-slurm: .venv/installed
 
 test-gridengine: .venv/installed
 	$(BIN)/python -m pytest -m gridengine tests/gridengine
+
+docs: .venv/installed
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict # not --quiet, which passes over warnings
+	@echo "Next: $(BIN)/python -m http.server --directory site 8000, and open http://localhost:8000 in a browser."
+	@echo "      (site/index.html opens by itself, too, but for the search.)"
 
 lint: .venv/installed
 	$(BIN)/ruff check .

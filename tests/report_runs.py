@@ -1,7 +1,10 @@
 """A finished run of eight small pictures, whose classes have the names that pages get wrong."""
 
+from dataclasses import replace
+
 import numpy as np
 from PIL import Image
+from settings import PSA
 
 from wsss.datasets import manifest
 from wsss.labels import Classes
@@ -16,7 +19,8 @@ SETTINGS = {
     "supervision": "tags",
     "scales": (1.0,),
     "warped_px": 0,
-    "engine": "none",
+    "fitted": "no",
+    **vars(replace(PSA, engine="none")),
 }
 
 

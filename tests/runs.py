@@ -72,7 +72,7 @@ def train(
     job = Job(gpus, 1, folder / "run/checkpoint.pt", checkpoint_steps, folder / "curves/curve.csv")
     torch.manual_seed(schedule.seed)
     network = Classifier.build(settings.FEATURES, classes=3)
-    task = loop.Task("classifier", item, length, loss, {"run": digest}, [])
+    task = loop.Task("classifier", item, [f"image {position}" for position in range(length)], loss, {"run": digest}, [])
     loop.fit(network, task, schedule=schedule, job=job, keep=keep)
     assert not network.training
     return network.state_dict(), job.curve.read_text()

@@ -24,7 +24,7 @@ def test_each_configuration_is_one(block):
 
 
 def test_the_table_is_read(tmp_path):
-    (table,) = re.findall(r"```\n(file_name,tags\n.*?)```", PAGE, re.S)
+    (table,) = re.findall(r"```text\n(file_name,tags\n.*?)```", PAGE, re.S)
     for name in ("cats/one.jpg", "day 2/Föto (3).JPG"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (4, 4)).save(tmp_path / name, format="JPEG")

@@ -85,7 +85,9 @@ def test_the_digest_follows_options_and_inputs(tmp_path):
     table.write_text("a")
 
     def digest(stage: str, epochs: int) -> str:
-        return loop.Task(stage, item, LENGTH, tag_loss, {"epochs": epochs}, [table]).digest()
+        return loop.Task(
+            stage, item, [str(position) for position in range(LENGTH)], tag_loss, {"epochs": epochs}, [table]
+        ).digest()
 
     first = digest("classifier", 3)
     assert digest("classifier", 3) == first
@@ -197,13 +199,18 @@ def test_mixed_precision(tmp_path, undisturbed):
     np.testing.assert_allclose(found, exact, rtol=0.1)
 
 
+LOWER_IT = r"classifier: the loss is (nan|inf) at step 0: lower the learning rate \(the images of this step: "
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number(tmp_path, value):
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float = 0) -> torch.Tensor:
         return tag_loss(model, batch, done) * value
 
-    with pytest.raises(WsssError, match=r"classifier: the loss is (nan|inf) at step 0: lower the learning rate"):
-        train(tmp_path, loss=loss)
+    with pytest.raises(WsssError, match=LOWER_IT) as error:
+        train(tmp_path, loss=loss, batch_size=3)
+    named = {part.strip(") ") for part in str(error.value).partition("of this step: ")[2].split(",")}
+    assert len(named) == 3 and named <= {f"image {position}" for position in range(LENGTH)}
     assert not list(tmp_path.rglob("*.*"))
 
 
@@ -308,3 +315,13 @@ def test_a_run_that_was_killed_after_its_last_step_leaves_the_same_checkpoint(tm
     assert_equal(train(tmp_path / "a"), undisturbed)
     train(tmp_path / "b")
     assert (tmp_path / "a/run/checkpoint.pt").read_bytes() == (tmp_path / "b/run/checkpoint.pt").read_bytes()
+
+
+def test_a_training_of_few_steps_is_warned_of(tmp_path, log):
+    train(tmp_path)
+    assert f"classifier trains for {STEPS} steps only" in log.text and "raise epochs" in log.text
+
+
+def test_a_training_of_many_steps_is_not(tmp_path, log):
+    train(tmp_path, length=50, batch_size=1, epochs=1)
+    assert "steps only" not in log.text

@@ -56,7 +56,10 @@ wildcard_constraints:
 
 
 # `wsss` is the one of the environment that runs snakemake, whatever stands first on the PATH
-shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+# a stage that the system killed says nothing itself
+KILLED = "killed (137), probably out of memory: give it more (mem_mb), or set images: longest_px"
+BIN = shlex.quote(str(Path(sys.executable).parent))
+shell.prefix(f"PATH={BIN}:$PATH; trap 'test $? -ne 137 || echo \"{KILLED}\" >&2' EXIT; ")
 
 # stages end with the run that started them, even if that is killed; `wsss run` takes its lock away then
 machine.announce_run()

@@ -232,9 +232,9 @@ def _check(item: tuple[Row, str | None, Row | None], *, classes: Classes, copies
     shows_class = mask is not None and bool(np.isin(mask, classes.mask_values[1:]).any())
     if problems:
         return CheckedRow(row, problems, shows_class)
-    photograph = manifest.with_digest(replace(row, mask=None)).digest
     labelmap = masks.labelmap_of(row.mask) if row.mask else None
     row = manifest.with_digest(row, *([labelmap] if labelmap else []))
+    photograph = row.digest.partition("-")[0]
     if copies and copies.longest_px and max(size) > copies.longest_px:
         row = _copied(row, image, size, mask, copies)
     blended = mask is not None and masks.blended(mask)

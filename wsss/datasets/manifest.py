@@ -45,7 +45,8 @@ class Row:
     tag_source: str
     """Where the tags were read. Sources differ: VOC's annotations tag objects that no mask shows."""
     digest: str = ""
-    """Digest of the image and mask files: replacing a file changes the manifest, so that later stages rerun."""
+    """Digest of the image's file and, after a dash, of its mask's: replacing one changes the manifest, so that later
+    stages rerun, and stages refuse an image whose file has another digest (`pictures.photograph_of`)."""
     original: Path | None = None
     """The photograph of which `image` is a smaller copy; None where it is no copy."""
 
@@ -123,10 +124,16 @@ def split_names(text: str) -> tuple[str, ...]:
 
 def with_digest(row: Row, *others: Path) -> Row:
     """The row with the digest of its files, and of others that say what its mask shows."""
-    content = hashlib.sha256(row.image.read_bytes())
-    for path in [row.mask, *others] if row.mask else others:
+    parts = [[row.image], [row.mask, *others] if row.mask else list(others)]
+    return replace(row, digest="-".join(digest_of(*part) for part in parts if part))
+
+
+def digest_of(*paths: Path) -> str:
+    """Digest of the bytes of files, one after the other."""
+    content = hashlib.sha256()
+    for path in paths:
         content.update(path.read_bytes())
-    return replace(row, digest=content.hexdigest()[:16])
+    return content.hexdigest()[:16]
 
 
 def longest_px(rows: Iterable[Row]) -> int:

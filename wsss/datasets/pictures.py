@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
+from wsss.datasets import manifest
+from wsss.datasets.manifest import Row
 from wsss.labels import BACKGROUND, Classes, palette
 from wsss.runtime.errors import WsssError
 from wsss.runtime.files import whole_or_absent
@@ -56,6 +58,23 @@ def read_photograph(path: Path) -> np.ndarray:
     if picture.mode == "F":
         raise WsssError(f"{path} holds floating-point values, whose range is unknown: save it with 8 or 16 bits")
     return np.array(picture.convert("RGB"))
+
+
+def photograph_of(row: Row) -> np.ndarray:
+    """The photograph of a row of the manifest; see `read_photograph`.
+
+    Raises:
+        WsssError: its file is not the one that the manifest was written from.
+    """
+    _check_regular(row.image)
+    # of a smaller copy the digest is that of the original
+    known = row.digest.partition("-")[0] if row.image.is_file() and not row.original else ""
+    if known and manifest.digest_of(row.image) != known:
+        raise WsssError(
+            f"{row.image} has changed since the list of images was written: rerun the stages images and"
+            " training_images (snakemake --forcerun images training_images), and what depends on it is made again"
+        )
+    return read_photograph(row.image)
 
 
 def photograph_size(path: Path) -> tuple[int, int]:

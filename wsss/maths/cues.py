@@ -52,7 +52,7 @@ def cam_labels(
     return {value: (label * (score > value)).numpy() for value in backgrounds}
 
 
-def log_shares(labels: Iterable[UInt8[np.ndarray, "height width"]], *, classes: int) -> Float[Tensor, " classes"]:
+def log_shares(labels: Iterable[UInt8[np.ndarray, "_ _"]], *, classes: int) -> Float[Tensor, " {classes}"]:
     """Logarithm of each class's share among all labelled pixels of label maps; void ones are passed over.
 
     One pixel is added to each class, so that one without any has a logarithm, too.

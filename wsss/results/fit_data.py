@@ -7,7 +7,7 @@ from wsss import crf
 from wsss.crf.fit import Example
 from wsss.crf.potentials import Potentials
 from wsss.datasets.manifest import Row
-from wsss.datasets.pictures import read_photograph
+from wsss.datasets.pictures import photograph_of
 from wsss.maths import metrics
 from wsss.options.crf import Crf
 from wsss.results.evaluation import truth
@@ -35,7 +35,7 @@ class FitData:
         unary = crf.unary_of(scored(row, self._scores).at_pixels().numpy())
         # of pseudo masks, the labels that segmenters learn from
         labels = final_labels(self._pseudo_masks[row.id]) if self._pseudo_masks else truth(row, self._scores.classes)
-        return torch.from_numpy(unary), torch.from_numpy(read_photograph(row.image)), torch.from_numpy(labels)
+        return torch.from_numpy(unary), torch.from_numpy(photograph_of(row)), torch.from_numpy(labels)
 
     def miou(self, potentials: Potentials) -> float:
         """The mIoU of these potentials on every second image, starting with the second."""

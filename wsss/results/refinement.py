@@ -1,7 +1,6 @@
 """From score maps on a grid to label maps at the image's size, with and without a CRF."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,7 +9,7 @@ from jaxtyping import Float, UInt8
 from wsss import crf
 from wsss.crf.potentials import Potentials
 from wsss.datasets.manifest import Row
-from wsss.datasets.pictures import read_photograph
+from wsss.datasets.pictures import photograph_of
 from wsss.maths import grid
 from wsss.options.crf import Crf
 from wsss.stores.store import Reader
@@ -22,7 +21,7 @@ class Scored:
 
     Args:
         id: id of the image.
-        photograph: file of the photograph, or its pixels if they have been decoded already.
+        photograph: the row of the photograph in the manifest, or its pixels if they have been decoded already.
         size: (height, width) of the photograph.
         scores: score maps (maps, rows, columns) in [0, 1], on a grid; float32.
         stride: input pixels for each cell of that grid.
@@ -31,7 +30,7 @@ class Scored:
     """
 
     id: str
-    photograph: Path | UInt8[np.ndarray, "height width 3"]
+    photograph: Row | UInt8[np.ndarray, "height width 3"]
     size: tuple[int, int]
     scores: np.ndarray
     stride: int
@@ -40,7 +39,7 @@ class Scored:
 
     def pixels(self) -> UInt8[np.ndarray, "height width 3"]:
         """The photograph, decoded."""
-        return read_photograph(self.photograph) if isinstance(self.photograph, Path) else self.photograph
+        return photograph_of(self.photograph) if isinstance(self.photograph, Row) else self.photograph
 
     def at_pixels(self) -> torch.Tensor:
         """The score maps (maps, height, width) at the image's size."""
@@ -54,7 +53,7 @@ def scored(row: Row, source: Reader) -> Scored:
     """An image with a segmenter's probabilities of all classes, from their store."""
     classes = np.arange(len(source.classes.names), dtype=np.uint8)
     scores = source[row.id]["scores"].astype("float32")
-    return Scored(row.id, row.image, source.size(row.id), scores, source.stride, classes, source.warped_px)
+    return Scored(row.id, row, source.size(row.id), scores, source.stride, classes, source.warped_px)
 
 
 def refined_scores(

@@ -41,9 +41,7 @@ def affinity_labels(
     with store.read(cams, "cams") as source:
         manifest.require_classes(rows, source.classes, cams)
         items = (
-            Scored(
-                row.id, row.image, source.size(row.id), maps["cam"].astype("float32"), source.stride, maps["classes"]
-            )
+            Scored(row.id, row, source.size(row.id), maps["cam"].astype("float32"), source.stride, maps["classes"])
             for row in rows
             for maps in [source[row.id]]
         )

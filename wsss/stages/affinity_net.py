@@ -51,7 +51,7 @@ def affinity_net(
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor]:
         row = rows[position]
-        photograph = pictures.read_photograph(row.image)
+        photograph = pictures.photograph_of(row)
         target = labels[row.id]["labels"]
         return augmented(photograph, target, augment=augment, cell_px=grid_stride, fill=fill)
 
@@ -61,6 +61,8 @@ def affinity_net(
         return affinity.affinity_loss(predicted, target, radius=radius, total=distributed.total)
 
     settings = {"radius": radius, **loop.options(features, augment, schedule)}
-    task = loop.Task("affinity_net", item, len(rows), loss, settings, [images, affinity_labels, *features.files])
+    task = loop.Task(
+        "affinity_net", item, [row.id for row in rows], loss, settings, [images, affinity_labels, *features.files]
+    )
     about = About(labels.classes, "tags and cues")
     loop.train(network, task, schedule=schedule, job=job, about=about, output=affinity_net)

@@ -43,7 +43,7 @@ def cams(
         store.create(cams, "cams", classes=about.classes, settings=settings, inputs=inputs) as target,
     ):
         for row in track(rows, "cams", total=len(rows)):
-            image = to_tensor(pictures.read_photograph(row.image))
+            image = to_tensor(pictures.photograph_of(row))
             size = image.shape[-2:]
             present = torch.tensor([about.classes.names.index(name) for name in row.tags])
             maps = cam.multi_scale(activations, image, scales=scales, stride=stride, **network_options)[present - 1]

@@ -44,7 +44,7 @@ def classifier(
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor]:
         row = rows[position]
-        photograph = pictures.read_photograph(row.image)
+        photograph = pictures.photograph_of(row)
         image = augmented_photograph(photograph, augment=augment, fill=fill)
         return image, torch.tensor([float(name in row.tags) for name in classes.foreground])
 
@@ -53,5 +53,7 @@ def classifier(
         return torch.nn.functional.multilabel_soft_margin_loss(model(photographs), tags)
 
     settings = loop.options(features, augment, schedule)
-    task = loop.Task("classifier", item, len(rows), loss, settings, [images, classes_table, *features.files])
+    task = loop.Task(
+        "classifier", item, [row.id for row in rows], loss, settings, [images, classes_table, *features.files]
+    )
     loop.train(network, task, schedule=schedule, job=job, about=About(classes, "tags"), output=classifier)

@@ -79,7 +79,7 @@ def lcrf_segmenter(
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         row = rows[position]
-        photograph = pictures.warped(pictures.read_photograph(row.image), warped.input_px)
+        photograph = pictures.warped(pictures.photograph_of(row), warped.input_px)
         labels = cues[row.id]["labels"] if cues else np.full((cells, cells), VOID, np.uint8)
         image, labels = augmented(photograph, labels, augment=augment, cell_px=features.stride, fill=fill)
         return image, labels, torch.tensor([name in row.tags for name in classes.foreground])
@@ -100,7 +100,9 @@ def lcrf_segmenter(
 
     settings = {"dilation": dilation, "warm_share": warm_share}
     settings |= loop.options(features, warped, schedule, bound, prior)
-    task = loop.Task("lcrf_segmenter", item, len(rows), loss, settings, [images, classifier, *seeds, *features.files])
+    task = loop.Task(
+        "lcrf_segmenter", item, [row.id for row in rows], loss, settings, [images, classifier, *seeds, *features.files]
+    )
     supervision = "tags and cues" if seeds else "tags"
     about = About(classes, supervision, warped_px=warped.input_px, longest_px=manifest.longest_px(rows))
     loop.train(network, task, schedule=schedule, job=job, about=about, output=lcrf_segmenter)

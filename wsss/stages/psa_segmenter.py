@@ -60,7 +60,7 @@ def psa_segmenter(
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor]:
         row = rows[position]
         target = store.final_labels(masks[row.id])
-        return augmented(pictures.read_photograph(row.image), target, augment=augment, cell_px=1, fill=fill)
+        return augmented(pictures.photograph_of(row), target, augment=augment, cell_px=1, fill=fill)
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> torch.Tensor:
         photographs, target = batch
@@ -76,6 +76,8 @@ def psa_segmenter(
         "balance": balance,
         **loop.options(features, augment, schedule),
     }
-    task = loop.Task("psa_segmenter", item, len(rows), loss, settings, [images, pseudo_masks, *features.files])
+    task = loop.Task(
+        "psa_segmenter", item, [row.id for row in rows], loss, settings, [images, pseudo_masks, *features.files]
+    )
     about = About(masks.classes, "tags and cues", longest_px=manifest.longest_px(rows))
     loop.train(network, task, schedule=schedule, job=job, about=about, output=psa_segmenter)

@@ -60,7 +60,7 @@ def pseudo_masks(
     def walked(source: store.Reader) -> Iterator[Scored]:
         for row in rows:
             maps = source[row.id]
-            photograph = pictures.read_photograph(row.image)
+            photograph = pictures.photograph_of(row)
             image = to_tensor(photograph)[None].to(machine.device())
             affinities = affinity.affinities(network(image), radius=radius)[0]
             # to pixels and back to cells: CAMs and affinities have different grids, and the means over a cell's pixels

@@ -49,6 +49,6 @@ def saliency(
     classes = about.classes
     with store.create(saliency, "saliency", classes=classes, settings=settings, inputs=inputs) as target:
         for row in track(rows, "saliency", total=len(rows)):
-            image = to_tensor(pictures.read_photograph(row.image))
+            image = to_tensor(pictures.photograph_of(row))
             maps = cam.normalised(maps_of(image))[0]
             target.add(row.id, tuple(image.shape[-2:]), saliency=maps.half().cpu().numpy())

@@ -33,5 +33,5 @@ def scores(*, images: Path, segmenter: Path, split: str, shard: str, scores: Pat
     inputs = {"images": images, "segmenter": segmenter}
     with store.create(scores, "scores", classes=about.classes, settings=settings, inputs=inputs) as target:
         for row in track(rows, "scores", total=len(rows)):
-            photograph = pictures.read_photograph(row.image)
+            photograph = pictures.photograph_of(row)
             target.add(row.id, photograph.shape[:2], scores=maps(photograph).numpy())

@@ -65,7 +65,7 @@ def sec_segmenter(
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         row = rows[position]
-        photograph = pictures.warped(pictures.read_photograph(row.image), warped.input_px)
+        photograph = pictures.warped(pictures.photograph_of(row), warped.input_px)
         seeded = labels[row.id]["labels"]
         image, seeded = augmented(photograph, seeded, augment=augment, cell_px=features.stride, fill=fill)
         return image, seeded, torch.tensor([name in row.tags for name in names[1:]])
@@ -76,6 +76,6 @@ def sec_segmenter(
         return objective(model(photographs).float(), seeded, tags, colours, losses=losses, crf=crf)
 
     settings = {"dilation": dilation, **loop.options(features, warped, schedule, losses), **asdict(crf)}
-    task = loop.Task("sec_segmenter", item, len(rows), loss, settings, [images, seeds, *features.files])
+    task = loop.Task("sec_segmenter", item, [row.id for row in rows], loss, settings, [images, seeds, *features.files])
     about = About(labels.classes, "tags and cues", warped_px=warped.input_px, longest_px=manifest.longest_px(rows))
     loop.train(network, task, schedule=schedule, job=job, about=about, output=sec_segmenter)

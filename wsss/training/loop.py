@@ -28,6 +28,9 @@ from wsss.runtime.progress import LOG, note, track
 from wsss.stores import store
 from wsss.training import distributed
 
+FEW_STEPS = 50
+"""A training with fewer steps hardly leaves the weights that it began with: a warning says so."""
+
 Loss = torch.Tensor | tuple[torch.Tensor, dict[str, torch.Tensor]]
 """A scalar; or that and its parts by name, or whatever else log and curve are to show of a step."""
 
@@ -65,7 +68,7 @@ class Task:
     Args:
         stage: the stage that trains, for messages and for the digest.
         item: a training image by its position, as tensors; what it draws comes from torch's global generator.
-        length: number of training images.
+        ids: ids of the training images, in the order of their positions.
         loss: for the network, a batch, as the default collation makes it of the items, and the share of all steps
             that is done.
         settings: all options that decide the result.
@@ -74,7 +77,7 @@ class Task:
 
     stage: str
     item: Callable[[int], object]
-    length: int
+    ids: Sequence[str]
     loss: Callable[[Network, list[torch.Tensor], float], Loss]
     settings: dict[str, object]
     inputs: Sequence[Path]
@@ -108,9 +111,10 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
     Raises:
         WsssError: where the loss is no longer a finite number.
     """
-    items, digest, what = Items(task.item, task.length), task.digest(), task.stage
+    items, digest, what = Items(task.item, len(task.ids)), task.digest(), task.stage
     batch_size = min(schedule.batch_size, len(items))
     steps = schedule.steps(len(items))
+    _warn_of_few(steps, what)
     fabric = distributed.launched(job, precision=schedule.precision)
     if batch_size % fabric.world_size:
         raise WsssError(f"{what}: a batch of {batch_size} cannot be shared evenly by {fabric.world_size} processes")
@@ -124,6 +128,7 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
     workers = _workers()
     share = {"rank": fabric.global_rank, "processes": fabric.world_size}
     batches = Batches(len(items), batch_size=batch_size, seed=schedule.seed, start=start, steps=steps, **share)
+
     loader = DataLoader(
         items,
         batch_sampler=batches,
@@ -135,7 +140,7 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
     loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
 
     def record(done: int) -> None:
-        _log_progress(curve, what, fabric)
+        _log_progress(curve, task, batches, fabric)
         if fabric.is_global_zero:
             _write_curve(job.curve, curve)
             _save(job.checkpoint, network, optimizer, digest, done, curve)
@@ -152,7 +157,9 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
                 group["lr"] = rate * group["factor"]
             # each process drops out other units and draws other samples
             torch.manual_seed(schedule.seed * 1_000_003 + step + (fabric.global_rank << 48))
-            value, terms = _loss_of(task, model, data, step=step, steps=steps)
+            value, terms = _loss_of(task, model, data, done=step / steps)
+            if value.device.type == "cpu":  # elsewhere it would wait for the device: checked where values are logged
+                _check_loss(float(value.detach()), step, task, batches)
             optimizer.zero_grad()
             fabric.backward(value)
             optimizer.step()
@@ -199,22 +206,24 @@ class Batches:
     ) -> None:
         self.length, self.batch_size, self.seed, self.start, self.steps = length, batch_size, seed, start, steps
         self.rank, self.processes = rank, processes
+        self._order, self._epoch = [], None
 
     def __len__(self) -> int:
         return self.steps - self.start
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        per_epoch = self.length // self.batch_size
-        order, shuffled = [], None
         for step in range(self.start, self.steps):
-            epoch, place = divmod(step, per_epoch)
-            if epoch != shuffled:
-                generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-                order, shuffled = torch.randperm(self.length, generator=generator).tolist(), epoch
-            chosen = order[place * self.batch_size : (place + 1) * self.batch_size]
             first = (self.seed * 1_000_003 + step) * self.batch_size
-            drawn = [(position, first + i) for i, position in enumerate(chosen)]
+            drawn = [(position, first + i) for i, position in enumerate(self.positions(step))]
             yield drawn[self.rank :: self.processes]
+
+    def positions(self, step: int) -> list[int]:
+        """The positions of a step's batch, of all processes together."""
+        epoch, place = divmod(step, self.length // self.batch_size)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+            self._order, self._epoch = torch.randperm(self.length, generator=generator).tolist(), epoch
+        return self._order[place * self.batch_size : (place + 1) * self.batch_size]
 
 
 def optimizer_of(network: Network, schedule: Schedule) -> torch.optim.Optimizer:
@@ -277,17 +286,15 @@ def _save(
 
 
 def _loss_of(
-    task: Task, model: torch.nn.Module, data: list[torch.Tensor], *, step: int, steps: int
+    task: Task, model: torch.nn.Module, data: list[torch.Tensor], *, done: float
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """The loss of a step, and its parts by name."""
-    value = task.loss(model, data, step / steps)
+    value = task.loss(model, data, done)
     total, terms = value if isinstance(value, tuple) else (value, {})
-    if total.device.type == "cpu":  # elsewhere the check would wait for the device: it is made where values are logged
-        _check_loss(float(total.detach()), task.stage, step)
     return total, {name: term.detach() for name, term in terms.items()}
 
 
-def _log_progress(curve: list[dict], what: str, fabric: Fabric) -> None:
+def _log_progress(curve: list[dict], task: Task, batches: Batches, fabric: Fabric) -> None:
     """Replace the tensors of the curve's newest rows by their means over all processes, and log them."""
     new = [row for row in curve if isinstance(row["loss"], torch.Tensor)]
     names = [name for name in curve[-1] if name not in ("step", "learning_rate")]
@@ -295,16 +302,24 @@ def _log_progress(curve: list[dict], what: str, fabric: Fabric) -> None:
     for row, means in zip(new, fabric.all_reduce(values, reduce_op="mean").tolist(), strict=True):
         row.update(zip(names, means, strict=True))
     for row in new:
-        _check_loss(row["loss"], what, row["step"])
+        _check_loss(row["loss"], row["step"], task, batches)
     means = {name: sum(row[name] for row in curve[-50:]) / len(curve[-50:]) for name in names}
     latest = ", ".join(f"{name} {mean:.4f}" for name, mean in means.items())
-    LOG.info("%s: step %d, %s", what, len(curve), latest)
+    LOG.info("%s: step %d, %s", task.stage, len(curve), latest)
     note(latest)
 
 
-def _check_loss(value: float, what: str, step: int) -> None:
+def _check_loss(value: float, step: int, task: Task, batches: Batches) -> None:
     if not math.isfinite(value):
-        raise WsssError(f"{what}: the loss is {value} at step {step}: lower the learning rate")
+        ids = ", ".join(task.ids[position] for position in batches.positions(step))
+        raise WsssError(
+            f"{task.stage}: the loss is {value} at step {step}: lower the learning rate (the images of this step: {ids})"
+        )
+
+
+def _warn_of_few(steps: int, what: str) -> None:
+    if steps < FEW_STEPS:
+        LOG.warning("%s trains for %d steps only: of so few photographs, raise epochs", what, steps)
 
 
 def _check_weights(network: Network, what: str) -> None:
