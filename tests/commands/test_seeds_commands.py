@@ -79,13 +79,14 @@ def refusal(run, content, **options):
 
 def test_images_without_cues_are_refused(run):
     found = refusal(run, {"b": cues(8, labels=[[8]])}, cells=1)
-    assert found == f"{run / 'cues.pickle'} has no cues for 2 of 3 images, e.g. 2007_000032"
+    assert found == f"{run / 'cues.pickle'} has no cues for 2 of 3 images, e.g. 2007_000032: add them"
 
 
 def test_a_class_that_the_manifest_lacks_is_refused(run):
     content = {image_id: cues(8, 3, labels=[[3 if image_id == "c" else 8]]) for image_id in IDS}
     found = refusal(run, content, cells=1)
-    assert found == f"{run / 'cues.pickle'}: c: mask value 3 belongs to no class of results/classes.csv"
+    told = "c: mask value 3 belongs to no class of results/classes.csv: correct one of them"
+    assert found == f"{run / 'cues.pickle'}: {told}"
 
 
 def test_another_grid_is_refused(run):

@@ -133,7 +133,8 @@ def test_floating_point_values_have_no_known_range(tmp_path):
 
 
 def test_a_missing_file(tmp_path):
-    assert error_of(pictures.read_photograph, tmp_path / "gone.png") == f"{tmp_path / 'gone.png'} does not exist"
+    told = f"{tmp_path / 'gone.png'} does not exist: put it there, or remove it from the list"
+    assert error_of(pictures.read_photograph, tmp_path / "gone.png") == told
 
 
 def test_a_warped_photograph_is_a_square_that_shows_all_of_it():

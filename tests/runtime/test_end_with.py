@@ -77,3 +77,23 @@ def test_a_stage_without_a_run_waits_for_nothing(monkeypatch):
         check=True,
     )
     assert ended.stdout == "done\n"
+
+
+@pytest.mark.parametrize(("namespace", "status"), [("own", -signal.SIGTERM), ("other", 0)])
+def test_a_stage_whose_run_ended_while_it_started_ends_too(namespace, status):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    program = (
+        "import os, time; from wsss.runtime import machine; machine.announce_run();"
+        "host, _, counted = os.environ[machine.RUN].split(':');"
+        f"os.environ[machine.RUN] = f'{{host}}:{ended.pid}:' + (counted if '{namespace}' == 'own' else '1');"
+        "machine.end_with_run(); time.sleep(3)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == status
+
+
+def test_a_worker_that_starts_after_the_end_of_its_stage_ends_too():
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    program = f"import time; from wsss.runtime import machine; machine.end_with({ended.pid}); time.sleep(3)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL

@@ -46,6 +46,14 @@ def test_any_flipped_byte_that_changes_the_content_is_noticed(tmp_path):
     assert told > 100
 
 
+def test_content_that_was_read_before_is_the_same_bytes(tmp_path):
+    found, _ = sealed.load(saved(tmp_path / "x.pt"))
+    more = {"again": [{"loss": 0.1}, {"name": "x"}]}
+    sealed.save(tmp_path / "y.pt", CONTENT | more)
+    sealed.save(tmp_path / "z.pt", found | more)
+    assert (tmp_path / "y.pt").read_bytes() == (tmp_path / "z.pt").read_bytes()
+
+
 @pytest.mark.parametrize("share", [0, 0.3, 0.9])
 def test_a_truncated_file(tmp_path, share):
     path = saved(tmp_path / "x.pt")

@@ -306,6 +306,17 @@ def test_a_forged_checkpoint_is_told_and_training_restarts(tmp_path, undisturbed
     assert "training restarts from scratch" in log.text
 
 
+def test_a_run_that_was_killed_after_its_last_step_leaves_the_same_checkpoint(tmp_path, undisturbed):
+    def killed(_: Network) -> None:
+        raise CutOff
+
+    with pytest.raises(CutOff):
+        train(tmp_path / "a", keep=killed)
+    assert_equal(train(tmp_path / "a"), undisturbed)
+    train(tmp_path / "b")
+    assert (tmp_path / "a/run/checkpoint.pt").read_bytes() == (tmp_path / "b/run/checkpoint.pt").read_bytes()
+
+
 def test_a_training_of_few_steps_is_warned_of(tmp_path, log):
     train(tmp_path)
     assert f"classifier trains for {STEPS} steps only" in log.text and "raise epochs" in log.text

@@ -46,9 +46,12 @@ def cams_import(
         raise WsssError(f"--stride is {stride}: give the pixels of a cell, 1 or more")
     classes = manifest.read_classes(classes_table)
     rows = manifest.read(images, *manifest.CUE_SPLITS)
+    manifest.require_classes(rows, classes, classes_table)
     files = {row.id: cams.find(folder, row.id) for row in rows}
     if missing := [image_id for image_id, file in files.items() if file is None]:
-        raise WsssError(f"{folder} has no maps of {len(missing)} of {len(rows)} images, e.g. {missing[0]}.npy")
+        raise WsssError(
+            f"{folder} has no maps of {len(missing)} of {len(rows)} images, e.g. {missing[0]}.npy: add them"
+        )
     used = untagged = empty = 0
     with store.create(out, "cams", classes=classes, settings={"stride": stride}, inputs={"images": images}) as target:
         for row in track(rows, "cams_import", total=len(rows)):

@@ -157,7 +157,7 @@ def _fitted_crf(path: Path) -> list[str]:
 
     try:
         content = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _unknown(path) from error
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise WsssError(f"{path} is not a fitted CRF; `wsss summary` shows the scores of a run")

@@ -30,9 +30,10 @@ def pseudo_masks_import(
 
     classes = manifest.read_classes(classes_table)
     rows = manifest.read(images, *manifest.CUE_SPLITS)
+    manifest.require_classes(rows, classes, classes_table)
     files = {row.id: masks.find(folder, row.id) for row in rows}
     if missing := [path for path in files.values() if not path.exists()]:
-        raise WsssError(f"{folder} has no masks of {len(missing)} of {len(rows)} images, e.g. {missing[0]}")
+        raise WsssError(f"{folder} has no masks of {len(missing)} of {len(rows)} images, e.g. {missing[0]}: add them")
     problems: list[str] = []
     with store.create(out, "pseudo_masks", classes=classes, settings={}, inputs={"images": images}) as target:
         for row in track(rows, "pseudo_masks_import", total=len(rows)):
@@ -41,7 +42,7 @@ def pseudo_masks_import(
             if row.original and mask.shape == photograph_size(row.original):
                 mask = stretched(mask, size)
             if mask.shape != size:
-                problems.append(f"{path} has {mask.shape} pixels, its photograph {size}")
+                problems.append(f"{path} has {mask.shape} pixels, its photograph {size}: make it again at that size")
             elif problem := masks.problem(path, mask, classes):
                 problems.append(problem)
             else:

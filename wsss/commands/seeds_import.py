@@ -39,9 +39,10 @@ def seeds_import(
 
     classes = manifest.read_classes(classes_table)
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
+    manifest.require_classes(rows, classes, classes_table)
     found = localization_cues.read(pickle, localization_cues.read_list(list_file), classes=VOID, size=(cells, cells))
     if missing := [row.id for row in rows if row.id not in found]:
-        raise WsssError(f"{pickle} has no cues for {len(missing)} of {len(rows)} images, e.g. {missing[0]}")
+        raise WsssError(f"{pickle} has no cues for {len(missing)} of {len(rows)} images, e.g. {missing[0]}: add them")
     dropped = 0
     with store.create(
         seeds, "seeds", classes=classes, settings={"cells": cells}, inputs={"images": images, "pickle": pickle}
@@ -50,7 +51,7 @@ def seeds_import(
             try:
                 labels = classes.indices_of(found[row.id].labels)
             except WsssError as error:
-                raise WsssError(f"{pickle}: {row.id}: {error} of {classes_table}") from error
+                raise WsssError(f"{pickle}: {row.id}: {error} of {classes_table}: correct one of them") from error
             tagged = [0, *(classes.names.index(name) for name in row.tags), VOID]
             kept = np.isin(labels, tagged)
             dropped += not kept.all()

@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from wsss.datasets import checks
 from wsss.datasets.manifest import MASKED_SPLITS, Classes, Row
 from wsss.runtime.errors import WsssError, refuse
+from wsss.runtime.files import check_regular
 from wsss.runtime.progress import LOG
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jp2", ".heic", ".heif")
@@ -293,7 +294,7 @@ def _tags(path: Path, files: dict[str, str], problems: list[str]) -> dict[str, t
                 found[image_id] = ()
     untagged = [image_id for image_id, tags in found.items() if not tags]
     if untagged and not wrong:
-        wrong["photographs have an empty entry: an image needs at least one class,"] = untagged
+        wrong[f"photographs have an empty entry in {path}: an image needs at least one class,"] = untagged
     problems += [_grouped(what, examples) for what, examples in wrong.items()]
     return {image_id: tags for image_id, tags in sorted(found.items()) if tags}
 
@@ -328,7 +329,11 @@ def _table(path: Path) -> list[list[str]]:
     text = _text(path)
     first = next((line for line in text.splitlines() if line.strip()), "")
     separator = max("\t;,", key=first.count)
-    lines = [line for line in csv.reader(text.splitlines(), delimiter=separator) if any(cell.strip() for cell in line)]
+    try:
+        cells = list(csv.reader(text.splitlines(), delimiter=separator))
+    except csv.Error as error:
+        raise WsssError(f"{path} is no table ({error}): save it as CSV, with a line a photograph") from error
+    lines = [line for line in cells if any(cell.strip() for cell in line)]
     if len(lines) < 2:
         raise WsssError(f"{path} has no lines below its header: expected file_name,tags and a line a photograph")
     return lines
@@ -336,9 +341,10 @@ def _table(path: Path) -> list[list[str]]:
 
 def _text(path: Path) -> str:
     """Text in UTF-8, with or without a byte order mark."""
+    check_regular(path)
     try:
         return path.read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError) as error:
+    except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: correct its name in the configuration, or create it") from error
     except UnicodeDecodeError as error:
         raise WsssError(f"{path} is not UTF-8 text ({error}): save it as CSV in UTF-8") from error

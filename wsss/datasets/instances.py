@@ -11,9 +11,14 @@ from jaxtyping import Bool, UInt8
 
 from wsss.labels import BACKGROUND, VOID
 from wsss.runtime.errors import WsssError
+from wsss.runtime.files import check_regular
 
 LEAST_NUMBERS = 6
 """Of a polygon: with fewer it has no area, and pycocotools would take four for a box."""
+
+
+MOST_PX = 65_500
+"""Of a side of an image: JPEG files have no larger ones."""
 
 
 class Object(NamedTuple):
@@ -51,11 +56,13 @@ def read(path: Path) -> Instances:
     Raises:
         WsssError: the file is missing, is no JSON, or is not in COCO's format.
     """
+    check_regular(path)
     try:
         content = json.loads(path.read_bytes(), object_hook=_compact)
-        categories = {entry["id"]: entry["name"] for entry in content["categories"]}
+        categories = {entry["id"]: _text(entry["name"]) for entry in content["categories"]}
         images = {
-            entry["id"]: Image(entry["file_name"], (entry["height"], entry["width"]), []) for entry in content["images"]
+            entry["id"]: Image(_text(entry["file_name"]), (_px(entry["height"]), _px(entry["width"])), [])
+            for entry in content["images"]
         }
         for entry in content["annotations"]:
             crowd = bool(entry.get("iscrowd", 0))
@@ -65,13 +72,28 @@ def read(path: Path) -> Instances:
         raise WsssError(
             f"{path} does not exist: unpack COCO's annotations there, or correct the list's name"
         ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WsssError(f"{path} is no JSON ({error}): download it again") from error
     except KeyError as error:
-        raise WsssError(f"{path} is not in COCO's format of instances: {error} is missing in it") from error
+        raise WsssError(
+            f"{path} is not in COCO's format of instances: {error} is missing in it; download it again"
+        ) from error
     except (TypeError, ValueError) as error:
         raise WsssError(f"{path} is not in COCO's format of instances ({error}): correct it") from error
     return Instances(categories, list(images.values()))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.80} is no name")
+    return value
+
+
+def _px(value: object) -> int:
+    """A side of an image."""
+    if not isinstance(value, int) or not 0 < value <= MOST_PX:
+        raise ValueError(f"{value!r:.80} px is no side of an image")
+    return value
 
 
 def _compact(entry: dict) -> dict:

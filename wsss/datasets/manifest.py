@@ -12,11 +12,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from wsss.labels import Classes
 from wsss.runtime.errors import WsssError
-from wsss.runtime.files import whole_or_absent
+from wsss.runtime.files import check_regular, whole_or_absent
 
 SPLITS = ("train", "extra", "crf_fit", "val", "test")
 """train: training images, whose masks, if any, serve to score the cues; extra: more training images, without masks;
@@ -87,12 +88,27 @@ def read(path: Path, *splits: str) -> list[Row]:
                 digest=line.get("digest") or "",
                 original=Path(line["original"]) if line.get("original") else None,
             )
-            for line in _read_csv(path)
+            for line in _checked(_read_csv(path))
             if not splits or line["split"] in splits
         ]
+        ids = sorted(row.id for row in rows)  # a set would take a tenth of the rows' memory
+        if any(one == other for one, other in pairwise(ids)):
+            raise LookupError("an image stands twice")
     if not rows:
         raise WsssError(f"{path} lists no image of the split {' or '.join(splits)}: is the data set's list empty?")
     return rows
+
+
+def _checked(lines: Iterable[dict[str, str]]) -> Iterator[dict[str, str]]:
+    """The lines of images.csv, as far as each is that of an image of a split.
+
+    Raises:
+        LookupError: one is not.
+    """
+    for line in lines:
+        if line["split"] not in SPLITS or None in line or not line["id"]:
+            raise LookupError(f"the line of {line['id']!r} is no image's")
+        yield line
 
 
 def joined_names(names: Iterable[str]) -> str:
@@ -207,6 +223,7 @@ def _damage_told(path: Path) -> Iterator[None]:
 
 def _read_csv(path: Path) -> Iterator[dict[str, str]]:
     """Yield the lines one by one: kept in memory, those of a large data set need more space than its rows."""
+    check_regular(path)
     try:
         with path.open(newline="", encoding="utf-8") as file:
             yield from csv.DictReader(file)

@@ -169,7 +169,8 @@ def _of_16_bits(path: Path, picture: Image.Image) -> np.ndarray:
     values = np.asarray(picture)
     if values.min() < 0 or values.max() > VOID:
         raise WsssError(
-            f"{path} has 16-bit values up to {values.max()}: the values of classes are 0 to 254, and {VOID} is void"
+            f"{path} has 16-bit values up to {values.max()}: the values of classes are 0 to 254, and {VOID} is void:"
+            " save those"
         )
     return values.astype(np.uint8)
 

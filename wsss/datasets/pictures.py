@@ -33,6 +33,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000")
 """What is read, by Pillow's names; of an animation, the first picture."""
 
 
+DAMAGE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+"""What Pillow raises for files that it cannot read."""
+
+
 def formats() -> tuple[str, ...]:
     """FORMATS, and HEIF where the package pillow-heif is installed (`pip install 'wsss[heic]'`)."""
     if find_spec("pillow_heif") is None:
@@ -79,8 +83,10 @@ def photograph_size(path: Path) -> tuple[int, int]:
         with Image.open(path, formats=formats()) as picture:
             width, height = picture.size
             turned = _orientation(picture) > 4
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise WsssError(f"{path} cannot be read as a picture ({error})") from error
+    except DAMAGE as error:
+        raise WsssError(
+            f"{path} cannot be read as a picture ({error}): replace it or remove it from the list"
+        ) from error
     return (width, height) if turned else (height, width)
 
 
@@ -152,11 +158,10 @@ def opened(path: Path) -> Image.Image:
             picture.load()  # decode now: a truncated file fails here
             picture.info["stored_bits"] = stored_bits
     except FileNotFoundError as error:
-        raise WsssError(f"{path} does not exist") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise WsssError(
-            f"{path} cannot be read as a picture ({error}): replace it or remove it from the list"
-        ) from error
+        raise WsssError(f"{path} does not exist: put it there, or remove it from the list") from error
+    except (*DAMAGE, MemoryError) as error:  # a forged size takes more memory than there is
+        why = str(error) or "not enough memory"
+        raise WsssError(f"{path} cannot be read as a picture ({why}): replace it or remove it from the list") from error
     return picture
 
 

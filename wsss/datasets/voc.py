@@ -23,8 +23,12 @@ from wsss.datasets import masks as true_masks
 from wsss.datasets.manifest import MASKED_SPLITS, Classes, Row
 from wsss.labels import BACKGROUND, VOC_CLASSES, VOID
 from wsss.runtime.errors import WsssError
+from wsss.runtime.files import check_regular
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+
+LONGEST = 240
+"""Bytes of a name in a list, so that it can be that of a file with any suffix."""
 
 Tags = Literal["file", "annotations", "npy", "masks"]
 TagReader = Callable[[str], list[str]]
@@ -123,6 +127,10 @@ def read_list(root: Path, name: str, folders: dict[str, str] | None = None) -> l
     path, ids = root / _list(name), []
     for word, *_ in _words(path):
         ids.append(_id(word))
+        if len(word.encode()) > LONGEST or not word.isprintable():
+            raise WsssError(
+                f"{path}: {word[:40]!r} is no name of a photograph: correct that line, or give another list"
+            )
         folder = "/".join(part for part in Path(word).parent.parts if part not in ("/", "JPEGImages"))
         before = folders.setdefault(ids[-1], folder)
         if before != folder:
@@ -180,6 +188,7 @@ def _annotation_tags(root: Path, classes: Classes) -> TagReader:
     def read(image_id: str) -> list[str]:
         paths = [folder / f"{image_id}{suffix}" for suffix in (".xml", ".XML")]
         path = next((path for path in paths if path.exists()), paths[0])
+        check_regular(path)
         try:
             text = _xml(path.read_bytes())
             if "<!DOCTYPE" in text:  # it may declare entities, which can expand without bound
@@ -263,6 +272,7 @@ def _names(values: np.ndarray, classes: Classes) -> list[str]:
 
 def _words(path: Path) -> Iterator[list[str]]:
     """The words of each line that is not empty."""
+    check_regular(path)
     try:
         with path.open(encoding="utf-8-sig") as file:
             yield from filter(None, map(str.split, file))

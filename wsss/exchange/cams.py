@@ -17,6 +17,7 @@ same dicts as .npz.
 import io
 import pickle
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +93,15 @@ def _write(path: Path, content: dict) -> None:
 
 def _npz(path: Path) -> dict[str, np.ndarray]:
     check_regular(path)
+    if not zipfile.is_zipfile(path):
+        raise WsssError(f"{path} cannot be read (it is no archive): make it again, by numpy.savez")
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.error) as error:
-        raise WsssError(f"{path} cannot be read ({error}): it is damaged or holds more than arrays") from error
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        raise WsssError(
+            f"{path} cannot be read ({error}): it is damaged or holds more than arrays; make it again"
+        ) from error
 
 
 def _number(key: Any, path: Path) -> int:

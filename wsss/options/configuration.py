@@ -211,8 +211,8 @@ def _unknown_keys(where: str, found: dict, known: dict) -> Iterator[str]:
         if key in known:
             continue
         near = difflib.get_close_matches(str(key), known, n=1)
-        hint = f": it is now {RENAMED[key]}" if key in RENAMED else f": did you mean {near[0]}?" if near else ""
-        yield f"config: {where}there is no key {key}{hint}"
+        hint = f"it is now {RENAMED[key]}" if key in RENAMED else f"did you mean {near[0]}?" if near else "remove it"
+        yield f"config: {where}there is no key {key}: {hint}"
 
 
 def _line(path: list, error: object, schema: Schema) -> str:

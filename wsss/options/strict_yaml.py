@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from wsss.runtime.errors import WsssError
+from wsss.runtime.files import check_regular
 
 DECIMAL = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 LEADING_ZERO = re.compile(r"[-+]?0\d.*")
@@ -72,9 +73,9 @@ def parsed(text: str) -> object:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
-        raise Refused(f"{where}{getattr(error, 'problem', None) or 'this is no YAML'}") from error
+        raise Refused(f"{where}{getattr(error, 'problem', None) or 'this is no YAML'}: correct it") from error
     except (RecursionError, ValueError) as error:
-        raise Refused(f"a value cannot be read ({error})") from error
+        raise Refused(f"a value cannot be read ({error}): write it more plainly") from error
 
 
 def read(path: Path) -> dict:
@@ -83,6 +84,7 @@ def read(path: Path) -> dict:
     Raises:
         WsssError: the file cannot be read, or holds no table, or anything that `parsed` refuses.
     """
+    check_regular(path)
     try:
         content = parsed(path.read_text(encoding="utf-8"))
     except Refused as error:

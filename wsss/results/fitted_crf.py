@@ -42,7 +42,7 @@ def read(path: Path, classes: Classes) -> tuple[Crf, Potentials, dict[str, str |
         fitted = {name: float(numbers[name]) for name in NUMBERS}
         parameters, potentials = Crf(**(content["crf"] | fitted)), Potentials(**numbers)
         about = content["about"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise WsssError(f"{path} cannot be read as a fitted CRF ({error!r}): rerun the stage crf") from error
     if names != classes.names:
         raise WsssError(f"{path} was fitted for {list(names)}, but the scores are for {list(classes.names)}")

@@ -138,7 +138,10 @@ def stop_requested() -> Iterator[Callable[[], bool]]:
 
 
 RUN = "WSSS_RUN"
-"""Environment variable by which a workflow names itself to its stages: host:process."""
+"""Environment variable by which a workflow names itself to its stages: host:process, and where processes are counted.
+
+A container may have a count of processes of its own (a namespace), in which those outside it cannot be seen.
+"""
 
 COMMAND = "WSSS_COMMAND"
 """Environment variable by which a workflow tells its stages the command that it was started with."""
@@ -149,7 +152,7 @@ PATIENCE = 30
 
 def announce_run() -> None:
     """Name this process to those that it starts; see `end_with_run`. A job of a scheduler is a run of its own."""
-    os.environ[RUN] = f"{socket.gethostname()}:{os.getpid()}"
+    os.environ[RUN] = f"{socket.gethostname()}:{os.getpid()}:{_namespace()}"
     name = Path(sys.argv[0]).name.replace("__main__.py", "snakemake")  # by python -m snakemake
     os.environ.setdefault(COMMAND, shlex.join([name, *sys.argv[1:]]))
 
@@ -159,24 +162,34 @@ def end_with_run() -> None:
 
     Without a workflow on this machine there is nothing to wait for.
     """
-    host, _, process = os.environ.get(RUN, "").partition(":")
-    if host == socket.gethostname() and process.isdecimal():
+    host, process, namespace = (os.environ.get(RUN, "").split(":") + [""] * 3)[:3]
+    if host == socket.gethostname() and process.isdecimal() and namespace == _namespace():
         end_with(int(process), first=signal.SIGTERM)
 
 
+def _namespace() -> str:
+    """Where the numbers of this process and of those that it sees are counted; empty where the kernel does not say."""
+    try:
+        return str(Path("/proc/self/ns/pid").stat().st_ino)
+    except OSError:
+        return ""
+
+
 def end_with(process: int, *, first: signal.Signals = signal.SIGKILL) -> None:
-    """Send this process a signal soon after another one has ended, and kill it if it does not end by that."""
+    """Send this process a signal soon after another one has ended, and kill it if it does not end by that.
+
+    If the other one has ended already, such as while this one was started, the signal is sent at once.
+    """
     then = began(process)
 
     def watch() -> None:
-        while began(process) == then:
+        while then is not None and began(process) == then:
             time.sleep(1)
         os.kill(os.getpid(), first)
         time.sleep(PATIENCE)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    if then is not None:
-        threading.Thread(target=watch, name="end with the run", daemon=True).start()
+    threading.Thread(target=watch, name="end with the run", daemon=True).start()
 
 
 def began(process: int) -> str | None:

@@ -6,6 +6,7 @@ bytes.
 
 import hashlib
 import io
+import sys
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ class Damaged(WsssError):
 def save(path: Path, content: dict[str, object]) -> None:
     """Write a table of tensors, plain values, and lists and tables of them; the file is whole or absent."""
     buffer = io.BytesIO()  # into a file, torch would write the file's temporary name as well
-    torch.save({**content, SEAL: digest(content)}, buffer)
+    torch.save(_alike({**content, SEAL: digest(content)}), buffer)
     with whole_or_absent(path) as partial:
         partial.write_bytes(buffer.getbuffer())
 
@@ -63,6 +64,18 @@ def digest(content: object) -> str:
     sha = hashlib.sha256()
     _add(sha, content)
     return sha.hexdigest()
+
+
+def _alike(value: object) -> object:
+    """The same content in new tables and lists, with one object for equal texts: of each, pickle writes which it met.
+
+    Else the bytes would say whether a part of the content was read from a file before.
+    """
+    if isinstance(value, dict):
+        return {_alike(key): _alike(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_alike, value))
+    return sys.intern(value) if type(value) is str else value
 
 
 def _add(sha: "hashlib._Hash", value: object) -> None:

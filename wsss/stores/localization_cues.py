@@ -59,6 +59,8 @@ def read_list(path: Path) -> dict[int, str]:
             )
         names[index] = image_id
         seen.add(image_id)
+    if not names:
+        raise WsssError(f"{path} names no image: give the list of images that belongs to the cues")
     return names
 
 

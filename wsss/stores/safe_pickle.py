@@ -239,9 +239,10 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     except WsssError:
         raise
     except FileNotFoundError as error:
-        raise WsssError(f"{path} does not exist") from error
+        raise WsssError(f"{path} does not exist: correct its name, or put the file there") from error
     except Exception as error:  # a damaged file can raise almost any exception
-        raise WsssError(f"{path} cannot be read ({error!r}): it is damaged or holds more than plain data") from error
+        why = f"{path} cannot be read ({error!r}): it is damaged or holds more than plain data"
+        raise WsssError(f"{why}; make it again, or {WAY_OUT}") from error
 
 
 def _holds_objects(file: BinaryIO) -> bool:

@@ -168,8 +168,9 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
                 _write_curve(job.curve, curve)
             _check_weights(network, what)
             keep(network.to("cpu").eval())
-            if start < steps:  # what is left says that it is done: the same run asked for again takes it from there
-                _save(job.checkpoint, network, None, digest, steps, curve)
+            # what is left says that it is done: the same run asked for again takes it from there. A run that was killed
+            # after its last step has not said so yet
+            _save(job.checkpoint, network, None, digest, steps, curve)
         fabric.barrier()
 
 
