@@ -41,7 +41,7 @@ SECTIONS = [
     name
     for name, section in CONFIG.items()
     if isinstance(section, dict) and not any(isinstance(value, dict) for value in section.values())
-]
+] + ["relabels"]  # which has the numbers of scores and masks
 CLASSES = Classes.of({"cat": 8, "dog": 12})
 
 
@@ -53,8 +53,9 @@ def wsss(*words: object, folder: Path) -> subprocess.CompletedProcess:
 
 
 def numbers(stage: str) -> dict[str, object]:
-    """The options that config.yaml fills in; the fit of a CRF begins with the numbers of masks."""
-    return CONFIG[stage] | (CONFIG["masks"] if stage == "crf" else {})
+    """The options that config.yaml fills in; some stages take the numbers of others."""
+    borrowed = {"crf": ["masks"], "relabels": ["scores", "masks"]}.get(stage, [])
+    return {name: value for section in (stage, *borrowed) for name, value in CONFIG.get(section, {}).items()}
 
 
 def flags(stage: str) -> list[str]:

@@ -155,6 +155,23 @@ def test_a_seed_may_be_among_the_changes_of_an_ablation(project, method, variant
     }
 
 
+def test_a_second_round_learns_what_a_segmenter_makes_of_the_training_images(project):
+    overlay = "psa_ablation: {psa_after_sec: {pseudo_masks_store: results/sec_relabels.h5}}"
+    (project / "overlay.yaml").write_text(overlay)
+    targets = ["results/psa_second_round_val_miou.txt", "results/psa_after_sec_val_miou.txt"]
+    dry = snakemake(project, "--dry-run", "--printshellcmds", overlays=["overlay.yaml"], targets=targets)
+    assert dry.returncode == 0, dry.stdout + dry.stderr
+    learned = r"wsss psa_segmenter .*--pseudo_masks results/(\w+)\.h5 --psa_segmenter results/(\w+)_segmenter\.pt"
+    assert set(re.findall(learned, dry.stdout + dry.stderr)) >= {
+        ("psa_relabels", "psa_second_round"),
+        ("sec_relabels", "psa_after_sec"),
+    }
+    run = snakemake(project, targets=targets[:1])
+    assert run.returncode == 0, run.stdout + run.stderr
+    with store.read(project / "results/psa_relabels.h5", "pseudo_masks") as relabels:
+        assert len(relabels) == 12
+
+
 def test_other_seeds_can_be_learned(project):
     shutil.copy(project / "results/seeds.h5", project / "imported.h5")
     changed = would_run(project, overlay="sec_seeds: imported.h5")

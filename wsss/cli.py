@@ -48,6 +48,7 @@ from wsss.stages.masks import masks
 from wsss.stages.miou import miou
 from wsss.stages.psa_segmenter import psa_segmenter
 from wsss.stages.pseudo_masks import pseudo_masks
+from wsss.stages.relabels import relabels
 from wsss.stages.saliency import saliency
 from wsss.stages.scores import scores
 from wsss.stages.sec_segmenter import sec_segmenter
@@ -71,6 +72,7 @@ STAGES: dict[str, Callable[..., None]] = {
     "crf": crf,
     "masks": masks,
     "miou": miou,
+    "relabels": relabels,
     "cue_scores": cue_scores,
     "comparison": comparison,
     "ablation": ablation,

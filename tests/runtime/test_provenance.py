@@ -116,9 +116,9 @@ def test_every_stage_has_a_digest_of_its_own():
     assert digests() == found
 
 
-REFINED = {"affinity_labels", "pseudo_masks", "crf", "masks", "sec_segmenter", "lcrf_segmenter"}
+REFINED = {"affinity_labels", "pseudo_masks", "crf", "masks", "relabels", "sec_segmenter", "lcrf_segmenter"}
 TRAINED = {"classifier", "affinity_net", "psa_segmenter", "sec_segmenter", "lcrf_segmenter"}
-WITH_A_NETWORK = TRAINED | {"cams", "saliency", "scores", "pseudo_masks"}
+WITH_A_NETWORK = TRAINED | {"cams", "saliency", "scores", "pseudo_masks", "relabels"}
 
 
 def add_a_line(path):
@@ -147,7 +147,7 @@ def add_a_line(path):
         ("options/network", WITH_A_NETWORK),
         ("networks/classifier", {"classifier", "cams", "saliency", "lcrf_segmenter"}),
         ("networks/affinity_net", {"affinity_net", "pseudo_masks"}),
-        ("networks/segmenter", {"psa_segmenter", "sec_segmenter", "lcrf_segmenter", "scores"}),
+        ("networks/segmenter", {"psa_segmenter", "sec_segmenter", "lcrf_segmenter", "scores", "relabels"}),
         ("networks/network", WITH_A_NETWORK),
         ("networks/file", WITH_A_NETWORK),
         ("networks/backbones/vgg", WITH_A_NETWORK),
@@ -158,7 +158,7 @@ def add_a_line(path):
         ("results/confident", {"affinity_labels"}),
         ("results/panels", {"examples"}),
         ("results/figures", {"examples"}),
-        ("results/fitted_crf", {"masks", "crf"}),
+        ("results/fitted_crf", {"masks", "crf", "relabels"}),
         ("results/fit_data", {"crf"}),
         ("datasets/shapes", {"images", "training_images"}),
         ("stages/cams", {"cams"}),

@@ -48,7 +48,7 @@ SHARDED = len(gather.shards("{scatteritem}")) > 1
 wildcard_constraints:
     **{method: "|".join(names) for method, names in OF_METHOD.items()},  # {psa}: PSA or a variant of it
     scatteritem=r"\d+-of-\d+",
-    store=r"cams|affinity_labels|pseudo_masks|saliency|seeds|\w+_(scores|masks)",
+    store=r"cams|affinity_labels|pseudo_masks|saliency|seeds|\w+_(scores|masks|relabels)",
     method="|".join(METHODS),
     variant="|".join(VARIANTS),
     split="train|crf_fit|val|test",
@@ -107,7 +107,7 @@ def settings(stage):
 def segmenter(variant):
     """The section of a method's segmenter, with the changes of a variant."""
     method, changes = VARIANTS[variant]
-    return {**config[f"{method}_segmenter"], **changes}
+    return {name: changes.get(name, value) for name, value in config[f"{method}_segmenter"].items()}
 
 
 def settings_of_training(stage, method=None):
@@ -121,6 +121,11 @@ def settings_of_training(stage, method=None):
 def weights(section):
     """The local file of a network's weights as an input of its rule; nothing where the weights go by a name."""
     return [str(file)] if (file := weights_file(config[section]["weights"])) else []
+
+
+def fitted(wildcards):
+    """The fitted CRF of a variant's method, where the run takes its numbers from there."""
+    return [f"results/{VARIANTS[wildcards.variant][0]}_crf.json"] if config["fit_crf"] else []
 
 
 def labelled(wildcards):

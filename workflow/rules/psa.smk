@@ -71,7 +71,7 @@ rule psa_segmenter:
     """A network that labels every pixel, trained on the pseudo masks: PSA, or a variant of its segmenter."""
     input:
         images=rules.training_images.output.training_images,
-        pseudo_masks=PSEUDO_MASKS,
+        pseudo_masks=lambda wildcards: VARIANTS[wildcards.psa][1].get("pseudo_masks_store", PSEUDO_MASKS),
         weights=weights("psa_segmenter"),
     output:
         segmenter="results/{psa}_segmenter.pt",

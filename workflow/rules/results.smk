@@ -48,7 +48,7 @@ rule masks:
     input:
         images=rules.images.output.images,
         scores="results/{variant}_{split}_scores.h5",
-        fitted=lambda wildcards: [f"results/{VARIANTS[wildcards.variant][0]}_crf.json"] if config["fit_crf"] else [],
+        fitted=fitted,
     output:
         masks=shard("{variant}_{split}_masks"),
     log:
@@ -64,6 +64,29 @@ rule masks:
         "wsss masks --images {input.images:q} --scores {input.scores:q} --fitted {input.fitted:q}"
         " --split {wildcards.split} --shard {params.part} --masks {output.masks:q}"
         " --threads {threads} --log {log:q} {params.options}"
+
+
+rule relabels:
+    """The training images labelled by a segmenter, cut to their tags: what a second round learns."""
+    input:
+        images=rules.training_images.output.training_images,
+        segmenter="results/{variant}_segmenter.pt",
+        fitted=fitted,
+    output:
+        relabels=shard("{variant}_relabels"),
+    log:
+        shard("{variant}_relabels", LOG),
+    benchmark:
+        shard("{variant}_relabels", BENCHMARK)
+    threads: 8
+    resources:
+        **needs(gpu=1, mem_mb=16000, runtime=240),
+    params:
+        **settings("relabels"),
+        options=lambda wildcards: f"{flags('scores')} {flags('masks')}",
+    shell:
+        "wsss relabels --images {input.images:q} --segmenter {input.segmenter:q} --fitted {input.fitted:q}"
+        " --shard {params.part} --relabels {output.relabels:q} --threads {threads} --log {log:q} {params.options}"
 
 
 rule miou:

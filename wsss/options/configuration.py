@@ -199,11 +199,16 @@ def _unknown(config: dict, schema: Schema) -> Iterator[str]:
         if isinstance(config.get(section), dict):
             yield from _unknown_keys(f"{section}: ", config[section], keys)
     for name, entries in config.items():
-        segmenter = f"{name.removesuffix('_ablation')}_segmenter"
-        if name.endswith("_ablation") and segmenter in sections(schema) and isinstance(entries, dict):
+        if name.endswith("_ablation") and name in schema["properties"] and isinstance(entries, dict):
             for entry, changes in entries.items():
                 if isinstance(changes, dict):
-                    yield from _unknown_keys(f"{name}: {entry}: ", changes, sections(schema)[segmenter])
+                    yield from _unknown_keys(f"{name}: {entry}: ", changes, _changeable(name, schema))
+
+
+def _changeable(ablation: str, schema: Schema) -> dict[str, Schema]:
+    """The keys that an entry of an ablation may change: those of the segmenter, with what is said of them there."""
+    keys = _keys(schema["properties"][ablation]["additionalProperties"], schema)
+    return keys | sections(schema)[f"{ablation.removesuffix('_ablation')}_segmenter"]
 
 
 def _unknown_keys(where: str, found: dict, known: dict) -> Iterator[str]:
@@ -232,13 +237,12 @@ def _line(path: list, error: object, schema: Schema) -> str:
 
 
 def _leaf(path: list, schema: Schema) -> Schema | None:
-    """The schema of the key at a path; for an ablation's entry, that of the same key of the segmenter."""
-    known = sections(schema)
-    if path and path[0].endswith("_ablation"):
-        section, keys = f"{path[0].removesuffix('_ablation')}_segmenter", path[2:]
+    """The schema of the key at a path; for an ablation's entry, that of the key that it changes."""
+    section, keys = path[0] if path else "", path[1:]
+    if section.endswith("_ablation") and path[2:]:
+        leaf = _changeable(section, schema).get(path[2])
     else:
-        section, keys = path[0] if path else "", path[1:]
-    leaf = known.get(section, {}).get(keys[0]) if keys else schema["properties"].get(section)
+        leaf = sections(schema).get(section, {}).get(keys[0]) if keys else schema["properties"].get(section)
     return _resolved(leaf, schema) if leaf else None
 
 
