@@ -60,6 +60,9 @@ PSA = Crf(
     max_cells=1200,
     window_px=44,
     window="square",
+    first_message="probabilities",
+    unary_weight=1,
+    coarsening="guided",
     least_probability=0,
 )
 

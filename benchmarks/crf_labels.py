@@ -30,6 +30,9 @@ PSA = Crf(
     max_cells=1200,
     window_px=44,
     window="square",
+    first_message="probabilities",
+    unary_weight=1,
+    coarsening="guided",
     least_probability=0,
 )
 SEC = replace(PSA, smoothness_px=0.25, appearance_px=6.67)

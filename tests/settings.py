@@ -25,6 +25,9 @@ PSA = Crf(
     max_cells=1200,
     window_px=1,
     window="square",
+    first_message="probabilities",
+    unary_weight=1,
+    coarsening="guided",
     least_probability=0,
 )
 """The CRF that refines PSA's label maps."""

@@ -117,6 +117,9 @@ def test_a_fitted_crf_is_described(tmp_path, capsys):
         max_cells=100,
         window_px=20,
         window="square",
+        first_message="probabilities",
+        unary_weight=1,
+        coarsening="guided",
         least_probability=0,
     )
     learned = {"smoothness_weight": torch.tensor(2.5), "compatibility": torch.zeros(3, 3, 1, 1)}

@@ -59,6 +59,10 @@ def test_what_the_network_was_trained_on_is_named(text):
             {"engine": "convcrf", "window_px": 44, "window": "diamond", "fitted": "on 2"},
             r"convcrf \(messages in a diamond of 44 px of at most 1200 cells",
         ),
+        (
+            {"engine": "convcrf", "first_message": "logarithms", "unary_weight": 0.8, "coarsening": "guided"},
+            r"normalisation symmetric, first message logarithms, unary weight 0.8\)",
+        ),
     ],
 )
 def test_the_crf_is_named(text, settings, words):

@@ -138,8 +138,8 @@ def marginals(
         raise WsssError(
             f"the CRF engine {parameters.engine} takes no learned potentials: choose one of {', '.join(TRAINABLE)}"
         )
-    coupled = parameters.steps and (potentials or parameters.smoothness_weight or parameters.appearance_weight)
-    engine = parameters.engine if coupled and unary.shape[1] > 1 else "none"
+    coupled = potentials or parameters.smoothness_weight or parameters.appearance_weight or parameters.unary_weight != 1
+    engine = parameters.engine if parameters.steps and coupled and unary.shape[1] > 1 else "none"
     energies = unary.to(torch.promote_types(unary.dtype, torch.float32))
     with torch.autocast(unary.device.type, enabled=False):  # which would take the products in half precision
         return ENGINES[engine](energies, images.to(unary.device), sizes, parameters, potentials).to(unary.dtype)

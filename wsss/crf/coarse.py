@@ -10,10 +10,11 @@ pixels nothing is approximated: then all pairs, or a window as large as the imag
 from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from wsss.crf.levels import Level, guided_bands, side_of
+from wsss.crf.levels import Level, bilinear_upsample, guided_bands, margin_of, side_of
 from wsss.crf.potentials import Potentials, potentials_of
 from wsss.options.crf import Crf
 from wsss.runtime.errors import WsssError
@@ -45,22 +46,28 @@ def marginals(
         raise WsssError(
             f"the CRF was fitted for {len(potentials.compatibility)} classes, these energies are of {unary.shape[1]}"
         )
-    groups: dict[tuple[int, bool], list[int]] = {}
+    infer = _blurred if parameters.coarsening == "blur" else _on_cells
+    groups: dict[tuple[int, tuple[int, int], bool], list[int]] = {}
     for rank, (height, width) in enumerate(sizes):
-        groups.setdefault((side_of((height, width), max_cells=parameters.max_cells), height < width), []).append(rank)
-    if len(groups) == 1 and set(sizes) == {tuple(unary.shape[2:])}:
+        side = side_of((height, width), max_cells=parameters.max_cells)
+        margin = margin_of((height, width), side=side) if parameters.coarsening == "blur" else (0, 0)
+        groups.setdefault((side, margin, height < width), []).append(rank)
+    side, margin, _ = next(iter(groups))
+    if len(groups) == 1 and margin == (0, 0) and set(sizes) == {tuple(unary.shape[2:])}:
         inside = torch.ones_like(unary[:, :1])
         pixels = Level(1, unary, images.movedim(3, 1).to(unary), inside)
-        return _on_cells(pixels, potentials, parameters, messages, side=next(iter(groups))[0])
+        return infer(pixels, potentials, parameters, messages, side=side)
     found = torch.zeros_like(unary)
-    for (side, _), ranks in groups.items():
+    for (side, (above, left), _), ranks in groups.items():
         high, wide = (max(sizes[rank][axis] for rank in ranks) for axis in (0, 1))
-        inside = unary.new_zeros(len(ranks), 1, high, wide)
+        inside = unary.new_zeros(len(ranks), 1, above + high, left + wide)
         for one, rank in zip(inside, ranks, strict=True):
-            one[:, : sizes[rank][0], : sizes[rank][1]] = 1
-        colours = images[ranks, :high, :wide].movedim(3, 1).to(unary)
-        pixels = Level(1, unary[ranks, :, :high, :wide], colours, inside)
-        found[ranks, :, :high, :wide] = _on_cells(pixels, potentials, parameters, messages, side=side) * inside
+            one[:, above : above + sizes[rank][0], left : left + sizes[rank][1]] = 1
+        energies = F.pad(unary[ranks, :, :high, :wide], (left, 0, above, 0))
+        colours = F.pad(images[ranks, :high, :wide].movedim(3, 1).to(unary), (left, 0, above, 0))
+        pixels = Level(1, energies, colours, inside)
+        q = infer(pixels, potentials, parameters, messages, side=side) * inside
+        found[ranks, :, :high, :wide] = q[:, :, above:, left:]
     return found
 
 
@@ -71,8 +78,9 @@ def _on_cells(
 
     Krähenbühl & Koltun 2011 (arXiv:1210.5644), algorithm 1; U are the energies:
 
-        Q <- softmax( -U + rewards(messages(Q)) ),    at first softmax( -U )
+        Q <- softmax( -u U + rewards(messages(Q)) ),    at first softmax( -U ), or its logarithm
 
+    with u the weight of the energies, 1 as published there; ConvCRF's code has others.
     The last update is that of the pixels, the others are of cells of `side` pixels.
     """
     level = pixels.in_cells(side)
@@ -82,8 +90,42 @@ def _on_cells(
     def rewards(q: Tensor) -> Tensor:
         return potentials.rewards(send(q) * inside)
 
-    q = (-level.unary).softmax(dim=1)
+    q = _first(level.unary, parameters)
+    energies, pixel_energies = _weighed(level.unary, parameters), _weighed(pixels.unary, parameters)
     for _ in range(parameters.steps - 1):
-        q = (rewards(q) - level.unary).softmax(dim=1)
+        q = (rewards(q) - energies).softmax(dim=1)
     bands = guided_bands(rewards(q), level, pixels)  # each is done while it is in the cache
-    return torch.cat([(band - pixels.unary[:, :, rows]).softmax(dim=1) for rows, band in bands], dim=2)
+    return torch.cat([(band - pixel_energies[:, :, rows]).softmax(dim=1) for rows, band in bands], dim=2)
+
+
+def _blurred(
+    pixels: Level, potentials: Potentials, parameters: Crf, messages: Messages, *, side: int
+) -> Float[Tensor, "batch labels height width"]:
+    """Marginals at each pixel, as ConvCRF's published code finds them with its `blur`.
+
+        Q <- softmax( -u U + upsampled(rewards(messages(mean(Q)))) )
+
+    All updates are of the pixels; only messages are those of cells, to which the pixels' means are sent.
+    """
+    level, mean = pixels.blurred(side), pixels.means(side)
+    send = messages(level, potentials, parameters)
+    inside = level.areas > 0
+    energies = _weighed(pixels.unary, parameters)
+    q = _first(pixels.unary, parameters)
+    for _ in range(parameters.steps):
+        rewards = potentials.rewards(send(mean(q)) * inside)
+        q = (bilinear_upsample(rewards, level, pixels) - energies).softmax(dim=1)
+    return q
+
+
+def _first(
+    unary: Float[Tensor, "batch labels height width"], parameters: Crf
+) -> Float[Tensor, "batch labels height width"]:
+    """What the first step sends."""
+    return (-unary).log_softmax(dim=1) if parameters.first_message == "logarithms" else (-unary).softmax(dim=1)
+
+
+def _weighed(
+    unary: Float[Tensor, "batch labels height width"], parameters: Crf
+) -> Float[Tensor, "batch labels height width"]:
+    return unary if parameters.unary_weight == 1 else parameters.unary_weight * unary

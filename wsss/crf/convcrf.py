@@ -100,7 +100,11 @@ def _gaussian(
     level: Level, features: Float[Tensor, "batch _ height width"], spread_px: Tensor, displacements: list[Shift]
 ) -> Float[Tensor, "batch slots height width"]:
     """Gaussian of places times exp( -|f_i - f_j|^2 / 2 ), in the layout of `gathered_plain`; 0 off the grid."""
-    near = level.gaussian(spread_px, count=max(level.areas.shape[-2:])).log()
+    if level.centres is None:
+        near = level.gaussian(spread_px, count=max(level.areas.shape[-2:])).log()
+    else:
+        near = torch.zeros(max(level.areas.shape[-2:])).to(features)
+        features = torch.cat([features, level.centres / spread_px], dim=1)
     kernel = []
     for dy, dx in [(0, 0), *displacements]:
         here, there = _views(*features.shape[-2:], (dy, dx))

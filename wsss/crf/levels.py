@@ -4,8 +4,8 @@ The padding of a batch of images of different sizes, and the part of a cell beyo
 messages nor count in a mean: `inside` is 1 at the pixels of an image and 0 beyond, `areas` a cell's number of pixels.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -35,25 +35,40 @@ class Level:
         unary: energies; a cell's are -log of the mean probability of each label, before any message, over its pixels.
         colours: RGB in levels of 0 to 255, means over each cell's pixels.
         areas: pixels of each cell.
+        centres: (y, x) of each cell, in pixels. Where given, Gaussians of places are between these; where not, means
+            over the pixels of both cells.
     """
 
     side: int
     unary: Float[Tensor, "batch labels rows columns"]
     colours: Float[Tensor, "batch 3 rows columns"]
     areas: Float[Tensor, "batch 1 rows columns"]
+    centres: Float[Tensor, "batch 2 rows columns"] | None = None
 
     def in_cells(self, side: int) -> "Level":
         """The same in cells of `side` x `side` of these."""
         if side == 1:
             return self
+        mean = self.means(side)
+        energies = -mean((-self.unary).softmax(dim=1)).clamp(min=LEAST_PROBABILITY).log()
+        return Level(self.side * side, energies, mean(self.colours), _sums(self.areas, side))
+
+    def means(self, side: int) -> Callable[[Tensor], Tensor]:
+        """The function that averages maps (batch, channels, rows, columns) over cells of `side` x `side` of these."""
         areas = _sums(self.areas, side)
         whole = bool((self.areas == 1).all())  # as it is without padding: nothing to weigh then
+        return lambda maps: _sums(maps if whole else maps * self.areas, side) / areas.clamp(min=1)
 
-        def mean(maps: Tensor) -> Tensor:
-            return _sums(maps if whole else maps * self.areas, side) / areas.clamp(min=1)
+    def blurred(self, side: int) -> "Level":
+        """`in_cells` of pixels, as ConvCRF's published code has it: between centres, and with cells that weigh alike.
 
-        energies = -mean((-self.unary).softmax(dim=1)).clamp(min=LEAST_PROBABILITY).log()
-        return Level(self.side * side, energies, mean(self.colours), areas)
+        The cells of which a part is beyond the border of its image weigh as much as the others, and their centre is
+        that of what they have.
+        """
+        level = self.in_cells(side)
+        rows, columns = (torch.arange(count).to(self.areas) for count in self.areas.shape[-2:])
+        places = torch.stack(torch.meshgrid(rows, columns, indexing="ij")).expand(len(self.areas), -1, -1, -1)
+        return replace(level, areas=side**2 * (level.areas > 0).to(places), centres=self.means(side)(places))
 
     def gaussian(self, spread_px: Tensor, *, count: int) -> Float[Tensor, "{count}"]:
         """Gaussian of places along one axis, between a cell and the one as many cells away as the entry's rank.
@@ -79,6 +94,30 @@ def side_of(size: tuple[int, int], *, max_cells: int) -> int:
     while -(-height // side) * -(-width // side) > max_cells:
         side += 1
     return side
+
+
+def margin_of(size: tuple[int, int], *, side: int) -> tuple[int, int]:
+    """Pixels (above, to the left) by which the cells of ConvCRF's published code begin before an image.
+
+    What its last cells would lack is shared between both ends, an odd pixel going to the first.
+    """
+    return tuple((-length % side + 1) // 2 for length in size)
+
+
+def bilinear_upsample(
+    maps: Float[Tensor, "batch labels rows columns"], coarse: Level, fine: Level
+) -> Float[Tensor, "batch labels height width"]:
+    """Maps of a coarse level's cells at the cells of a finer one; beyond an image's last cells they stay as there."""
+    side = coarse.side // fine.side
+    height, width = fine.areas.shape[-2:]
+
+    def upsampled(maps: Tensor) -> Tensor:
+        return _across(_across(maps, width=width, side=side).mT, width=height, side=side).mT
+
+    inside = coarse.areas > 0
+    if inside.all():
+        return upsampled(maps)
+    return upsampled(maps * inside) / upsampled(inside.to(maps)).clamp(min=1e-6)
 
 
 def guided_upsample(

@@ -205,6 +205,9 @@ def kernel_of(prior: Prior) -> Crf:
         max_cells=1200,
         window_px=1,
         window="square",
+        first_message="probabilities",
+        unary_weight=1,
+        coarsening="guided",
         least_probability=0,
     )
 

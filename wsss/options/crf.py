@@ -9,9 +9,22 @@ from wsss.runtime.errors import refuse
 Engine = Literal["none", "cells", "convcrf", "lattice", "exact"]
 Window = Literal["square", "diamond"]
 Normalisation = Literal["symmetric", "none"]
+FirstMessage = Literal["probabilities", "logarithms"]
+Coarsening = Literal["guided", "blur"]
 
 TRAINABLE = ("cells", "convcrf")
 """Engines whose numbers can be learned by gradient descent."""
+
+CHOICES = {
+    "engine": Engine,
+    "normalisation": Normalisation,
+    "window": Window,
+    "first_message": FirstMessage,
+    "coarsening": Coarsening,
+}
+
+MEAN_FIELD = {"first_message": "probabilities", "unary_weight": 1, "coarsening": "guided"}
+"""What all engines do, in which ConvCRF's published code differs."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +58,21 @@ class Crf:
     """convcrf: how far messages reach, in pixels, rounded up to whole cells."""
     window: Window
     """convcrf: square: window_px is the larger of the distances along the two axes; diamond: their sum."""
+    first_message: FirstMessage
+    """What the first step sends: probabilities: as every other step; logarithms (convcrf): log p instead of p, as in
+    ConvCRF's published code."""
+    unary_weight: float
+    """convcrf: weight of the energies beside the messages, whose weights are those of the kernels; 1 in mean field."""
+    coarsening: Coarsening
+    """guided: the field is found among the cells, and its last messages are brought to the pixels along edges; blur
+    (convcrf): every step averages the pixels' probabilities over the cells and brings messages back bilinearly, with
+    Gaussians between the cells' centres and cells that weigh alike, as ConvCRF's published code does."""
     least_probability: float
     """Where one image is refined, labels whose probability exceeds this at none of its pixels are left out; 0: none."""
 
     def __post_init__(self) -> None:
         problems = []
-        for name, choices in (("engine", Engine), ("normalisation", Normalisation), ("window", Window)):
+        for name, choices in CHOICES.items():
             if getattr(self, name) not in get_args(choices):
                 problems.append(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(get_args(choices))}")
         for name in ("steps", "smoothness_weight", "appearance_weight"):
@@ -58,11 +80,17 @@ class Crf:
                 problems.append(f"{name} is {getattr(self, name)}: give 0 or a positive number")
         if not 0 <= self.least_probability < 1:
             problems.append(f"least_probability is {self.least_probability}: give 0 or more, and less than 1")
-        for name in ("smoothness_px", "appearance_px", "appearance_rgb", "max_cells", "window_px"):
+        for name in ("smoothness_px", "appearance_px", "appearance_rgb", "max_cells", "window_px", "unary_weight"):
             if not 0 < getattr(self, name) < math.inf:
                 problems.append(f"{name} is {getattr(self, name)}: give a positive number")
         if (self.engine, self.normalisation) == ("lattice", "none"):
             problems.append("normalisation is 'none', which engine lattice cannot do: choose engine cells")
+        if self.engine not in ("none", "convcrf"):
+            for name, usual in MEAN_FIELD.items():
+                if (value := getattr(self, name)) != usual:
+                    problems.append(
+                        f"{name} is {value!r}, which engine {self.engine} cannot do: choose engine convcrf, or {usual}"
+                    )
         refuse(problems, "CRF settings that cannot be used")
 
 

@@ -11,7 +11,7 @@ from wsss.datasets.manifest import Row
 from wsss.datasets.pictures import enlarged, stretched
 from wsss.labels import BACKGROUND, VOID, Classes
 from wsss.maths import metrics
-from wsss.options.crf import TRAINABLE
+from wsss.options.crf import MEAN_FIELD, TRAINABLE
 from wsss.runtime.errors import WsssError
 from wsss.runtime.files import whole_or_absent
 from wsss.stores.store import Reader
@@ -106,7 +106,12 @@ def crf_description(attributes: dict) -> str:
             engine
         ]
         cells = f"{setting['max_cells']} cells, normalisation {setting['normalisation']}"
-        engine += f" (messages {reach} of at most {cells})"
+        published = [
+            f"{name.replace('_', ' ')} {setting[name]}"
+            for name, usual in MEAN_FIELD.items()
+            if setting.get(name, usual) != usual
+        ]
+        engine += f" (messages {reach} of at most {', '.join([cells, *published])})"
     if setting.get("fitted", "no") != "no":
         return f"{engine}, {setting['steps']} steps, fitted {setting['fitted']}"
     return (

@@ -31,6 +31,9 @@ DEFAULT = Crf(
     max_cells=1200,
     window_px=20,
     window="square",
+    first_message="probabilities",
+    unary_weight=1,
+    coarsening="guided",
     least_probability=0,
 )
 """The CRF of a network whose run is not there: PSA's numbers."""
