@@ -20,7 +20,7 @@ def run(*words: str) -> None:
 
     Args:
         words: options and targets of Snakemake. Files that are not there are looked for beside the Snakefile:
-            `--configfile presets/voc12_psa.yaml`, `--workflow-profile profiles/slurm`.
+            `--configfile presets/voc12_psa_vgg16.yaml`, `--workflow-profile profiles/slurm`.
     """
     root = pipeline.root()
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
