@@ -172,6 +172,20 @@ def test_a_second_round_learns_what_a_segmenter_makes_of_the_training_images(pro
         assert len(relabels) == 12
 
 
+def test_a_method_may_have_a_crf_of_its_own(project):
+    (project / "overlay.yaml").write_text("masks_of: {sec: {crf.appearance_px: 33}}")
+    targets = [f"results/{variant}_val_masks.h5" for variant in ("psa", "sec", "sec_max_pooling")]
+    words = ("--dry-run", "--printshellcmds", "--forcerun", "masks")
+    dry = snakemake(project, *words, overlays=["overlay.yaml"], targets=targets)
+    assert dry.returncode == 0, dry.stdout + dry.stderr
+    found = re.findall(r"wsss masks .*--masks results/(\w+)_val_masks\.h5 .*--crf\.appearance_px (\S+)", dry.stdout)
+    assert dict(found) == {"psa": "80", "sec": "33", "sec_max_pooling": "33"}
+    (project / "overlay.yaml").write_text("masks_of: {secc: {crf.appearance_px: 33}}")
+    refused = snakemake(project, "--dry-run", overlays=["overlay.yaml"], targets=targets)
+    assert refused.returncode == 1
+    assert "masks_of: there is no method secc: give one of psa, sec, lcrf" in refused.stdout + refused.stderr
+
+
 def test_other_seeds_can_be_learned(project):
     shutil.copy(project / "results/seeds.h5", project / "imported.h5")
     changed = would_run(project, overlay="sec_seeds: imported.h5")

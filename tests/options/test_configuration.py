@@ -57,6 +57,11 @@ def test_text_from_the_command_line_gets_the_type_of_the_default(section, key, t
     assert found == value and type(found) is type(value)
 
 
+def test_text_in_the_changes_of_a_method_gets_the_types_of_masks():
+    found = completed({"masks_of": {"sec": {"crf.appearance_px": "80", "crf.engine": "exact"}}})
+    assert found["masks_of"] == {"sec": {"crf.appearance_px": 80, "crf.engine": "exact"}}
+
+
 def test_text_in_an_ablation_gets_the_types_of_the_segmenter():
     found = completed({"sec_ablation": {"sec_new": {"seed_weight": "2", "constrain_gradient": "true"}}})
     assert found["sec_ablation"]["sec_new"] == {"seed_weight": 2, "constrain_gradient": True}
@@ -90,6 +95,14 @@ def test_each_section_takes_the_seed_of_the_run_unless_it_has_its_own():
         (
             {"sec_ablation": {"sec_x": {"seed_weigt": 1}}},
             "sec_ablation: sec_x: there is no key seed_weigt: did you mean",
+        ),
+        (
+            {"masks_of": {"sec": {"crf.appearance_px": -1}}},
+            "config: masks_of: sec: crf.appearance_px is -1: give a number above 0",
+        ),
+        (
+            {"masks_of": {"sec": {"crf.apearance_px": 1}}},
+            "config: masks_of: sec: there is no key crf.apearance_px: did you mean crf.appearance_px?",
         ),
         (
             {"psa_ablation": {"other": {"epochs": 1}}},

@@ -134,15 +134,19 @@ def _keys(part: Schema, schema: Schema) -> dict[str, Schema]:
 
 
 def _default(name: str, defaults: dict) -> object:
-    """The default of a key; for an ablation, the section whose values its entries change."""
+    """The default of a key; for a table of changes, the section whose values its entries change."""
+    return _Entries(defaults.get(changed, {})) if (changed := _changed(name)) else defaults.get(name)
+
+
+def _changed(name: str) -> str:
+    """The section whose values the entries of a table of changes change, such as an ablation's; nothing for others."""
     if name.endswith("_ablation"):
-        section = defaults.get(f"{name.removesuffix('_ablation')}_segmenter", {})
-        return _Entries(section)
-    return defaults.get(name)
+        return f"{name.removesuffix('_ablation')}_segmenter"
+    return "masks" if name == "masks_of" else ""
 
 
 class _Entries(dict):
-    """Defaults of an ablation: a table whose keys are names, and whose values are changes of one section."""
+    """Defaults of a table of changes: its keys are names, and its values are changes of one section."""
 
     def get(self, name: str, default: object = None) -> object:
         return dict(self)
@@ -199,16 +203,16 @@ def _unknown(config: dict, schema: Schema) -> Iterator[str]:
         if isinstance(config.get(section), dict):
             yield from _unknown_keys(f"{section}: ", config[section], keys)
     for name, entries in config.items():
-        if name.endswith("_ablation") and name in schema["properties"] and isinstance(entries, dict):
+        if _changed(name) and name in schema["properties"] and isinstance(entries, dict):
             for entry, changes in entries.items():
                 if isinstance(changes, dict):
                     yield from _unknown_keys(f"{name}: {entry}: ", changes, _changeable(name, schema))
 
 
-def _changeable(ablation: str, schema: Schema) -> dict[str, Schema]:
-    """The keys that an entry of an ablation may change: those of the segmenter, with what is said of them there."""
-    keys = _keys(schema["properties"][ablation]["additionalProperties"], schema)
-    return keys | sections(schema)[f"{ablation.removesuffix('_ablation')}_segmenter"]
+def _changeable(name: str, schema: Schema) -> dict[str, Schema]:
+    """The keys that an entry of a table of changes may have: those of the section, with what is said of them there."""
+    keys = _keys(schema["properties"][name]["additionalProperties"], schema)
+    return keys | sections(schema)[_changed(name)]
 
 
 def _unknown_keys(where: str, found: dict, known: dict) -> Iterator[str]:
@@ -237,9 +241,9 @@ def _line(path: list, error: object, schema: Schema) -> str:
 
 
 def _leaf(path: list, schema: Schema) -> Schema | None:
-    """The schema of the key at a path; for an ablation's entry, that of the key that it changes."""
+    """The schema of the key at a path; for an entry of a table of changes, that of the key that it changes."""
     section, keys = path[0] if path else "", path[1:]
-    if section.endswith("_ablation") and path[2:]:
+    if _changed(section) and path[2:]:
         leaf = _changeable(section, schema).get(path[2])
     else:
         leaf = sections(schema).get(section, {}).get(keys[0]) if keys else schema["properties"].get(section)

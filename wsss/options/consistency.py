@@ -1,5 +1,6 @@
 """What the sections of a configuration must have in common, before anything runs."""
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 from wsss.options.crf import TRAINABLE
@@ -16,7 +17,10 @@ def check(config: dict) -> None:
     for name, section in config.items():
         for key, value in section.items() if isinstance(section, dict) else [(None, section)]:
             _check_words(f"{name}: {key}" if key else name, value)
-    engines = [section.get("crf.engine") for section in config.values() if isinstance(section, dict)]
+    for name in config["masks_of"]:
+        if f"{name}_segmenter" not in config:
+            raise WsssError(f"config: masks_of: there is no method {name}: give one of {', '.join(_methods(config))}")
+    engines = [part.get("crf.engine") for part in _tables(config)]
     if "lattice" in engines and not find_spec("pydensecrf"):
         raise WsssError("config: crf.engine lattice needs pydensecrf: pip install pydensecrf2, or set it to cells")
     if config["tensorboard"]:
@@ -35,6 +39,19 @@ def check(config: dict) -> None:
         )
     if config["crf"]["masks"] == "annotated" and not config["images"]["masks"]:
         raise WsssError("config: crf: masks is annotated, but images: masks names no folder of true masks")
+
+
+def _methods(config: dict) -> list[str]:
+    """The methods of a configuration."""
+    return [name.removesuffix("_segmenter") for name in config if name.endswith("_segmenter")]
+
+
+def _tables(config: dict) -> Iterator[dict]:
+    """Every table of a configuration, sections and entries of tables of changes among them."""
+    for part in config.values():
+        if isinstance(part, dict):
+            yield part
+            yield from _tables(part)
 
 
 def _check_words(where: str, value: object) -> None:
