@@ -2,11 +2,13 @@
 # make test-slurm: PSA on a Slurm of its own, through profiles/slurm; needs root and Slurm's daemons, else it is skipped.
 # make test-faults: files of each format, damaged at random, for some minutes.
 # make test-gridengine: the same on a Grid Engine, through profiles/generic.
+# make results-guard ROOT=data/voc12-animals: a small run on photographs, whose scores may not have fallen (docs/results.md).
 # make docs: the pages of docs/ as a site, in site/; a link that leads nowhere is an error.
 PYTHON ?= python3
+ROOT ?= data/voc12-animals
 BIN := .venv/bin
 
-.PHONY: demo test test-faults test-slurm test-gridengine docs lint
+.PHONY: demo test test-faults test-slurm test-gridengine results-guard docs lint
 
 demo: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores 8 results/psa_val_miou.txt results/cue_scores.json results/psa_examples.png
@@ -30,6 +32,9 @@ test-slurm: .venv/installed
 
 test-gridengine: .venv/installed
 	$(BIN)/python -m pytest -m gridengine tests/gridengine
+
+results-guard: .venv/installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=. $(BIN)/python benchmarks/results_guard.py --root "$(ROOT)"
 
 docs: .venv/installed
 	$(BIN)/pip install --quiet --editable '.[docs]'
