@@ -2,11 +2,12 @@
 # make test-slurm: PSA on a Slurm of its own, through profiles/slurm; needs root and Slurm's daemons, else it is skipped.
 # make test-faults: files of each format, damaged at random, for some minutes.
 # make test-gridengine: the same on a Grid Engine, through profiles/generic.
+# make guard: whether the benchmarks' ratios are still those of benchmarks/recorded.json, in minutes; needs pydensecrf.
 # make docs: the pages of docs/ as a site, in site/; a link that leads nowhere is an error.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-faults test-slurm test-gridengine docs lint
+.PHONY: demo test test-faults test-slurm test-gridengine guard docs lint
 
 demo: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores 8 results/psa_val_miou.txt results/cue_scores.json results/psa_examples.png
@@ -30,6 +31,10 @@ test-slurm: .venv/installed
 
 test-gridengine: .venv/installed
 	$(BIN)/python -m pytest -m gridengine tests/gridengine
+
+guard: .venv/installed
+	$(BIN)/pip install --quiet --editable '.[lattice]'
+	PYTHONPATH=. $(BIN)/python benchmarks/guard.py
 
 docs: .venv/installed
 	$(BIN)/pip install --quiet --editable '.[docs]'

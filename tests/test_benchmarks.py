@@ -1,5 +1,6 @@
 """The benchmarks that are tools: the table of gpu.py, run at tiny sizes, and what guard.py makes of ratios."""
 
+import json
 import os
 import subprocess
 import sys
@@ -79,3 +80,79 @@ def test_the_work_of_a_convolution_by_hand(benchmarks):
         assert of_convolutions(layer, lambda: layer(images), limits) == once
     twice = Work(2 * once.operations, 2 * once.moved)  # the images need no gradient
     assert of_convolutions(layer, lambda: layer(images), limits) == twice
+
+
+def test_a_ratio_fell_held_is_missing_or_new(benchmarks):
+    import guard
+
+    recorded = {"a": 4.0, "b": 4.0, "c": 4.0, "d": 4.0}
+    found = {"a": 2.99, "b": 3.0, "c": 9.0, "e": 1.0}
+    verdicts = guard.verdicts(recorded, found, tolerance=0.25)
+    assert verdicts == {"a": "fell", "b": "held", "c": "held", "d": "missing", "e": "new"}
+
+
+PRINTED = {
+    "crf_labels": (
+        "188 x 250, 3 labels\n"
+        "  lattice                          77.3 ms   1.00 x  agreement 100.00 %\n"
+        "  cells                            13.5 ms   5.73 x  agreement  99.98 %\n"
+        "SEC: 15 images of 41 x 41, 21 labels\n"
+        "  cells of 3 x 3                   33.9 ms   3.48 x  agreement  99.94 %\n",
+        {
+            "crf_labels: 188 x 250, 3 labels: cells": 5.73,
+            "crf_labels: SEC: 15 images of 41 x 41, 21 labels: cells of 3 x 3": 3.48,
+        },
+    ),
+    "training": (
+        "vgg16, stride 8, 1 threads\nstep of 4 x 128 px\n"
+        "  norms apart                          46.0 ms an image   1.00 x\n"
+        "  and depthwise gradients              36.4 ms an image   1.26 x\n",
+        {"training: step of 4 x 128 px: and depthwise gradients": 1.26},
+    ),
+    "random_walk": (
+        "32 x 40 grid, 3 classes, radius 5, beta 8, 256 steps, 1 threads\ndense squaring     0.8250 s\n"
+        "walk               0.0112 s     73.4 times as fast, largest difference 1.6e-06\n",
+        {"random_walk: walk": 73.4},
+    ),
+    "crf": (
+        "8 images of the built-in shapes, 10 steps.\n\n"
+        "| engine, on MADE-UP maps | images/s | of lattice's | ms on a core |\n|---|--:|--:|--:|\n"
+        "| none | 475.6 | 147.60 | 2.4 |\n| lattice | 3.2 | 1.00 | 289.9 |\n"
+        "| cells, 600 cells, 10 steps | 60.7 | 18.83 | 19.6 |\n",
+        {"crf: cells, 600 cells, 10 steps": 18.83},
+    ),
+}
+
+
+@pytest.mark.parametrize("script", PRINTED)
+def test_ratios_are_read_from_what_is_printed(benchmarks, script):
+    import guard
+
+    printed, ratios = PRINTED[script]
+    assert guard.ratios_of(script, printed) == ratios
+
+
+@pytest.mark.parametrize(("runs", "holds"), [([3.0], True), ([2.0, 3.5], True), ([2.0, 2.5], False), ([None], False)])
+def test_a_ratio_that_fell_has_a_second_run(benchmarks, monkeypatch, capsys, runs, holds):
+    import guard
+
+    waiting = list(runs)
+
+    def measured(script):
+        ratio = waiting.pop(0)
+        return {} if ratio is None else {"a": ratio}
+
+    monkeypatch.setattr(guard, "SCRIPTS", {"crf": ""})
+    monkeypatch.setattr(guard, "measured", measured)
+    assert guard.compared({"a": 4.0}, tolerance=0.25) == holds
+    assert not waiting
+    word = "held" if holds else "missing" if runs == [None] else "fell"
+    assert capsys.readouterr().out.startswith(word)
+
+
+def test_each_recorded_ratio_is_of_a_script_that_guard_runs(benchmarks):
+    import guard
+
+    ratios = json.loads(guard.RECORDED.read_text())["ratios"]
+    assert {name.partition(":")[0] for name in ratios} == set(guard.SCRIPTS)
+    assert all(ratio > 0 for ratio in ratios.values())
