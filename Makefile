@@ -2,7 +2,7 @@
 # make test-slurm: PSA on a Slurm of its own, through profiles/slurm; needs root and Slurm's daemons, else it is skipped.
 # make test-faults: files of each format, damaged at random, for some minutes.
 # make test-gridengine: the same on a Grid Engine, through profiles/generic.
-# make guard: whether the benchmarks' ratios are still those of benchmarks/recorded.json, in minutes; needs pydensecrf.
+# make guard: whether the benchmarks' ratios are still those of benchmarks/recorded.json; needs pydensecrf.
 # make docs: the pages of docs/ as a site, in site/; a link that leads nowhere is an error.
 PYTHON ?= python3
 BIN := .venv/bin
