@@ -38,7 +38,7 @@ LINES = (
     re.compile(r"^(?P<name>\w+) +[\d.]+ s +(?P<ratio>[\d.]+) times as fast"),  # random_walk
 )
 
-NOT_COMPARED = ("lattice", "lattice again", "norms apart", "jitter by hsv")
+NOT_COMPARED = ("none", "lattice", "lattice again", "norms apart", "jitter by hsv")
 """Rows that the others are compared with, or that do nothing."""
 
 
