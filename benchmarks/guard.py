@@ -28,7 +28,7 @@ RECORDED = HERE / "recorded.json"
 
 SCRIPTS = {
     "crf_labels": "--height 188 --width 250",
-    "random_walk": "--height 32 --width 40",
+    "random_walk": "--height 32 --width 40 --rounds 12",
     "training": "--crop-px 128 --batch-size 4 --height 160 --width 120",
 }
 """The options with which each is quick."""
