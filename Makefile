@@ -3,12 +3,13 @@
 # make test-faults: files of each format, damaged at random, for some minutes.
 # make test-gridengine: the same on a Grid Engine, through profiles/generic.
 # make results-guard ROOT=data/voc12-animals: a small run on photographs, whose scores may not have fallen (docs/results.md).
+# make guard: whether the benchmarks' ratios are still those of benchmarks/recorded.json; needs pydensecrf.
 # make docs: the pages of docs/ as a site, in site/; a link that leads nowhere is an error.
 PYTHON ?= python3
 ROOT ?= data/voc12-animals
 BIN := .venv/bin
 
-.PHONY: demo test test-faults test-slurm test-gridengine results-guard docs lint
+.PHONY: demo test test-faults test-slurm test-gridengine guard results-guard docs lint
 
 demo: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores 8 results/psa_val_miou.txt results/cue_scores.json results/psa_examples.png
@@ -35,6 +36,9 @@ test-gridengine: .venv/installed
 
 results-guard: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=. $(BIN)/python benchmarks/results_guard.py --root "$(ROOT)"
+guard: .venv/installed
+	$(BIN)/pip install --quiet --editable '.[lattice]'
+	PYTHONPATH=. $(BIN)/python benchmarks/guard.py
 
 docs: .venv/installed
 	$(BIN)/pip install --quiet --editable '.[docs]'

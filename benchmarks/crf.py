@@ -26,10 +26,9 @@ import multiprocessing
 import os
 import resource
 import tempfile
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.synchronize import Barrier
@@ -40,6 +39,7 @@ import numpy as np
 import torch
 import tyro
 from score_maps import Prepared, of_masks, of_store, prepare, prepared
+from timing import cache_bytes, copy_speed, seconds_of
 
 from wsss import crf
 from wsss.datasets import shapes
@@ -77,9 +77,6 @@ ROWS = (
     {"engine": "convcrf", "max_cells": 4800, "window": "diamond"},
 )
 """What each row changes in the CRF's numbers."""
-
-COPIED = 2**30
-"""Bytes, more than any cache holds, whose copying shows how fast memory is."""
 
 
 @dataclass(frozen=True)
@@ -133,16 +130,6 @@ def processes(count: int, folder: Path) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(count, mp_context=context, initializer=get_ready, initargs=arguments)
 
 
-def seconds_of(function: Callable[[], object]) -> float:
-    """Wall time of a call and of what it has a GPU do."""
-    wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
-    wait()
-    start = time.perf_counter()
-    function()
-    wait()
-    return time.perf_counter() - start
-
-
 def on_cores(settings: dict[str, Crf], folder: Path, repeats: int) -> dict[str, Row]:
     """Rows of an image a core."""
     images = prepared(folder)
@@ -190,27 +177,13 @@ def in_batches(parameters: Crf, images: list[Prepared], size: int, device: str, 
     return Row(len(images) / seconds, [labels[id(image)] for image in images], peak=peak)
 
 
-def copy_speed(device: str, repeats: int) -> float:
-    """Bytes a second, those read and those written, of a large copy; on a CPU each core copies a part of it."""
-    source = torch.ones(COPIED, dtype=torch.uint8, device=device)
-    parts = machine.cores() if device == "cpu" else 1  # torch copies with one core
-    targets, sources = torch.empty_like(source).chunk(parts), source.chunk(parts)
-    with ThreadPoolExecutor(parts) as pool:
-        seconds = [seconds_of(lambda: list(pool.map(torch.Tensor.copy_, targets, sources))) for _ in range(1 + repeats)]
-    return 2 * COPIED / min(seconds)
-
-
 def memory_limit(device: str, parameters: Crf, images: list[Prepared], repeats: int) -> str:
     """How many images/s the memory of a device allows a perfect engine cells, in words.
 
     It reads energies and photographs and writes marginals once, and reads the matrix of all pairs of cells once a step
     where that does not fit in the largest cache, of which each core has its share; all at the speed of a large copy.
     """
-    if device == "cuda":
-        cached = torch.cuda.get_device_properties(0).L2_cache_size
-    else:
-        sizes = [path.read_text() for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")]
-        cached = max((1024 * int(size.strip("K\n")) for size in sizes), default=0) / machine.cores()
+    cached = cache_bytes(device)
     speed = copy_speed(device, repeats)
     pixels = sum((8 * len(image.unary) + 3) * image.truth.size for image in images) / len(images)
     matrix = 4 * parameters.max_cells**2

@@ -25,18 +25,26 @@ def dense_walk(transition: Tensor, scores: Tensor, *, squarings: int) -> Tensor:
     return (transition @ scores.flatten(1).T).T.reshape(scores.shape)
 
 
-def fastest(function: Callable[[], Tensor], repeats: int) -> tuple[float, Tensor]:
-    """Seconds of the fastest of some calls, and the result."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        result = function()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds), result
+def fastest(variants: dict[str, Callable[[], Tensor]], calls: dict[str, int], rounds: int) -> dict[str, float]:
+    """Seconds of the fastest call of each variant; they take turns, each with so many calls in a round."""
+    seconds = dict.fromkeys(variants, float("inf"))
+    for _ in range(rounds):
+        for name, function in variants.items():
+            for _ in range(calls[name]):
+                start = time.perf_counter()
+                function()
+                seconds[name] = min(seconds[name], time.perf_counter() - start)
+    return seconds
 
 
 def main(
-    height: int = 47, width: int = 63, classes: int = 3, radius: int = 5, beta: float = 8, squarings: int = 8
+    height: int = 47,
+    width: int = 63,
+    classes: int = 3,
+    radius: int = 5,
+    beta: float = 8,
+    squarings: int = 8,
+    rounds: int = 2,
 ) -> None:
     """Print seconds, their ratio and the largest difference of the scores."""
     generator = torch.Generator().manual_seed(0)
@@ -47,17 +55,22 @@ def main(
     steps = 2**squarings
 
     transition = random_walk.transition_matrix(affinities, **numbers).to_dense()
-    dense_seconds, dense = fastest(lambda: dense_walk(transition, scores, squarings=squarings), 2)
-    seconds, walked = fastest(lambda: random_walk.walk(scores, affinities, **numbers, steps=steps), 20)
-    plain_seconds, plain = fastest(lambda: random_walk.walk_plain(scores, affinities, **numbers, steps=steps), 5)
+    variants = {
+        "dense squaring": lambda: dense_walk(transition, scores, squarings=squarings),
+        "walk_plain": lambda: random_walk.walk_plain(scores, affinities, **numbers, steps=steps),
+        "walk": lambda: random_walk.walk(scores, affinities, **numbers, steps=steps),
+    }
+    results = {name: run() for name, run in variants.items()}
+    seconds = fastest(variants, {"dense squaring": 1, "walk_plain": 3, "walk": 10}, rounds)
+    dense, dense_seconds = results["dense squaring"], seconds["dense squaring"]
 
     print(
         f"{height} x {width} grid, {classes} classes, radius {radius}, beta {beta:g}, {steps} steps, "
         f"{torch.get_num_threads()} threads"
     )
     print(f"dense squaring  {dense_seconds:9.4f} s")
-    for name, took, result in [("walk_plain", plain_seconds, plain), ("walk", seconds, walked)]:
-        difference = (result - dense).abs().max().item()
+    for name in ("walk_plain", "walk"):
+        took, difference = seconds[name], (results[name] - dense).abs().max().item()
         print(
             f"{name:<15} {took:9.4f} s  {dense_seconds / took:7.1f} times as fast, largest difference {difference:.1e}"
         )
