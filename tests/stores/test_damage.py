@@ -133,6 +133,18 @@ def test_a_shard_that_was_exchanged_is_told(tmp_path):
         read_all(tmp_path / "masks.h5")
 
 
+def test_a_damaged_shard_is_named(tmp_path):
+    shards = [written(tmp_path / f"masks/{n}-of-2.h5", seed=n, ids=(f"image{n}",)) for n in (1, 2)]
+    store.gather(shards, tmp_path / "masks.h5")
+    with h5py.File(shards[1], "r") as file:
+        start = file["image2/plain"].id.get_chunk_info(0).byte_offset
+    content = bytearray(shards[1].read_bytes())
+    content[start] ^= 1
+    shards[1].write_bytes(content)
+    with pytest.raises(WsssError, match=r"2-of-2.h5 is damaged .*: remove it and rerun its stage"):
+        read_all(tmp_path / "masks.h5")
+
+
 def test_a_joined_store_may_be_moved_with_its_shards(tmp_path):
     shards = [written(tmp_path / f"a/masks/{n}-of-2.h5", seed=n, ids=(f"image{n}",)) for n in (1, 2)]
     store.gather(shards, tmp_path / "a/masks.h5")

@@ -226,6 +226,18 @@ def _read_csv(path: Path) -> Iterator[dict[str, str]]:
     check_regular(path)
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            yield from csv.DictReader(file)
+            yield from csv.DictReader(_whole_lines(file))
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: run the stage images first") from error
+
+
+def _whole_lines(file: Iterable[str]) -> Iterator[str]:
+    """The lines of a table as we write it.
+
+    Raises:
+        LookupError: one holds a NUL, as a disk that failed leaves it, or the last one is cut short.
+    """
+    for line in file:
+        if "\0" in line or not line.endswith("\n"):
+            raise LookupError("a line is not whole")
+        yield line

@@ -194,25 +194,35 @@ class Reader:
             WsssError: there is no such image, or its content is not what was written.
         """
         group = self._group(image_id)
-        with _damage_told(self.path):
+        with _damage_told(self._place(image_id)):
             arrays = {name: _values(group, name) for name in group}
             if attributes.read(group)["digest"] != _digest_of(image_id, self.size(image_id), arrays):
                 raise ValueError(f"the content of {image_id!r} is not what was written")
         return arrays
 
     def size(self, image_id: str) -> tuple[int, int]:
-        with _damage_told(self.path):
-            height, width = self._group(image_id).attrs["size"]
+        group = self._group(image_id)
+        with _damage_told(self._place(image_id)):
+            height, width = group.attrs["size"]
         return int(height), int(width)
 
     def _group(self, image_id: str) -> h5py.Group:
-        try:
-            _check_link(self._file, key_of(image_id), self.path)
+        place = self._place(image_id)
+        if not place.exists():
+            raise WsssError(self._lacks(image_id))
+        with _damage_told(place):
             return self._file[key_of(image_id)]
-        except (KeyError, OSError) as error:
-            raise WsssError(
-                f"{self.path} holds no image {image_id!r}: was it made from another manifest, or a shard of it removed?"
-            ) from error
+
+    def _place(self, image_id: str) -> Path:
+        """The file in which an image lies: the store itself, or a shard that was joined to it."""
+        key = key_of(image_id)
+        with _damage_told(self.path):
+            if not self._file.id.links.exists(key.encode()):
+                raise WsssError(self._lacks(image_id))
+            return _target(self._file, key, self.path)
+
+    def _lacks(self, image_id: str) -> str:
+        return f"{self.path} holds no image {image_id!r}: was it made from another manifest, or a shard of it removed?"
 
 
 @contextmanager
@@ -228,19 +238,20 @@ def read(path: Path, kind: str) -> Iterator[Reader]:
         yield Reader(path, file)
 
 
-def _check_link(file: h5py.File, key: str, path: Path) -> None:
-    """Refuse links that no store of ours has: they could show what stands in any file.
+def _target(file: h5py.File, key: str, path: Path) -> Path:
+    """The file to which the link of an image leads. Links that no store of ours has are refused: they could show what
+    stands in any file.
 
     A joined store links to groups of the same name in the shards that it lists, which lie in folders beside it.
     """
-    link = file.get(key, getlink=True)
-    if link is None:
-        raise KeyError(key)
-    if isinstance(link, h5py.HardLink):
-        return
-    shards = attributes.read(file).get("files", ())
-    if not isinstance(link, h5py.ExternalLink) or link.filename not in shards or link.path != key:
-        raise WsssError(f"{path} holds a link that wsss did not make: remove it and rerun its stage")
+    kind = file.id.links.get_info(key.encode()).type
+    if kind == h5py.h5l.TYPE_HARD:
+        return path
+    if kind == h5py.h5l.TYPE_EXTERNAL:
+        name, place = (part.decode() for part in file.id.links.get_val(key.encode()))
+        if name in attributes.read(file).get("files", ()) and place == key:
+            return path.parent / name
+    raise WsssError(f"{path} holds a link that wsss did not make: remove it and rerun its stage")
 
 
 def _values(group: h5py.Group, name: str) -> np.ndarray:
@@ -363,7 +374,7 @@ def _check_shards(path: Path, about: Mapping[str, object]) -> None:
         try:
             with h5py.File(shard, "r") as file:
                 same = attributes.read(file).get("digest") == content
-        except OSError:
+        except (KeyError, OSError, ValueError, RuntimeError):
             same = False
         if not same:
             raise WsssError(f"{shard} is not the file that was joined to {path}: remove both and rerun their stages")

@@ -1,0 +1,191 @@
+"""Damages each result of a finished run, and reads it by its stage: `python damage.py PROJECT SEED TRIES [FILE ...]`.
+
+A line a try: the kind of the file and of the damage, the file, the place, what became of it; separated by tabs.
+"""
+
+import random
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import in_process
+import kills
+import numpy as np
+
+from wsss.stores import attributes
+
+SECTOR = 512
+CUT = 4096
+
+CUES = ("cams", "pseudo_masks", "seeds")
+
+
+def readers(project: Path) -> dict[str, tuple[str, ...]]:
+    """For each damaged file, below the results, the words of a stage that reads it, in one process."""
+    stages = {stage.name: _in_one_process(stage.words) for stage in kills.stages(project)}
+    whole = {name: changed(words, "--shard", "1-of-1") for name, words in stages.items() if "--shard" in words}
+    stores = {name: stages["cue_scores"] for name in CUES}
+    stores |= {"saliency": whole["seeds"], "affinity_labels": stages["affinity_net"]}
+    stores |= {"psa_train_scores": stages["crf"], "psa_val_scores": whole["masks"], "psa_val_masks": stages["miou"]}
+    found = {f"{name}.h5": words for name, words in stores.items()}
+    found |= {f"{name}/{number}-of-2.h5": words for name, words in stores.items() for number in (1, 2)}
+    found |= {"classifier.pt": whole["saliency"], "affinity_net.pt": whole["pseudo_masks"]}
+    for name in ("psa_segmenter", "sec_segmenter", "lcrf_segmenter"):
+        found[f"{name}.pt"] = changed(whole["scores"], "--segmenter", f"results/{name}.pt")
+    for name in ("classifier", "affinity_net", "psa_segmenter", "sec_segmenter", "lcrf_segmenter"):
+        found[f"checkpoints/{name}.pt"] = stages[name]
+    found |= {"training_images.csv": whole["saliency"], "images.csv": stages["miou"]}
+    found["classes.csv"] = stages["classifier"]
+    found["psa_crf.json"] = changed(whole["masks"], "--fitted", "results/psa_crf.json")
+    found["psa_val_miou.json"] = stages["ablation"]
+    scores = ("--scores", "results/cue_scores.json", "results/psa_val_miou.json")
+    found["cue_scores.json"] = ("comparison", *scores, "--table", "results/comparison.csv")
+    return found
+
+
+def _in_one_process(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of a stage without its log."""
+    if "--log" in words:
+        place = words.index("--log")
+        words = (*words[:place], *words[place + 2 :])
+    return changed(words, "--threads", "1") if "--threads" in words else words
+
+
+def changed(words: tuple[str, ...], option: str, value: str) -> tuple[str, ...]:
+    """The words with one value of an option, which may have had none."""
+    place = words.index(option) + 1
+    rest = words[place:]
+    return (*words[:place], value, *(rest if rest[0].startswith("--") else rest[1:]))
+
+
+def kind_of(name: str) -> str:
+    if name.endswith(".h5"):
+        return "shard" if "/" in name else "joined store"
+    if name.endswith(".pt"):
+        return "checkpoint" if "/" in name else "network"
+    return "manifest" if name.endswith(".csv") else "scores"
+
+
+def damages(path: Path, generator: random.Random, tries: int) -> Iterator[tuple[str, int, bytes]]:
+    """The kind, place and content of each damage: some cuts, sectors and bytes, and a byte of each part of a store."""
+    whole = path.read_bytes()
+
+    def flipped(place: int) -> bytes:
+        return whole[:place] + bytes([whole[place] ^ 1 << generator.randrange(8)]) + whole[place + 1 :]
+
+    cuts, sectors = (range(0, len(whole), min(size, max(1, len(whole) // 4))) for size in (CUT, SECTOR))
+    for place in generator.sample(cuts, min(tries, len(cuts))):
+        yield "cut", place, whole[:place]
+    for place in generator.sample(sectors, min(tries, len(sectors))):
+        sector = whole[place : place + SECTOR]
+        yield "sector of zeros", place, whole[:place] + bytes(len(sector)) + whole[place + SECTOR :]
+    for _ in range(tries):
+        place = generator.randrange(len(whole))
+        yield "byte", place, flipped(place)
+    if path.suffix == ".h5":
+        arrays, words = parts(path, whole)
+        for start, size in arrays:
+            place = start + generator.randrange(size)
+            yield "byte of an array", place, flipped(place)
+        for start, size in words:
+            place = start + generator.randrange(size)
+            yield "byte of an attribute", place, flipped(place)
+
+
+def parts(path: Path, whole: bytes) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Where the bytes of each array and of each attribute of a store lie, as (start, size)."""
+    arrays, words = [], []
+    with h5py.File(path, "r") as file:
+        places: list[h5py.HLObject] = [file]
+        if "files" not in file.attrs:
+            file.visititems(lambda _, place: places.append(place))
+        for place in places:
+            if isinstance(place, h5py.Dataset):
+                chunk = place.id.get_chunk_info(0)
+                arrays.append((chunk.byte_offset, chunk.size))
+            for name in place.attrs:
+                stored = h5py.h5a.open(place.id, name.encode())
+                content = np.empty(stored.shape, stored.dtype)
+                stored.read(content)
+                start = whole.find(content.tobytes())
+                if start >= 0 and content.nbytes:
+                    words.append((start, content.nbytes))
+    return arrays, words
+
+
+def content_of(path: Path) -> object:
+    """What is in a file that a stage wrote; of a store its attributes, but for the digests of the files it was made of.
+
+    One of them is the digest of its images' content. Where damage changed nothing, that of its file is another still.
+    """
+    if path.suffix != ".h5":
+        return path.read_bytes()
+    with h5py.File(path, "r") as file:
+        found = {name: str(value) for name, value in attributes.read(file).items()}
+    return {name: value for name, value in found.items() if name != "seal" and not name.startswith("input.")}
+
+
+class Tried:
+    """A finished run in which one file after another is damaged; what its stages write is put back."""
+
+    def __init__(self, project: Path) -> None:
+        self.project = project
+        self.results = project / "results"
+        self.kept = project.with_name("kept")
+        shutil.copytree(self.results, self.kept)
+        self._expected: dict[tuple[str, ...], dict[str, object]] = {}
+
+    def outcome(self, name: str, words: tuple[str, ...], content: bytes) -> str:
+        """What becomes of a file with this content, as its stage reads it."""
+        if words not in self._expected:
+            self._expected[words] = self._written(name, words)[1]
+        path = self.results / name
+        path.write_bytes(content)
+        ended, written = self._written(name, words)
+        shutil.copy2(self.kept / name, path)
+        if kind_of(name) == "checkpoint" and ended.status == 0:
+            told = "training restarts from scratch" in ended.said and Path(name).name in ended.said
+            same = written == self._expected[words]
+            return ("told" if told else "right") if same else f"silent: other results of {words[0]}"
+        if ended.status == 0 and written == self._expected[words]:
+            return "right"
+        return in_process.outcome(ended, name=name)
+
+    def train_again(self, name: str, words: tuple[str, ...]) -> None:
+        """Write a checkpoint in this process: another number of threads rounds differently."""
+        (self.results / name).unlink()
+        self._expected[words] = self._written(name, words)[1]
+        shutil.copy2(self.results / name, self.kept / name)
+
+    def _written(self, name: str, words: tuple[str, ...]) -> tuple[in_process.Ended, dict[str, object]]:
+        """How a stage ends, and the files that it wrote; those and its checkpoint are put back."""
+        outputs = [path for path in kills.Stage(words, 0).outputs() if path != Path("results", name)]
+        for path in outputs:
+            (self.project / path).unlink(missing_ok=True)
+        ended = in_process.wsss(*words, folder=self.project)
+        written = {str(path): content_of(self.project / path) for path in outputs if (self.project / path).exists()}
+        for path in outputs:
+            kept = self.kept / path.relative_to("results")
+            if kept.exists():
+                shutil.copy2(kept, self.project / path)
+        return ended, written
+
+
+def main(project: Path, seed: int, tries: int, names: list[str]) -> None:
+    tried = Tried(project)
+    for name, words in readers(project).items():
+        if names and name not in names:
+            continue
+        generator = random.Random(f"{seed} {name}")
+        if kind_of(name) == "checkpoint":
+            tried.train_again(name, words)
+        for kind, place, content in damages(tried.kept / name, generator, tries):
+            found = tried.outcome(name, words, content).replace("\n", " / ").replace("\t", " ")
+            sys.stdout.write(f"{kind_of(name)}: {kind}\t{name}\t{place}\t{found}\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])

@@ -1,0 +1,52 @@
+"""Every result of a finished run, damaged: the stage that reads it names the file and the way out, or is right."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import damage
+import finished_run
+import outcomes
+import projects
+import pytest
+
+from wsss.datasets import manifest
+from wsss.runtime.errors import WsssError
+
+NOT_SEALED = ("manifest", "scores")
+"""Tables without a digest: a byte of them may be another value, and a cut at the end of a line is not seen."""
+
+
+def tried(project: Path, *names: str, tries: int, seed: int) -> Iterator[tuple[str, str, str]]:
+    """Of each damage the kind, the file and place, and what became of it; in a process of its own, as HDF5 may hang."""
+    command = [sys.executable, damage.__file__, project, str(seed), str(tries), *names]
+    path = os.pathsep.join([str(projects.ROOT), *filter(None, sys.path)])
+    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, (done.returncode, done.stdout[-300:], done.stderr[-2000:])
+    for line in done.stdout.splitlines():
+        kind, name, place, found = line.split("\t")
+        yield kind, f"{name} at {place}", found
+
+
+@pytest.mark.faults
+def test_damaged_results_are_told(finished, tmp_path):
+    project = finished_run.copied(finished, tmp_path / "project")
+    wrong = []
+    for kind, where, found in tried(project, tries=8, seed=0):
+        outcomes.count(f"damage: {kind}", found)
+        if found not in ("right", "told") and not kind.startswith(NOT_SEALED):
+            wrong.append(f"{kind}, {where}: {found}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"class,name,mask_value,colour\n0,background,0,#0000", b"class,name,mask_value,colour\n0,a\0,0,#000000\n"],
+)
+def test_a_table_that_is_cut_in_a_line_or_holds_zeros_is_told(tmp_path, content):
+    (tmp_path / "classes.csv").write_bytes(content)
+    with pytest.raises(WsssError, match=r"classes\.csv is damaged .*: remove it"):
+        manifest.read_classes(tmp_path / "classes.csv")
