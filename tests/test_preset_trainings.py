@@ -17,8 +17,8 @@ import torch
 import tyro
 from PIL import Image
 from settings import CLASSES
-from test_presets import PRESETS, preset
 
+from presets import PRESETS, preset
 from wsss.cli import STAGES
 from wsss.datasets import manifest
 from wsss.labels import VOID

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from projects import ROOT
 
-ALL = ["all", "results/sec_ablation.csv", "results/psa_crf.json"]
+ALL = ["all", "results/sec_ablation.csv", "results/psa_crf.json", "results/psa_relabels.h5"]
 
 
 def resources_of_rules(project, *words):
