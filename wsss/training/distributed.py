@@ -13,7 +13,6 @@ from jaxtyping import Shaped
 from lightning_fabric import Fabric
 from lightning_fabric.loggers import TensorBoardLogger
 from lightning_fabric.plugins.environments import LightningEnvironment
-from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 
 from wsss.options.training import Job
@@ -74,6 +73,8 @@ def synchronised(network: nn.Module, fabric: Fabric) -> nn.Module:
     """The network, its BatchNorm layers taking the statistics of the whole batch; on CPUs torch has no such layers."""
     if fabric.world_size == 1 or fabric.device.type == "cpu":
         return network
+    from timm.layers import convert_sync_batchnorm  # takes long to import
+
     return convert_sync_batchnorm(network)
 
 
