@@ -36,6 +36,7 @@ test-gridengine: .venv/installed
 
 results-guard: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=. $(BIN)/python benchmarks/results_guard.py --root "$(ROOT)"
+
 guard: .venv/installed
 	$(BIN)/pip install --quiet --editable '.[lattice]'
 	PYTHONPATH=. $(BIN)/python benchmarks/guard.py

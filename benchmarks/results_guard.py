@@ -35,7 +35,7 @@ OVERLAY = {
 
 TOLERANCE = 0.04
 """A fall of mIoU that is none yet. One machine gives the same digits each time, but the same settings gave 98.9 on one
-processor and, after sums were put in another order, 95.5 (README), and runs of few photographs spread no less."""
+processor and, after sums were put in another order, 95.5 (docs/first_steps.md); few photographs spread no less."""
 
 
 def main(root: Path = Path("data/voc12-animals"), cores: int = 2, record: bool = False) -> None:

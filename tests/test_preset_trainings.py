@@ -16,9 +16,9 @@ import pytest
 import torch
 import tyro
 from PIL import Image
+from preset_configurations import PRESETS, preset
 from settings import CLASSES
 
-from presets import PRESETS, preset
 from wsss.cli import STAGES
 from wsss.datasets import manifest
 from wsss.labels import VOID

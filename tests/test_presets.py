@@ -1,9 +1,9 @@
 """presets/: overlays that most of their users run on machines which no test has."""
 
 import pytest
+from preset_configurations import PRESETS, merged, preset
 from projects import ROOT
 
-from presets import PRESETS, merged, preset
 from wsss.options.training import Schedule
 from wsss.runtime.errors import WsssError
 

@@ -1,57 +1,37 @@
 """Holds what a stage loads before its first image: each process pays for it anew, and a run has many."""
 
+import inspect
 import subprocess
 import sys
 
 import pytest
+from projects import ROOT
 
 from wsss.cli import STAGES
 
-HEAVY = ("torch", "torch._dynamo", "lightning_fabric", "torchvision", "timm", "matplotlib", "snakemake")
+HEAVY = {"torch", "torch._dynamo", "lightning_fabric", "torchvision", "timm", "matplotlib", "snakemake"}
+"""Those of a backbone come with the network that a run chooses, and are not what a stage imports."""
 
-ARRAYS = ("ablation", "comparison", "gather", "images", "miou", "training_images")
-TENSORS = (
-    "affinity_labels",
-    "cams",
-    "crf",
-    "cue_scores",
-    "examples",
-    "masks",
-    "pseudo_masks",
-    "relabels",
-    "saliency",
-    "scores",
-    "seeds",
+ARRAYS = ["ablation", "comparison", "gather", "images", "miou", "training_images"]
+TRAININGS = [name for name, stage in STAGES.items() if "job" in inspect.signature(stage).parameters]
+TENSORS = [name for name in STAGES if name not in (*ARRAYS, *TRAININGS)]
+
+
+@pytest.mark.parametrize(
+    ("stages", "loads"),
+    [
+        (ARRAYS, set()),
+        (TENSORS, {"torch"}),
+        (TRAININGS, {"torch", "torch._dynamo", "lightning_fabric"}),  # torch's optimizers import torch._dynamo, too
+    ],
+    ids=["arrays", "tensors", "trainings"],
 )
-TRAININGS = ("affinity_net", "classifier", "lcrf_segmenter", "psa_segmenter", "sec_segmenter")
+def test_stages_load_nothing_heavy_that_they_do_not_need(monkeypatch, stages, loads):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import startup
 
-LOADS = {ARRAYS: set(), TENSORS: {"torch"}, TRAININGS: {"torch", "torch._dynamo", "lightning_fabric"}}
-"""The heavy modules that stages load, those of a backbone left out, which come with the network that a run chooses.
-
-Trainings have torch._dynamo from Fabric, and torch's optimizers would import it anyway.
-"""
-
-LOADED = """
-import ast, inspect, sys
-from wsss.cli import STAGES
-for stage in {stages}:
-    tree = ast.parse(inspect.getsource(inspect.getmodule(STAGES[stage])))
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    exec(compile(ast.Module(imports, []), stage, "exec"))
-print(*sorted({heavy} & sys.modules.keys()))
-"""
-"""All that some stages import, at the top and in their functions, in one process: one for each would take minutes."""
-
-
-def loaded(stages):
-    code = LOADED.format(stages=stages, heavy=set(HEAVY))
-    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
-
-
-def test_every_stage_has_its_place():
-    assert sorted(stage for stages in LOADS for stage in stages) == sorted(STAGES)
-
-
-@pytest.mark.parametrize("stages", LOADS)
-def test_stages_load_nothing_heavy_that_they_do_not_need(stages):
-    assert loaded(stages) == LOADS[stages]
+    # all in one process: one for each would take minutes
+    code = "".join(startup.LINES.format(stage=stage) for stage in stages)
+    code += f"import sys; print(*{HEAVY} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == loads

@@ -35,9 +35,11 @@ def small_disk(tmp_path):
     """A disk of 256 KiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True, text=True
+    )
     if mounted.returncode:
-        pytest.skip("only root may mount a disk")
+        pytest.skip(f"only root may mount a disk, and not in every container: {mounted.stderr}")
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
 
@@ -128,7 +130,7 @@ def test_what_is_a_bug(error):
 
 def test_results_that_may_not_be_written(masks, tmp_path):
     if os.geteuid() == 0 and shutil.which("unshare") is None:
-        pytest.skip("root may write anywhere")
+        pytest.skip("root may write anywhere but on a read-only disk, which takes unshare to mount")
     readonly = tmp_path / "readonly"
     readonly.mkdir(mode=0o555)
     # root may write anywhere, unless the disk is read-only

@@ -33,6 +33,11 @@ def test_the_defaults_are_consistent():
         ({"images": {"classes": ["--threads=2"]}}, "images: classes: '--threads=2' begins with '-'"),
         ({"images": {"root": "--log=FILE"}}, "images: root: '--log=FILE' begins with '-'"),
         ({"sec_seeds": "-x.h5"}, "sec_seeds: '-x.h5' begins with '-'"),
+        (
+            {"psa_ablation": {"psa_x": {"weights": "--log=x"}}},
+            "psa_x: weights: '--log=x' begins with '-'",
+        ),
+        ({"masks_of": {"psi": {"crf.steps": 1}}}, "masks_of: there is no method psi: give one of psa, sec, lcrf"),
         ({"fit_crf": True, "masks": {"crf.engine": "exact"}}, "set masks: crf.engine to one that can be trained"),
         ({"fit_crf": True}, "set images: crf_fit_images to 2 or more"),
     ],

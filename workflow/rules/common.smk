@@ -94,21 +94,20 @@ def flags(section, **changes):
     return configuration.as_options({**config[section], **changes})
 
 
-def of_method(section, wildcards):
-    """What the method of a rule's wildcards changes of a section; methods have numbers of their own for masks alone."""
-    if section != "masks":
-        return {}
-    return config["masks_of"].get(wildcards.get("method") or VARIANTS[wildcards.variant][0], {})
+def flags_of_masks(wildcards):
+    """The section masks as options, with the changes of the method that the wildcards name, or of a variant's."""
+    return flags("masks", **config["masks_of"].get(wildcards.get("method") or VARIANTS[wildcards.variant][0], {}))
 
 
-def settings(stage):
+def settings(stage, options=None):
     """The params of a stage: its section of config.yaml as options, the digest of its code, its part of the images.
 
     Snakemake does not look into a shell command: without the digest an edit of the package would rerun nothing.
+    `options` is a function of the wildcards, for a stage whose options are not its section as it stands.
     """
     # a function: Snakemake takes braces in a text, such as those of a path, for wildcards
-    options = {"options": lambda wildcards: flags(stage, **of_method(stage, wildcards))} if stage in config else {}
-    return {**options, "code": provenance.code(stage), "part": lambda wildcards: wildcards.get("scatteritem", "1-of-1")}
+    options = options or ((lambda wildcards: flags(stage)) if stage in config else None)
+    return {**({"options": options} if options else {}), "code": provenance.code(stage), "part": lambda wildcards: wildcards.get("scatteritem", "1-of-1")}
 
 
 def segmenter(variant):

@@ -37,7 +37,7 @@ rule crf:
         **needs(gpu=0, mem_mb=8000, runtime=240),
     params:
         **settings("crf"),
-        start=lambda wildcards: flags("masks", **of_method("masks", wildcards)),
+        start=flags_of_masks,
     shell:
         "wsss crf --images {input.images:q} --scores {input.scores:q} --pseudo_masks {input.pseudo_masks:q}"
         " --fitted {output.fitted:q} --threads {threads} --log {log:q} {params.start} {params.options}"
@@ -59,7 +59,7 @@ rule masks:
     resources:
         **needs(gpu=0, mem_mb=16000, runtime=240),
     params:
-        **settings("masks"),
+        **settings("masks", flags_of_masks),
     shell:
         "wsss masks --images {input.images:q} --scores {input.scores:q} --fitted {input.fitted:q}"
         " --split {wildcards.split} --shard {params.part} --masks {output.masks:q}"
@@ -82,8 +82,7 @@ rule relabels:
     resources:
         **needs(gpu=1, mem_mb=16000, runtime=240),
     params:
-        **settings("relabels"),
-        options=lambda wildcards: f"{flags('scores')} {flags('masks', **of_method('masks', wildcards))}",
+        **settings("relabels", lambda wildcards: f"{flags('scores')} {flags_of_masks(wildcards)}"),
     shell:
         "wsss relabels --images {input.images:q} --segmenter {input.segmenter:q} --fitted {input.fitted:q}"
         " --shard {params.part} --relabels {output.relabels:q} --threads {threads} --log {log:q} {params.options}"

@@ -14,9 +14,7 @@ def check(config: dict) -> None:
     Raises:
         WsssError: one line that names the keys, and what to set them to.
     """
-    for name, section in config.items():
-        for key, value in section.items() if isinstance(section, dict) else [(None, section)]:
-            _check_words(f"{name}: {key}" if key else name, value)
+    _check_words("config", config)
     for name in config["masks_of"]:
         if f"{name}_segmenter" not in config:
             raise WsssError(f"config: masks_of: there is no method {name}: give one of {', '.join(_methods(config))}")
@@ -55,7 +53,11 @@ def _tables(config: dict) -> Iterator[dict]:
 
 
 def _check_words(where: str, value: object) -> None:
-    """Refuse a text that a command would take for an option, whatever it names."""
+    """Refuse a text that a command would take for an option, whatever it names, in a table and all below it."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_words(f"{where}: {key}", item)
+        return
     for word in value if isinstance(value, list) else [value]:
         if isinstance(word, str) and word.startswith("-"):
-            raise WsssError(f"config: {where}: {word!r} begins with '-', like an option: give it another name")
+            raise WsssError(f"{where}: {word!r} begins with '-', like an option: give it another name")

@@ -12,7 +12,7 @@ nothing is copied, and stores a digest of their content, so a changed shard chan
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
@@ -193,25 +193,24 @@ class Reader:
         Raises:
             WsssError: there is no such image, or its content is not what was written.
         """
-        group = self._group(image_id)
-        with _damage_told(self._place(image_id)):
+        with self._group(image_id) as group:
             arrays = {name: _values(group, name) for name in group}
-            if attributes.read(group)["digest"] != _digest_of(image_id, self.size(image_id), arrays):
+            if attributes.read(group)["digest"] != _digest_of(image_id, _size(group), arrays):
                 raise ValueError(f"the content of {image_id!r} is not what was written")
         return arrays
 
     def size(self, image_id: str) -> tuple[int, int]:
-        group = self._group(image_id)
-        with _damage_told(self._place(image_id)):
-            height, width = group.attrs["size"]
-        return int(height), int(width)
+        with self._group(image_id) as group:
+            return _size(group)
 
-    def _group(self, image_id: str) -> h5py.Group:
+    @contextmanager
+    def _group(self, image_id: str) -> Iterator[h5py.Group]:
+        """The group of an image; damage that is met there is told of the file in which it lies."""
         place = self._place(image_id)
         if not place.exists():
             raise WsssError(self._lacks(image_id))
         with _damage_told(place):
-            return self._file[key_of(image_id)]
+            yield self._file[key_of(image_id)]
 
     def _place(self, image_id: str) -> Path:
         """The file in which an image lies: the store itself, or a shard that was joined to it."""
@@ -219,7 +218,7 @@ class Reader:
         with _damage_told(self.path):
             if not self._file.id.links.exists(key.encode()):
                 raise WsssError(self._lacks(image_id))
-            return _target(self._file, key, self.path)
+            return _target(self._file, key, self.path, shards=self.attributes.get("files", ()))
 
     def _lacks(self, image_id: str) -> str:
         return f"{self.path} holds no image {image_id!r}: was it made from another manifest, or a shard of it removed?"
@@ -238,7 +237,12 @@ def read(path: Path, kind: str) -> Iterator[Reader]:
         yield Reader(path, file)
 
 
-def _target(file: h5py.File, key: str, path: Path) -> Path:
+def _size(group: h5py.Group) -> tuple[int, int]:
+    height, width = group.attrs["size"]
+    return int(height), int(width)
+
+
+def _target(file: h5py.File, key: str, path: Path, *, shards: Iterable[str]) -> Path:
     """The file to which the link of an image leads. Links that no store of ours has are refused: they could show what
     stands in any file.
 
@@ -249,7 +253,7 @@ def _target(file: h5py.File, key: str, path: Path) -> Path:
         return path
     if kind == h5py.h5l.TYPE_EXTERNAL:
         name, place = (part.decode() for part in file.id.links.get_val(key.encode()))
-        if name in attributes.read(file).get("files", ()) and place == key:
+        if name in shards and place == key:
             return path.parent / name
     raise WsssError(f"{path} holds a link that wsss did not make: remove it and rerun its stage")
 
