@@ -1,5 +1,6 @@
 """Small stores with arrays of random numbers."""
 
+import h5py
 import numpy as np
 from settings import CLASSES
 
@@ -20,3 +21,19 @@ def write(path, images=None, kind="cams", **changes):
         for image_id, seed in ({"a": 1, "b": 2} if images is None else images).items():
             target.add(image_id, (12, 15 + seed), **arrays_like(seed))
     return path
+
+
+def assert_holds(reader, images):
+    assert list(reader) == sorted(images)
+    for image_id, seed in images.items():
+        found, expected = reader[image_id], arrays_like(seed)
+        assert found.keys() == expected.keys()
+        for name, array in expected.items():
+            assert found[name].dtype == array.dtype
+            np.testing.assert_array_equal(found[name], array)
+        assert reader.size(image_id) == (12, 15 + seed)
+
+
+def changed(path, **attributes):
+    with h5py.File(path, "r+") as file:
+        file.attrs.update(attributes)

@@ -1,18 +1,15 @@
 import contextlib
-import functools
-import inspect as signatures
 import os
 import pty
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import tyro
+from options_of_stages import CONFIG, flags
 from small_manifest import write_manifest
 from voc_layout import layout, write_list, write_tags
 
@@ -23,25 +20,10 @@ from wsss.labels import Classes
 from wsss.networks import file
 from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
-from wsss.options import configuration
 from wsss.options.network import Features
 from wsss.stores import store
 
 ROOT = Path(__file__).parents[1]
-DEFAULTS, SCHEMA = (configuration.read(ROOT / name) for name in ("config.yaml", "workflow/config.schema.yaml"))
-CONFIG = configuration.completed(DEFAULTS, defaults=DEFAULTS, schema=SCHEMA)
-RULES = dict(
-    re.findall(
-        r"^rule (\w+):\n(.*?)(?=^rule |\Z)",
-        "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk"))),
-        flags=re.MULTILINE | re.DOTALL,
-    )
-)
-SECTIONS = [
-    name
-    for name, section in CONFIG.items()
-    if isinstance(section, dict) and name in configuration.sections(SCHEMA)  # no table of changes
-] + ["relabels"]  # which has the numbers of scores and masks
 CLASSES = Classes.of({"cat": 8, "dog": 12})
 
 
@@ -50,110 +32,6 @@ def wsss(*words: object, folder: Path) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "wsss", *map(str, words)]
     environment = os.environ | {"COLUMNS": "300"}
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, env=environment)
-
-
-def numbers(stage: str) -> dict[str, object]:
-    """The options that config.yaml fills in; some stages take the numbers of others."""
-    borrowed = {"crf": ["masks"], "relabels": ["scores", "masks"]}.get(stage, [])
-    return {name: value for section in (stage, *borrowed) for name, value in CONFIG.get(section, {}).items()}
-
-
-def flags(stage: str) -> list[str]:
-    """As workflow/rules/common.smk makes them."""
-    words = []
-    for name, value in numbers(stage).items():
-        words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
-    return words
-
-
-def rule_options(stage: str) -> list[str]:
-    """The options that the rule's shell command spells out, but for those of every command."""
-    shell = RULES[stage].split("shell:")[1]
-    assert re.search(rf'"wsss {stage} ', shell)
-    of_trainings = (
-        ["gpus", "nodes", "checkpoint", "curve", "tensorboard", "checkpoint_steps"] if "training(" in shell else []
-    )
-    return [name for name in re.findall(r"--([\w.]+)", shell) if name not in ("threads", "log")] + of_trainings
-
-
-def with_value(names: list[str]) -> list[str]:
-    return [word for name in names for word in (f"--{name}", "1")]
-
-
-def parsed(stage: str, words: list[str]) -> dict[str, object]:
-    """The arguments that the stage would be called with, by their names on the command line."""
-    recorded = {}
-
-    @functools.wraps(cli.STAGES[stage])
-    def recorder(**arguments):
-        recorded.update(arguments)
-
-    tyro.cli(recorder, args=words, prog=f"wsss {stage}", use_underscores=True)
-    return dict(_flat(recorded, cli.STAGES[stage]))
-
-
-def _flat(arguments: dict[str, object], stage: Callable):
-    for name, value in arguments.items():
-        if not hasattr(value, "__dataclass_fields__"):
-            yield name, value
-            continue
-        annotation = signatures.signature(stage).parameters[name].annotation
-        prefix = "" if hasattr(annotation, "__metadata__") else f"{name}."
-        for field, inner in vars(value).items():
-            yield prefix + field, inner
-
-
-def plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def test_each_section_belongs_to_a_stage():
-    assert set(SECTIONS) <= set(cli.STAGES)
-    assert all(function.__name__ == name for name, function in cli.STAGES.items())
-    assert all(function.__module__ == f"wsss.stages.{name}" for name, function in cli.STAGES.items())
-
-
-@pytest.mark.parametrize("stage", SECTIONS)
-def test_a_stage_takes_the_options_of_its_section_and_files(stage):
-    found = parsed(stage, [*with_value(rule_options(stage)), *flags(stage)])
-    assert set(found) == {*rule_options(stage), *numbers(stage)}
-    assert not set(rule_options(stage)) & set(numbers(stage))
-    for name, value in numbers(stage).items():
-        expected = Path(value) if isinstance(found[name], Path) else value
-        assert plain(found[name]) == expected, name
-
-
-def test_training_images_takes_the_options_of_images():
-    found = parsed("training_images", [*with_value(rule_options("training_images")), *flags("images")])
-    assert set(found) == {*rule_options("training_images"), *numbers("images")}
-
-
-WITHOUT_SECTION = [name for name in RULES if name in cli.STAGES and name not in (*SECTIONS, "training_images")]
-
-
-@pytest.mark.parametrize("stage", WITHOUT_SECTION)
-def test_a_stage_without_section_takes_its_files(stage):
-    assert set(parsed(stage, with_value(rule_options(stage)))) == set(rule_options(stage))
-
-
-def test_stages_have_no_defaults():
-    for stage in cli.STAGES.values():
-        for parameter in signatures.signature(stage).parameters.values():
-            assert parameter.default is parameter.empty
-            assert parameter.kind is parameter.KEYWORD_ONLY
-
-
-@pytest.mark.parametrize("stage", ["cams", "masks"])
-def test_an_option_that_is_left_out_is_asked_for(stage, capsys):
-    words = [*with_value(rule_options(stage)), *flags(stage)]
-    names = [*rule_options(stage), *CONFIG[stage]]
-    for name in names:
-        place = words.index(f"--{name}")
-        after = next((i for i in range(place + 1, len(words)) if words[i].startswith("--")), len(words))
-        with pytest.raises(SystemExit) as ended:
-            parsed(stage, words[:place] + words[after:])
-        assert ended.value.code == 2
-        assert f"--{name}" in capsys.readouterr().err
 
 
 def test_help_lists_stages_and_commands_apart(tmp_path):

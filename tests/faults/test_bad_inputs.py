@@ -3,6 +3,9 @@
 import shutil
 from pathlib import Path
 
+import bad_arrays
+import bad_configurations
+import bad_data_sets
 import bad_inputs
 import in_process
 import outcomes
@@ -11,7 +14,19 @@ from commands_of_wsss import files_below
 
 from wsss.options import configuration
 
-CASES = bad_inputs.all_cases()
+FORMATS = (
+    bad_inputs.anything,
+    bad_data_sets.of_manifest,
+    bad_data_sets.of_classes,
+    bad_data_sets.of_lists,
+    bad_data_sets.of_xml,
+    bad_data_sets.of_photographs,
+    bad_data_sets.of_masks,
+    bad_arrays.of_arrays,
+    bad_arrays.of_pickles,
+    bad_data_sets.of_coco,
+)
+CASES = [case for cases in FORMATS for case in cases()]
 QUICK = 17
 """One in so many cases is tried in the quick part."""
 
@@ -70,12 +85,12 @@ def test_all_bad_inputs_are_told(good, tmp_path, kind):
 
 @pytest.mark.faults
 def test_bad_values_of_every_key_are_told():
-    cases = list(bad_inputs.of_configuration())
+    cases = list(bad_configurations.of_configuration())
     assert len(cases) > 500
     wrong = []
     for name, config in cases:
         try:
-            configuration.completed(config, defaults=bad_inputs.DEFAULTS, schema=bad_inputs.SCHEMA)
+            configuration.completed(config, defaults=bad_inputs.DEFAULTS, schema=bad_configurations.SCHEMA)
             found = "silent"
         except configuration.WsssError as error:
             found = outcomes.of_message(str(error), name.split(" is ")[0].rpartition(": ")[2])
@@ -86,16 +101,16 @@ def test_bad_values_of_every_key_are_told():
     assert wrong == []
 
 
-@pytest.mark.parametrize("text", bad_inputs.OF_A_SHELL)
+@pytest.mark.parametrize("text", bad_configurations.OF_A_SHELL)
 def test_words_of_a_shell_are_values(text):
     """Each text of the configuration reaches the command as it is written."""
-    for section, keys in configuration.sections(bad_inputs.SCHEMA).items():
+    for section, keys in configuration.sections(bad_configurations.SCHEMA).items():
         values = {key: text for key in keys if isinstance(bad_inputs.DEFAULTS[section].get(key), str)}
         words = bad_inputs.shlex.split(configuration.as_options(values))
         assert words == [word for key in values for word in (f"--{key}", text)]
 
 
-@pytest.mark.parametrize("text", bad_inputs.OF_A_SHELL)
+@pytest.mark.parametrize("text", bad_configurations.OF_A_SHELL)
 def test_a_file_may_have_a_name_of_a_shell(good, tmp_path, text):
     """Options of files take such names, and nothing is called."""
     name = text.replace("/", "_")

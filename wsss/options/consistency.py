@@ -1,5 +1,6 @@
 """What the sections of a configuration must have in common, before anything runs."""
 
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 
@@ -18,6 +19,7 @@ def check(config: dict) -> None:
     for name in config["masks_of"]:
         if f"{name}_segmenter" not in config:
             raise WsssError(f"config: masks_of: there is no method {name}: give one of {', '.join(_methods(config))}")
+    _check_rounds(config["psa_ablation"])
     engines = [part.get("crf.engine") for part in _tables(config)]
     if "lattice" in engines and not find_spec("pydensecrf"):
         raise WsssError("config: crf.engine lattice needs pydensecrf: pip install pydensecrf2, or set it to cells")
@@ -37,6 +39,23 @@ def check(config: dict) -> None:
         )
     if config["crf"]["masks"] == "annotated" and not config["images"]["masks"]:
         raise WsssError("config: crf: masks is annotated, but images: masks names no folder of true masks")
+
+
+def _check_rounds(variants: dict) -> None:
+    """Refuse a variant that learns what it makes of the training images itself, by one round or several."""
+    for start in variants:
+        seen = [start]
+        while found := re.fullmatch(r"results/(\w+)_relabels\.h5", _learned(variants, seen[-1])):
+            if found[1] in seen:
+                raise WsssError(
+                    f"config: psa_ablation: {start}: pseudo_masks_store leads back to {found[1]}: name masks of another"
+                )
+            seen.append(found[1])
+
+
+def _learned(variants: dict, name: str) -> str:
+    """The masks that a variant names, if it is one and names some."""
+    return variants.get(name, {}).get("pseudo_masks_store", "")
 
 
 def _methods(config: dict) -> list[str]:
