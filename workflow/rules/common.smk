@@ -107,7 +107,11 @@ def settings(stage, options=None):
     """
     # a function: Snakemake takes braces in a text, such as those of a path, for wildcards
     options = options or ((lambda wildcards: flags(stage)) if stage in config else None)
-    return {**({"options": options} if options else {}), "code": provenance.code(stage), "part": lambda wildcards: wildcards.get("scatteritem", "1-of-1")}
+    return {
+        **({"options": options} if options else {}),
+        "code": provenance.code(stage),
+        "part": lambda wildcards: wildcards.get("scatteritem", "1-of-1"),
+    }
 
 
 def segmenter(variant):
