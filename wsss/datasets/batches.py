@@ -51,7 +51,7 @@ def of_each(
         photographs = {place: pictures.photograph_of(rows[place]) for place in window}
         results = {}
         for batch in _batches(photographs, scales=scales, warped_px=warped_px):
-            if own.start <= batch[-1] and batch[0] < own.stop:
+            if any(place in own for place in batch):
                 given = np.stack([pictures.as_given(photographs[place], warped_px) for place in batch])
                 with machine.exact():
                     results |= zip(batch, function(given), strict=True)
@@ -60,9 +60,7 @@ def of_each(
                 yield rows[place], photographs[place], results.pop(place)
 
 
-def _batches(
-    photographs: dict[int, Photograph], *, scales: tuple[float, ...], warped_px: int
-) -> Iterator[list[int]]:
+def _batches(photographs: dict[int, Photograph], *, scales: tuple[float, ...], warped_px: int) -> Iterator[list[int]]:
     """The places of photographs of one size, in order, as many as may go together."""
     by_size = defaultdict(list)
     for place, photograph in photographs.items():
