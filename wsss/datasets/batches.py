@@ -1,5 +1,6 @@
 """Photographs of one size, gathered so that a GPU sees several at once."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
@@ -66,5 +67,5 @@ def _batches(photographs: dict[int, Photograph], *, scales: tuple[float, ...], w
     for place, photograph in photographs.items():
         by_size[(warped_px, warped_px) if warped_px else photograph.shape[:2]].append(place)
     for (height, width), places in by_size.items():
-        count = machine.batch_size(int(2 * height * width * max(scales) ** 2))  # with mirror images
+        count = machine.batch_size(math.ceil(2 * height * width * max(scales) ** 2))  # with mirror images
         yield from (places[first : first + count] for first in range(0, len(places), count))

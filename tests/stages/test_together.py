@@ -161,15 +161,14 @@ def test_shards_give_the_same_bits(run, device, name):
     assert store.digest(run / "joined.h5") == store.digest(whole)
 
 
-def results(run, function, **options):
+def results(run, function, shard="1-of-1", **options):
     rows = manifest.read(run / "images.csv")
-    return [result.cpu() for _, _, result in batches.of_each(function, rows, "1-of-1", scales=SCALES, **options)]
+    return [result.cpu() for _, _, result in batches.of_each(function, rows, shard, scales=SCALES, **options)]
 
 
-@everywhere
-@pytest.mark.parametrize("warped_px", [0, 32])
-def test_probabilities_differ_by_1e_6_at_most(run, device, alone, warped_px):
-    network, _ = file.load(run / f"segmenter_{warped_px}.pt", Segmenter)
+def probabilities_by(path, device):
+    """A function from photographs to the probabilities by a segmenter, in single precision."""
+    network, _ = file.load(path, Segmenter)
     network.to(device)
     about = {"network_stride": network.backbone.stride, "stride": network.stride, "fill": network.backbone.mean}
 
@@ -178,11 +177,26 @@ def test_probabilities_differ_by_1e_6_at_most(run, device, alone, warped_px):
         given = to_tensor(photographs, device)
         return cam.multi_scale(lambda copies: network(copies).softmax(1), given, scales=SCALES, **about)
 
+    return probabilities
+
+
+@everywhere
+@pytest.mark.parametrize("warped_px", [0, 32])
+def test_probabilities_differ_by_1e_6_at_most(run, device, alone, warped_px):
+    probabilities = probabilities_by(run / f"segmenter_{warped_px}.pt", device)
     together = results(run, probabilities, warped_px=warped_px)
     alone()
     single = results(run, probabilities, warped_px=warped_px)
     torch.testing.assert_close(together, single, rtol=0, atol=1e-6)
     assert single[0].std() > 0.01
+
+
+@everywhere
+def test_shards_give_the_same_bits_before_they_are_rounded_to_half_precision(run, device):
+    probabilities = probabilities_by(run / "segmenter_0.pt", device)
+    whole = results(run, probabilities)
+    parts = [result for number in (1, 2, 3) for result in results(run, probabilities, f"{number}-of-3")]
+    assert all(torch.equal(*both) for both in zip(whole, parts, strict=True))
 
 
 @everywhere
