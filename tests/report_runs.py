@@ -17,6 +17,7 @@ SIZE = (24, 32)
 SPLITS = {"train": 3, "val": 5}
 SETTINGS = {
     "supervision": "tags",
+    "image_prior": 0,
     "scales": (1.0,),
     "warped_px": 0,
     "fitted": "no",

@@ -13,6 +13,7 @@ import wsss
 from wsss.commands.predict import predict
 from wsss.datasets import manifest, pictures
 from wsss.networks import file
+from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
 from wsss.networks.segmenter import Segmenter
 from wsss.runtime.errors import WsssError
@@ -55,13 +56,14 @@ def network(tmp_path):
     return save
 
 
-def run_stages(folder: Path, network: Path, **crf) -> Path:
+def run_stages(folder: Path, network: Path, *, classifier: Path | None = None, prior: float = 0, **crf) -> Path:
     """What the pipeline makes of the photographs: the store of masks beside the network."""
     rows = [manifest.Row(name, "val", folder / f"{name}.png", None, ("cat",), "test") for name in NAMES]
     results = network.parent
     manifest.write(results / "images.csv", rows)
     common = dict(images=results / "images.csv", split="val", shard="1-of-1")
-    scores(segmenter=network, scores=results / "psa_val_scores.h5", scales=(1.0, 1.5), **common)
+    weighed = {"classifier": [classifier] if classifier else [], "image_prior": prior}
+    scores(segmenter=network, scores=results / "psa_val_scores.h5", scales=(1.0, 1.5), **weighed, **common)
     options = PSA.__class__(**{**vars(PSA), "engine": "cells", "steps": 3, **crf})
     masks(scores=results / "psa_val_scores.h5", fitted=[], masks=results / "psa_val_masks.h5", crf=options, **common)
     return results / "psa_val_masks.h5"
@@ -171,3 +173,38 @@ def test_from_python(photographs, network):
     np.testing.assert_array_equal(by_path.labels, by_picture.labels)
     np.testing.assert_array_equal(by_path.labels, by_path.probabilities.argmax(0))
     np.testing.assert_allclose(by_path.probabilities.sum(0), 1, atol=1e-4)
+
+
+def written_by_run(store_path: Path) -> dict[str, np.ndarray]:
+    """The values of the masks of a run, by name."""
+    with store.read(store_path, "masks") as source:
+        return {name: source.classes.values_of(store.final_labels(source[name])) for name in NAMES}
+
+
+@pytest.fixture
+def classifier(tmp_path):
+    """An untrained classifier beside the network, whose probabilities differ from photograph to photograph."""
+    torch.manual_seed(1)
+    path = tmp_path / "results/classifier.pt"
+    untrained = Classifier.build(FEATURES, classes=3)
+    with torch.no_grad():
+        untrained.head.weight *= 20
+    file.save(path, untrained, About(CLASSES, "tags"))
+    return path
+
+
+def test_a_prior_of_the_run_weighs_new_photographs_too(photographs, network, classifier, tmp_path):
+    plain = written_by_run(run_stages(photographs, network()))
+    weighed = written_by_run(run_stages(photographs, network(), classifier=classifier, prior=1.0))
+    assert any((plain[name] != weighed[name]).any() for name in NAMES)
+    predict(network(), (str(photographs),), out=tmp_path / "out")
+    found = written(tmp_path / "out")
+    for name in NAMES:
+        np.testing.assert_array_equal(found[name], weighed[name])
+
+
+def test_a_prior_whose_classifier_is_gone_is_told(photographs, network, classifier, tmp_path):
+    run_stages(photographs, network(), classifier=classifier, prior=1.0)
+    classifier.unlink()
+    with pytest.raises(WsssError, match="classifier.pt does not exist: the run weighed the scores of psa_segmenter.pt"):
+        predict(network(), (str(photographs),), out=tmp_path / "out")

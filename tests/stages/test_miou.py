@@ -29,7 +29,8 @@ def text(tmp_path):
     )
 
     def text(**settings):
-        settings = {"scales": "1.0", "warped_px": 0, "supervision": "tags", "engine": "none", "fitted": "no"} | settings
+        usual = {"scales": "1.0", "warped_px": 0, "supervision": "tags", "image_prior": 0.0}
+        settings = usual | {"engine": "none", "fitted": "no"} | settings
         with store.create(tmp_path / "m.h5", "masks", classes=CLASSES, settings=settings, inputs={}) as target:
             target.add("a", truth.shape, plain=truth)
         paths = {"images": tmp_path / "images.csv", "masks": tmp_path / "m.h5", "json": tmp_path / "miou.json"}
@@ -42,6 +43,10 @@ def text(tmp_path):
 def test_correct_maps_score_100(text):
     found = text()
     assert found.startswith("mIoU  100.00\n") and "crf: none\n" in found and "supervision: tags\n" in found
+
+
+def test_a_prior_of_the_whole_image_is_named(text):
+    assert "image prior: none\n" in text() and "image prior: 0.5\n" in text(image_prior=0.5)
 
 
 def test_what_the_network_was_trained_on_is_named(text):

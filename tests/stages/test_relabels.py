@@ -55,7 +55,7 @@ def test_labels_are_the_likeliest_of_the_tags(seeded, warped_px):
     path = relabelled(seeded, crf=replace(CRF, engine="none"), warped_px=warped_px)
     probabilities = seeded / "scores.h5"
     of_split = {"images": seeded / "images.csv", "segmenter": seeded / "segmenter.pt", "split": "train"}
-    scores(**of_split, shard="1-of-1", scores=probabilities, scales=(1.0,))
+    scores(**of_split, shard="1-of-1", scores=probabilities, scales=(1.0,), classifier=[], image_prior=0.0)
     from wsss.results.refinement import scored
 
     with store.read(path, "pseudo_masks") as found, store.read(probabilities, "scores") as source:

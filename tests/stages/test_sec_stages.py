@@ -57,7 +57,7 @@ def test_the_segmenter_learns_from_seeds_and_tags(seeded):
         assert curve[-1][name] < 0.5 * curve[0][name]
     network, about = file.load(seeded / "sec_segmenter.pt", Segmenter)
     assert about.warped_px == 32 and about.supervision == "tags and cues"
-    options = {"split": "train", "shard": "1-of-1", "scales": (1.0,)}
+    options = {"split": "train", "shard": "1-of-1", "scales": (1.0,), "classifier": [], "image_prior": 0.0}
     scores(images=seeded / "images.csv", segmenter=seeded / "sec_segmenter.pt", scores=seeded / "scores.h5", **options)
     with store.read(seeded / "scores.h5", "scores") as found:
         assert found.warped_px == 32

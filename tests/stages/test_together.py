@@ -100,7 +100,7 @@ def write(name, run, shard="1-of-1"):
     if name.startswith("cams"):
         cams(**of, classifier=run / "classifier.pt", cams=path, scales=SCALES, gamma=1, stride=4)
     elif name.startswith("scores"):
-        scores(**by_segmenter, split="train", scores=path)
+        scores(**by_segmenter, split="train", scores=path, classifier=[], image_prior=0.0)
     elif name.startswith("relabels"):
         relabels(**by_segmenter, fitted=[], relabels=path, crf=NO_CRF)
     else:

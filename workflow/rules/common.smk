@@ -94,6 +94,11 @@ def flags(section, **changes):
     return configuration.as_options({**config[section], **changes})
 
 
+def flags_of_scales():
+    """The scales of the section scores as options, for stages that know the classes of an image from its tags."""
+    return configuration.as_options({"scales": config["scores"]["scales"]})
+
+
 def flags_of_masks(wildcards):
     """The section masks as options, with the changes of the method that the wildcards name, or of a variant's."""
     return flags("masks", **config["masks_of"].get(wildcards.get("method") or VARIANTS[wildcards.variant][0], {}))

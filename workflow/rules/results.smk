@@ -4,6 +4,7 @@ rule scores:
     input:
         images=rules.images.output.images,
         segmenter="results/{variant}_segmenter.pt",
+        classifier=(["results/classifier.pt"] if config["scores"]["image_prior"] else []),
     output:
         scores=shard("{variant}_{split}_scores"),
     log:
@@ -16,7 +17,8 @@ rule scores:
     params:
         **settings("scores"),
     shell:
-        "wsss scores --images {input.images:q} --segmenter {input.segmenter:q} --split {wildcards.split}"
+        "wsss scores --images {input.images:q} --segmenter {input.segmenter:q} --classifier {input.classifier:q}"
+        " --split {wildcards.split}"
         " --shard {params.part} --scores {output.scores:q} --threads {threads} --log {log:q} {params.options}"
 
 
@@ -82,7 +84,7 @@ rule relabels:
     resources:
         **needs(gpu=1, mem_mb=16000, runtime=240),
     params:
-        **settings("relabels", lambda wildcards: f"{flags('scores')} {flags_of_masks(wildcards)}"),
+        **settings("relabels", lambda wildcards: f"{flags_of_scales()} {flags_of_masks(wildcards)}"),
     shell:
         "wsss relabels --images {input.images:q} --segmenter {input.segmenter:q} --fitted {input.fitted:q}"
         " --shard {params.part} --relabels {output.relabels:q} --threads {threads} --log {log:q} {params.options}"

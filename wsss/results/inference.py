@@ -13,10 +13,11 @@ from wsss.labels import Classes
 from wsss.networks import file
 from wsss.networks.segmenter import Segmenter
 from wsss.options.crf import Crf
-from wsss.results import fitted_crf
+from wsss.results import fitted_crf, image_prior
 from wsss.results.probabilities import Photograph, maps_of
 from wsss.results.refinement import Scored, label_maps, refined_scores
 from wsss.runtime import machine
+from wsss.runtime.errors import WsssError
 from wsss.stores import store
 
 DEFAULT = Crf(
@@ -45,12 +46,14 @@ class Settings:
 
     Args:
         scales: resize factors of the image.
+        image_prior: exponent of a classifier's probabilities of the whole image; 0: they are not used.
         crf: the CRF after the network.
         potentials: fitted numbers of the CRF, if the run fitted some.
         source: where these were found, in words.
     """
 
     scales: tuple[float, ...] = (1.0,)
+    image_prior: float = 0
     crf: Crf = DEFAULT
     potentials: Potentials | None = None
     source: str = "the defaults, since the network's run is not beside it"
@@ -64,18 +67,18 @@ def settings_of_run(network: Path, classes: Classes) -> Settings:
         return Settings()
     with store.read(found[0], "masks") as masks:
         attributes = {name.removeprefix("setting."): value for name, value in masks.attributes.items()}
-    scales = tuple(map(float, attributes["scales"].split()))
+    scores = tuple(map(float, attributes["scales"].split())), float(attributes.get("image_prior", 0))
     if attributes["fitted"] != "no":
         path = network.parent / f"{method}_crf.json"
         crf, potentials, _ = fitted_crf.read(path, classes)
-        return Settings(scales, crf, potentials, source=f"{found[0]} and {path}")
+        return Settings(*scores, crf, potentials, source=f"{found[0]} and {path}")
     kinds = {int: int, float: float}
     values = {
         field.name: kinds.get(field.type, str)(attributes[field.name])
         for field in fields(Crf)
         if field.name in attributes
     }
-    return Settings(scales, Crf(**values), source=str(found[0]))
+    return Settings(*scores, Crf(**values), source=str(found[0]))
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ class Predictor:
         self.settings = settings_of_run(path, self.about.classes)
         self.crf = self.settings.crf if crf else Crf(**{**vars(self.settings.crf), "engine": "none"})
         self._maps = maps_of(self.network, scales=scales or self.settings.scales)
+        power = self.settings.image_prior
+        self._weigh = image_prior.weighing(_classifier(path) if power else None, self.about.classes, power=power)
 
     def scored(self, name: str, photograph: Photograph) -> Scored:
         """A photograph with its probabilities on the network's grid, at the working size."""
@@ -110,7 +115,8 @@ class Predictor:
         if size != photograph.shape[:2]:
             photograph = pictures.resized(photograph, size)
         with machine.exact():
-            (maps,) = self._maps(pictures.as_given(photograph, self.about.warped_px)[None]).numpy().astype("float32")
+            (found,) = self._maps(pictures.as_given(photograph, self.about.warped_px)[None])
+        maps = self._weigh(photograph, found).numpy().astype("float32")
         classes = np.arange(len(self.about.classes.names), dtype=np.uint8)
         return Scored(name, photograph, size, maps, self.network.stride, classes, self.about.warped_px)
 
@@ -127,6 +133,14 @@ class Predictor:
         scores = refined_scores(scored.at_pixels().numpy(), scored.pixels(), self.crf, self.settings.potentials)
         labels = pictures.stretched(scores.argmax(0).astype(np.uint8), photograph.shape[:2])
         return Prediction(labels, scores, self.about.classes.names)
+
+
+def _classifier(segmenter: Path) -> Path:
+    """The classifier of the run that a segmenter is of."""
+    path = segmenter.with_name(f"classifier{segmenter.suffix}")
+    if not path.exists():
+        raise WsssError(f"{path} does not exist: the run weighed the scores of {segmenter.name} by it, so put it there")
+    return path
 
 
 def working_size(size: tuple[int, int], longest_px: int) -> tuple[int, int]:

@@ -33,7 +33,7 @@ def masks(*, images: Path, scores: Path, fitted: list[Path], split: str, shard: 
             crf, potentials, about = fitted_crf.read(fitted[0], source.classes)
             fitted_on = f"on {about['images']} images of {about['split']}, {about['masks']} masks"
         source_settings = {
-            name: source.attributes[f"setting.{name}"] for name in ("scales", "warped_px", "supervision")
+            name: source.attributes[f"setting.{name}"] for name in ("scales", "warped_px", "supervision", "image_prior")
         }
         settings = {"split": split, **source_settings, **asdict(crf), "fitted": fitted_on}
         items = (scored(row, source) for row in rows)

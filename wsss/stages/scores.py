@@ -1,7 +1,17 @@
 from pathlib import Path
 
 
-def scores(*, images: Path, segmenter: Path, split: str, shard: str, scores: Path, scales: tuple[float, ...]) -> None:
+def scores(
+    *,
+    images: Path,
+    segmenter: Path,
+    classifier: list[Path],
+    split: str,
+    shard: str,
+    scores: Path,
+    scales: tuple[float, ...],
+    image_prior: float,
+) -> None:
     """Write a segmenter's class probabilities for each image, on the network's grid; tags are not used.
 
     A network that was trained on images warped to a square, such as SEC's, gets warped images here, too. Its grid is
@@ -10,14 +20,17 @@ def scores(*, images: Path, segmenter: Path, split: str, shard: str, scores: Pat
     Args:
         images: manifest.
         segmenter: trained segmentation network.
+        classifier: network whose probabilities of the whole image weigh those of its cells; one or none.
         split: the split to process.
         shard: part of the images to process, such as 2-of-3.
         scores: store to write.
         scales: resize factors of the image whose probabilities are averaged, each with its mirror image.
+        image_prior: exponent of the classifier's probabilities (Pinheiro & Collobert 2015); 0: they are not used.
     """
     from wsss.datasets import batches, manifest
     from wsss.networks import file
     from wsss.networks.segmenter import Segmenter
+    from wsss.results import image_prior as prior
     from wsss.results.probabilities import maps_of
     from wsss.runtime import machine
     from wsss.runtime.progress import track
@@ -29,10 +42,12 @@ def scores(*, images: Path, segmenter: Path, split: str, shard: str, scores: Pat
     manifest.require_classes(rows, about.classes, segmenter)
     network.to(machine.device())
     maps = maps_of(network, scales=scales)
+    weighing = classifier[0] if classifier and image_prior else None
+    weigh = prior.weighing(weighing, about.classes, power=image_prior)
     settings = {"split": split, "scales": scales, "stride": network.stride, "warped_px": about.warped_px}
-    settings |= {"supervision": about.supervision}
-    inputs = {"images": images, "segmenter": segmenter}
+    settings |= {"supervision": about.supervision, "image_prior": image_prior}
+    inputs = {"images": images, "segmenter": segmenter} | ({"classifier": weighing} if weighing else {})
     with store.create(scores, "scores", classes=about.classes, settings=settings, inputs=inputs) as target:
         found = batches.of_each(maps, listed, shard, scales=scales, warped_px=about.warped_px)
         for row, photograph, probabilities in track(found, "scores", total=len(rows)):
-            target.add(row.id, photograph.shape[:2], scores=probabilities.numpy())
+            target.add(row.id, photograph.shape[:2], scores=weigh(photograph, probabilities).numpy())
