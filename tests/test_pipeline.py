@@ -121,6 +121,10 @@ def test_a_number_of_the_affinities_reruns_no_cams(project):
     assert changed == AFTER_WALK | {"affinity_net"}
 
 
+def test_a_prior_of_the_whole_image_reruns_scores_and_what_follows(project):
+    assert would_run(project, overlay="scores: {image_prior: 0.5}") == SCORED | {"masks", "examples", "report"}
+
+
 def test_a_number_of_the_seeds_reruns_sec_alone(project):
     changed = would_run(project, overlay="seeds: {threshold: 0.3}")
     assert changed == AFTER_SEC | {"seeds", "cue_scores"}
