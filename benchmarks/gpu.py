@@ -9,7 +9,8 @@ of the same run; for loading it is the decoding of the photographs alone. A conv
 than its definition (Winograd), so that a small one may pass its limit. A row that fails says so.
 
 The inputs are made up and the networks' weights random, with fixed norms as in training from pretrained weights. Maps
-in bf16-mixed are by autocast, as a training has it; stage cams itself works in float32.
+in bf16-mixed are by autocast, as a training has it; the stages cams and scores themselves work in float32, of which
+GPUs' convolutions take no short cut there (`machine.exact`). Photographs of one size go through them together.
 """
 
 import gc
@@ -21,9 +22,11 @@ import torch
 import tyro
 from crf import machine_in_words
 from gpu_maths import crf_lines, psa_lines
-from gpu_networks import loader_found, network_lines
+from gpu_networks import loader_found, network_lines, scores_lines
 from gpu_rows import Bench, Line, Measure, Sizes
 from limits import measured
+
+from wsss.runtime import machine
 
 LARGE = Sizes(
     9,
@@ -42,8 +45,9 @@ LARGE = Sizes(
     (0.5, 1, 1.5, 2),
     (256, 512),
     9,
+    machine.MOST_TOGETHER,
 )
-SMALL = Sizes(1, 512, 2**26, 32, 2, 64, 9, 2, (24, 32), ((6, 8), (8, 12)), 32, 2, 2, (1, 2), (24, 48), 2)
+SMALL = Sizes(1, 512, 2**26, 32, 2, 64, 9, 2, (24, 32), ((6, 8), (8, 12)), 32, 2, 2, (1, 2), (24, 48), 2, 2)
 
 
 def lines(bench: Bench) -> Iterator[Line]:
@@ -52,6 +56,7 @@ def lines(bench: Bench) -> Iterator[Line]:
     yield from crf_lines(bench)
     yield from psa_lines(bench)
     yield from network_lines(bench)
+    yield from scores_lines(bench)
     longest = max(sizes.photograph)
     yield (
         f"loading crops of {sizes.crop_px} px from JPEG of {longest} × {longest} px",
@@ -85,7 +90,7 @@ def main(
     """Print the table.
 
     Args:
-        device: on which everything runs but the loading, and the resizing of images for CAMs.
+        device: on which everything runs but the loading.
         small: tiny sizes and single calls, whose times say nothing.
         minutes: rows that would begin later are left out.
     """

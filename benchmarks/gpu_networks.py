@@ -1,10 +1,9 @@
-"""Rows of gpu.py: activation maps, training steps, and loading."""
+"""Rows of gpu.py: activation maps and scores, of images alone and together, training steps, and loading."""
 
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -19,9 +18,13 @@ from timing import median_seconds
 from wsss.datasets import manifest, pictures, shapes
 from wsss.datasets.manifest import Row
 from wsss.maths import cam
+from wsss.maths.photographs import to_tensor
 from wsss.networks.classifier import Classifier
+from wsss.networks.network import Network
+from wsss.networks.segmenter import Segmenter
 from wsss.options.network import Features
 from wsss.options.training import Augment, Schedule
+from wsss.runtime import machine
 from wsss.training import loop
 from wsss.training.augment import augmented_photograph
 
@@ -36,26 +39,54 @@ def classifier(backbone: str) -> Classifier:
     return Classifier.build(Features(backbone, BACKBONES[backbone], "none", True), classes=CLASSES)
 
 
-def maps_found(bench: Bench, backbone: str, precision: str) -> Found:
-    """Activation maps of an image, as stage cams makes them."""
-    network = classifier(backbone).eval().to(bench.device)
-    image = torch.rand(3, *bench.sizes.photograph, generator=torch.Generator().manual_seed(0))
+@lru_cache(maxsize=1)
+def segmenter(backbone: str) -> Segmenter:
+    """A segmenter with random weights, the last one asked for."""
+    torch.manual_seed(0)
+    return Segmenter.build(Features(backbone, BACKBONES[backbone], "none", True), classes=CLASSES, dilation=2)
+
+
+def photographs_of(bench: Bench, count: int) -> np.ndarray:
+    """Photographs of noise."""
+    return np.random.default_rng(0).integers(0, 256, (count, *bench.sizes.photograph, 3), np.uint8)
+
+
+def maps_found(bench: Bench, backbone: str, precision: str, count: int) -> Found:
+    """Activation maps of so many images together, as stage cams makes them."""
+    network = classifier(backbone).eval().to(bench.device, memory_format=torch.channels_last)
+    photographs = photographs_of(bench, count)
     numbers = {"network_stride": network.backbone.stride, "fill": network.backbone.mean}
 
-    def run() -> np.ndarray:
-        mixed = torch.autocast(bench.device, torch.bfloat16) if precision == "bf16-mixed" else nullcontext()
+    def run() -> list[np.ndarray]:
+        mixed = torch.autocast(bench.device, torch.bfloat16) if precision == "bf16-mixed" else machine.exact()
         with torch.inference_mode(), mixed:
-            maps = cam.multi_scale(
-                lambda pair: network.maps(pair.to(bench.device)),
-                image,
-                scales=bench.sizes.scales,
-                stride=4,
-                **numbers,
-            )
-            return cam.normalised(maps).half().cpu().numpy()
+            images = to_tensor(photographs, bench.device)
+            maps = cam.multi_scale(network.maps, images, scales=bench.sizes.scales, stride=4, **numbers)
+            return [cam.normalised(of_image).half().cpu().numpy() for of_image in maps]
 
-    work = of_convolutions(network, run, bench.limits)
-    return Found.rate(1, bench.seconds(run), bench.limits.least(work))
+    return together_found(bench, network, count, run)
+
+
+def scores_found(bench: Bench, backbone: str, count: int) -> Found:
+    """Probabilities of so many images together, at one scale, as stage scores makes them."""
+    network = segmenter(backbone).eval().to(bench.device, memory_format=torch.channels_last)
+    photographs = photographs_of(bench, count)
+    about = {"network_stride": network.backbone.stride, "stride": network.stride, "fill": network.backbone.mean}
+
+    def run() -> np.ndarray:
+        with torch.inference_mode(), machine.exact():
+            images = to_tensor(photographs, bench.device)
+            maps = cam.multi_scale(lambda copies: network(copies).softmax(1), images, scales=(1.0,), **about)
+            return maps.half().cpu().numpy()
+
+    return together_found(bench, network, count, run)
+
+
+def together_found(bench: Bench, network: Network, count: int, run: Callable[[], object]) -> Found:
+    """Images a second; the limit is that of the convolutions, in the precision that they have in a call."""
+    with machine.exact():
+        work = of_convolutions(network, run, bench.limits)
+    return Found.rate(count, bench.seconds(run), bench.limits.least(work))
 
 
 def step_found(bench: Bench, backbone: str, precision: str) -> Found:
@@ -96,12 +127,21 @@ def network_lines(bench: Bench) -> Iterator[Line]:
     sizes = bench.sizes
     height, width = sizes.photograph
     for backbone, stride in BACKBONES.items():
-        for precision in ("32-true", "bf16-mixed"):
-            words = f"CAMs, {backbone}, stride {stride}, {precision}, {width} × {height} px, {len(sizes.scales)} scales"
-            yield words, "", partial(maps_found, bench, backbone, precision)
+        for precision, count in (("32-true", 1), ("32-true", sizes.together), ("bf16-mixed", 1)):
+            words = f"CAMs, {backbone}, stride {stride}, {precision}, {count} of {width} × {height} px,"
+            yield f"{words} {len(sizes.scales)} scales", "", partial(maps_found, bench, backbone, precision, count)
         for precision in ("32-true", "bf16-mixed"):
             words = f"step, {backbone}, stride {stride}, {precision}, {sizes.batch_size} of {sizes.crop_px} px"
             yield words, "", partial(step_found, bench, backbone, precision)
+
+
+def scores_lines(bench: Bench) -> Iterator[Line]:
+    """Scores of each network, of images alone and together."""
+    height, width = bench.sizes.photograph
+    for backbone, stride in BACKBONES.items():
+        for count in (1, bench.sizes.together):
+            words = f"scores, {backbone}, stride {stride}, 32-true, {count} of {width} × {height} px, 1 scale"
+            yield words, "", partial(scores_found, bench, backbone, count)
 
 
 def loader_found(bench: Bench) -> Found:

@@ -29,6 +29,7 @@ class Sizes:
     scales: tuple[float, ...]
     resize_px: tuple[int, int]
     rounds: int
+    together: int
 
 
 @dataclass(frozen=True)

@@ -160,3 +160,19 @@ def test_gradient_is_finite_where_features_are_equal():
     labels = labels_like(5, 1, 5, 5)
     affinity.affinity_loss(affinity.affinities(features, radius=5), labels, radius=5).backward()
     assert features.grad.isfinite().all()
+
+
+def test_affinities_do_not_depend_on_the_batch():
+    features = features_like(6, 3, 64, 12, 15).float()
+    together = affinity.affinities(features, radius=5)
+    alone = torch.cat([affinity.affinities(image[None], radius=5) for image in features])
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-6)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_affinities_on_a_gpu_equal_those_on_a_cpu_and_themselves():
+    features = features_like(7, 3, 448, 20, 25).float()
+    first, second = (affinity.affinities(features.cuda(), radius=5).cpu() for _ in range(2))
+    assert torch.equal(first, second)
+    torch.testing.assert_close(first, affinity.affinities(features, radius=5), rtol=0, atol=1e-6)

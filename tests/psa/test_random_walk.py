@@ -114,6 +114,18 @@ def test_single_precision_is_enough():
     torch.testing.assert_close(walked.double(), expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("steps", [0, 1, 2, 256])
+@pytest.mark.parametrize("size", [(20, 25), (3, 9), (1, 1)])
+def test_gathered_neighbours_give_what_the_sparse_matrix_gives(monkeypatch, size, steps):
+    """The walk as a GPU takes it, on the CPU."""
+    scores, values = scores_like(8, 3, *size, dtype=torch.float32), affinities_like(8, *size, dtype=torch.float32)
+    expected = random_walk.walk(scores, values, **PSA, steps=steps)
+    monkeypatch.setattr(random_walk, "_sparse_step", random_walk._gathered_step)
+    gathered = random_walk.walk(scores, values, **PSA, steps=steps)
+    torch.testing.assert_close(gathered, expected, rtol=0, atol=1e-6)
+    assert torch.equal(random_walk.walk(scores, values, **PSA, steps=steps), gathered)
+
+
 def test_the_arguments_stay_as_they_are():
     scores, values = scores_like(6, 4, 5, 6), affinities_like(6, 5, 6)
     before = scores.clone(), values.clone()
@@ -170,3 +182,13 @@ def test_walk_on_a_gpu():
     for walk in (random_walk.walk, random_walk.walk_plain):
         walked = walk(scores.float().cuda(), values.float().cuda(), **PSA, steps=256)
         torch.testing.assert_close(walked.cpu().double(), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_walk_on_a_gpu_equals_that_on_a_cpu_and_itself():
+    scores = scores_like(9, 3, 47, 63, dtype=torch.float32)
+    values = affinities_like(9, 47, 63, dtype=torch.float32)
+    first, second = (random_walk.walk(scores.cuda(), values.cuda(), **PSA, steps=256).cpu() for _ in range(2))
+    assert torch.equal(first, second)
+    torch.testing.assert_close(first, random_walk.walk(scores, values, **PSA, steps=256), rtol=0, atol=2e-6)

@@ -6,6 +6,9 @@ import sys
 from contextlib import ExitStack
 
 import pytest
+import torch
+
+from wsss.runtime import machine
 
 GPUS = "GPU-a", "GPU-b", "GPU-c"
 JOB = """
@@ -113,3 +116,29 @@ def test_other_users_may_open_a_lock(jobs, tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "wsss-GPU-a.lock").stat().st_mode & 0o777 == 0o644
+
+
+def test_on_a_cpu_pictures_go_alone(monkeypatch):
+    monkeypatch.setattr(machine, "device", lambda: "cpu")
+    assert machine.batch_size() == machine.batch_size(10**9) == 1
+
+
+@pytest.mark.parametrize(("pixels", "count"), [(1, 8), (2**20, 8), (2**21, 4), (3 * 2**20, 2), (2**23, 1), (2**30, 1)])
+def test_on_a_gpu_as_many_go_together_as_a_quarter_of_its_memory_holds(monkeypatch, pixels, count):
+    class Properties:
+        total_memory = 2**35  # of which a quarter holds 2^23 pixels
+
+    monkeypatch.setattr(machine, "device", lambda: "cuda")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: Properties)
+    assert machine.batch_size(pixels) == count
+
+
+def test_exactness_ends_with_its_block():
+    def found():
+        return torch.backends.cudnn.enabled, torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32
+
+    before = found()
+    with pytest.raises(KeyError), machine.exact():
+        assert found() == (True, True, False)
+        raise KeyError
+    assert found() == before

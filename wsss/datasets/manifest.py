@@ -164,14 +164,20 @@ def require_classes(rows: Iterable[Row], classes: Classes, path: Path) -> None:
 
 
 def part(rows: list[Row], shard: str) -> list[Row]:
-    """The rows of one shard, such as 2-of-3. Its rows are consecutive, and the sizes of shards differ by at most 1."""
+    """The rows of one shard; see `places`."""
+    own = places(len(rows), shard)
+    return rows[own.start : own.stop]
+
+
+def places(count: int, shard: str) -> range:
+    """Which of `count` rows are in one shard, such as 2-of-3: consecutive ones; shards differ by at most 1 in size."""
     match = re.fullmatch(r"([1-9]\d*)-of-([1-9]\d*)", shard)
     if not match or int(match[1]) > int(match[2]):
         raise WsssError(
             f"the shard is {shard!r}: expected its number and the number of shards, such as 1-of-1 or 2-of-3"
         )
     number, shards = int(match[1]), int(match[2])
-    return rows[len(rows) * (number - 1) // shards : len(rows) * number // shards]
+    return range(count * (number - 1) // shards, count * number // shards)
 
 
 def evenly(rows: list, count: int) -> list:

@@ -104,6 +104,11 @@ def warped(photograph: UInt8[np.ndarray, "_ _ 3"], side: int) -> UInt8[np.ndarra
     return np.array(Image.fromarray(photograph).resize((side, side), Image.Resampling.BILINEAR))
 
 
+def as_given(photograph: UInt8[np.ndarray, "height width 3"], warped_px: int) -> UInt8[np.ndarray, "_ _ 3"]:
+    """A photograph as a network gets it: warped to a square of so many pixels a side, or as it is where that is 0."""
+    return warped(photograph, warped_px) if warped_px else photograph
+
+
 def stretched(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A label map of a warped image, resized to the image's original size (height, width)."""
     return np.array(Image.fromarray(labels).resize(size[::-1], Image.Resampling.NEAREST))

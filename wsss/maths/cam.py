@@ -16,31 +16,31 @@ def normalised(maps: Float[Tensor, "foreground height width"]) -> Float[Tensor, 
 
 
 def multi_scale(
-    maps: Callable[[Float[Tensor, "2 3 _ _"]], Float[Tensor, "2 classes _ _"]],
-    image: Float[Tensor, "3 height width"],
+    maps: Callable[[Float[Tensor, "copies 3 _ _"]], Float[Tensor, "copies classes _ _"]],
+    images: Float[Tensor, "batch 3 height width"],
     *,
     scales: tuple[float, ...],
     network_stride: int,
     stride: int,
     fill: tuple[float, float, float],
-) -> Float[Tensor, "classes rows columns"]:
-    """Mean of a network's maps over resized copies of an image and their mirror images, on the grid of `stride`.
+) -> Float[Tensor, "batch classes rows columns"]:
+    """Mean of a network's maps over resized copies of each image and their mirror images, on the grid of `stride`.
 
-    An image and its mirror image go through the network together, and nothing else with them, so the result of an
-    image does not depend on its neighbours. The image is filled up to whole cells first and every copy has whole cells
-    too (its factor is rounded to that), so that the cells of all scales lie where `grid` says.
+    The images of one scale and their mirror images go through the network together; it must look at each by itself.
+    Images are filled up to whole cells first and every copy has whole cells too (its factor is rounded to that), so
+    that the cells of all scales lie where `grid` says.
 
     Args:
-        maps: the network: maps for a pair of images.
-        image: RGB in [0, 1].
+        maps: the network: maps for images and, after them, their mirror images.
+        images: RGB in [0, 1], on the device where everything is to run.
         scales: resize factors (bicubic).
         network_stride: input pixels for each cell of the network's maps.
-        stride: the image's pixels for each cell of the result (bilinear).
-        fill: RGB of what lies outside of the image.
+        stride: the images' pixels for each cell of the result (bilinear).
+        fill: RGB of what lies outside of the images.
     """
-    whole = grid.padded(image[None], math.lcm(network_stride, stride), fill=fill)
+    whole = grid.padded(images, math.lcm(network_stride, stride), fill=fill)
     target = grid.cells(tuple(whole.shape[-2:]), stride)
-    total = torch.zeros(())
+    total = 0
     for scale in scales:
         copy = whole
         if scale != 1:
@@ -48,5 +48,5 @@ def multi_scale(
             copy = torch.nn.functional.interpolate(whole, size, mode="bicubic", antialias=True).clamp(0, 1)
         found = maps(torch.cat([copy, copy.flip(-1)]))
         found = torch.nn.functional.interpolate(found, target, mode="bilinear", align_corners=False)
-        total = total.to(found) + found[0] + found[1].flip(-1)
-    return grid.cropped(total / (2 * len(scales)), grid.cells(tuple(image.shape[-2:]), stride))
+        total = total + found[: len(images)] + found[len(images) :].flip(-1)
+    return grid.cropped(total / (2 * len(scales)), grid.cells(tuple(images.shape[-2:]), stride))

@@ -6,6 +6,7 @@ squares it; here it stays sparse, and only its products with the scores are comp
 
 import math
 import warnings
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -59,6 +60,31 @@ def _csr(
         return torch.sparse_csr_tensor(
             starts, index.take(kept), values.take(kept), size=(pixels, pixels), check_invariants=False
         )
+
+
+def _sparse_step(
+    values: Float[Tensor, "pixels neighbours"],
+    valid: Bool[Tensor, "pixels neighbours"],
+    index: Int[Tensor, "pixels neighbours"],
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """(x, y) -> 2 S x - y, with S given by its rows, as a product with a sparse matrix."""
+    matrix = _csr(values, valid, index)
+    return lambda x, y: torch.addmm(y, matrix, x, beta=-1, alpha=2)
+
+
+def _gathered_step(
+    values: Float[Tensor, "pixels neighbours"],
+    valid: Bool[Tensor, "pixels neighbours"],
+    index: Int[Tensor, "pixels neighbours"],
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """(x, y) -> 2 S x - y, with S given by its rows, as a sum over the neighbours of each pixel.
+
+    For GPUs: it adds up in the same order each time, which cuSPARSE's products do not promise. Neighbours outside the
+    grid are added too, with the value 0.
+    """
+    starts = torch.arange(0, index.numel(), index.shape[1], dtype=index.dtype, device=index.device)
+    weights, index = 2 * values.flatten(), index.flatten()
+    return lambda x, y: F.embedding_bag(index, x, starts, mode="sum", per_sample_weights=weights) - y
 
 
 def transition_matrix(affinities: Float[Tensor, "pairs height width"], *, radius: int, beta: float) -> Tensor:
@@ -134,25 +160,34 @@ def walk(
         T = D^-1/2 S D^1/2,    S = D^-1/2 W^beta D^-1/2
 
     so that S^steps is a short sum of Chebyshev polynomials of S: 80 products instead of 256 steps, and their error is
-    about 1e-6 of the scores (`chebyshev_of_power`).
+    about 1e-6 of the scores (`chebyshev_of_power`). It runs where the affinities are; on a GPU numbers are added
+    in another order than on a CPU, which in single precision makes a difference of about 1e-6, too.
+
+    Args:
+        scores: of each class, on the device of the affinities.
+        affinities: W_ij of pixel i and its neighbours, ordered as `affinity.offsets(radius)`.
+        radius: of those offsets.
+        beta: above 1, it makes small affinities smaller still.
+        steps: number of steps.
 
     Raises:
         ValueError: the number of pairs is not that of the radius.
     """
     values, valid, index = _neighbours(affinities, radius=radius, beta=beta)
     root = values.sum(dim=1, keepdim=True).sqrt()
-    similar = _csr(values / (root * root.flatten().index_select(0, index.flatten()).reshape(index.shape)), valid, index)
+    similar = values / (root * root.flatten().index_select(0, index.flatten()).reshape(index.shape))
+    step = (_sparse_step if similar.device.type == "cpu" else _gathered_step)(similar, valid, index)
     coefficients = chebyshev_of_power(steps)
     classes = len(scores)
     # on the CPU a product with 4 columns takes less time than one with 3, by a third
     previous = F.pad(scores.flatten(1).T * root, (0, -classes % 4)).contiguous()
     result = coefficients[0] * previous
     if len(coefficients) > 1:
-        current = similar @ previous
+        current = step(previous, torch.zeros_like(previous)) / 2
         result.add_(current, alpha=coefficients[1])
     for coefficient in coefficients[2:]:
         # T_k(S) x = 2 S T_(k-1)(S) x - T_(k-2)(S) x
-        previous, current = current, torch.addmm(previous, similar, current, beta=-1, alpha=2)
+        previous, current = current, step(current, previous)
         if coefficient:
             result.add_(current, alpha=coefficient)
     return (result / root)[:, :classes].T.reshape(scores.shape)

@@ -102,14 +102,15 @@ class Predictor:
         self.network.to(machine.device())
         self.settings = settings_of_run(path, self.about.classes)
         self.crf = self.settings.crf if crf else Crf(**{**vars(self.settings.crf), "engine": "none"})
-        self._maps = maps_of(self.network, self.about, scales=scales or self.settings.scales)
+        self._maps = maps_of(self.network, scales=scales or self.settings.scales)
 
     def scored(self, name: str, photograph: Photograph) -> Scored:
         """A photograph with its probabilities on the network's grid, at the working size."""
         size = working_size(photograph.shape[:2], self.about.longest_px)
         if size != photograph.shape[:2]:
             photograph = pictures.resized(photograph, size)
-        maps = self._maps(photograph).numpy().astype("float32")
+        with machine.exact():
+            (maps,) = self._maps(pictures.as_given(photograph, self.about.warped_px)[None]).numpy().astype("float32")
         classes = np.arange(len(self.about.classes.names), dtype=np.uint8)
         return Scored(name, photograph, size, maps, self.network.stride, classes, self.about.warped_px)
 

@@ -58,6 +58,39 @@ def device() -> str:
     return "cuda"
 
 
+MOST_TOGETHER = 8
+"""Pictures that go through a network together on a GPU, at most."""
+
+BYTES_A_PIXEL = 2**10
+"""Memory that a network takes for each pixel given to it: four maps of 64 channels in single precision."""
+
+
+def batch_size(pixels: int = 1) -> int:
+    """How many pictures of so many pixels go through a network together; 1 on a CPU, where several take no less time.
+
+    They take a quarter of the GPU's memory at most, which other jobs may share.
+    """
+    if device() == "cpu":
+        return 1
+    import torch
+
+    memory = torch.cuda.get_device_properties(device()).total_memory // 4
+    return max(1, min(MOST_TOGETHER, memory // (BYTES_A_PIXEL * pixels)))
+
+
+@contextmanager
+def exact() -> Iterator[None]:
+    """Convolutions of a GPU in full single precision, by kernels that give the same bits each time.
+
+    By default they round to 10 bits (TF32), so that what differs by 1e-7 in one layer may differ by 1e-3 after the
+    next. On a CPU this changes nothing.
+    """
+    import torch
+
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        yield
+
+
 LOCKS = Path("/tmp")  # not $TMPDIR, which some schedulers give each job for itself
 _asked: list[int] = []  # how many GPUs this process asked for
 _held: list[int] = []  # their locks, until it ends

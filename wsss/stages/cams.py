@@ -18,7 +18,7 @@ def cams(
     import numpy as np
     import torch
 
-    from wsss.datasets import manifest, pictures
+    from wsss.datasets import batches, manifest
     from wsss.maths import cam
     from wsss.maths.photographs import to_tensor
     from wsss.networks import file
@@ -27,29 +27,30 @@ def cams(
     from wsss.runtime.progress import track
     from wsss.stores import store
 
-    rows = manifest.part(manifest.read(images, *manifest.CUE_SPLITS), shard)
+    listed = manifest.read(images, *manifest.CUE_SPLITS)
+    rows = manifest.part(listed, shard)
     network, about = file.load(classifier, Classifier)
     manifest.require_classes(rows, about.classes, classifier)
     network.to(machine.device())
 
-    def activations(pair: torch.Tensor) -> torch.Tensor:
-        return network.maps(pair.to(machine.device())) ** gamma
+    def maps_of(photographs: np.ndarray) -> torch.Tensor:
+        return cam.multi_scale(
+            lambda copies: network.maps(copies) ** gamma,
+            to_tensor(photographs, machine.device()),
+            scales=scales,
+            network_stride=network.backbone.stride,
+            stride=stride,
+            fill=network.backbone.mean,
+        )
 
-    network_options = {"network_stride": network.backbone.stride, "fill": network.backbone.mean}
     settings = {"scales": scales, "gamma": gamma, "stride": stride}
     inputs = {"images": images, "classifier": classifier}
     with (
         torch.inference_mode(),
         store.create(cams, "cams", classes=about.classes, settings=settings, inputs=inputs) as target,
     ):
-        for row in track(rows, "cams", total=len(rows)):
-            image = to_tensor(pictures.photograph_of(row))
-            size = image.shape[-2:]
-            present = torch.tensor([about.classes.names.index(name) for name in row.tags])
-            maps = cam.multi_scale(activations, image, scales=scales, stride=stride, **network_options)[present - 1]
-            target.add(
-                row.id,
-                tuple(size),
-                cam=cam.normalised(maps).half().cpu().numpy(),
-                classes=present.numpy().astype(np.uint8),
-            )
+        found = batches.of_each(maps_of, listed, shard, scales=scales)
+        for row, photograph, maps in track(found, "cams", total=len(rows)):
+            present = np.array([about.classes.names.index(name) for name in row.tags], dtype=np.uint8)
+            seen = cam.normalised(maps[present.astype(int) - 1])
+            target.add(row.id, photograph.shape[:2], cam=seen.half().cpu().numpy(), classes=present)

@@ -37,7 +37,7 @@ def pseudo_masks(
     import numpy as np
     import torch
 
-    from wsss.datasets import manifest, pictures
+    from wsss.datasets import batches, manifest
     from wsss.maths import cues, grid
     from wsss.maths.photographs import to_tensor
     from wsss.networks import file
@@ -49,7 +49,8 @@ def pseudo_masks(
     from wsss.runtime.progress import track
     from wsss.stores import store
 
-    rows = manifest.part(manifest.read(images, *manifest.CUE_SPLITS), shard)
+    listed = manifest.read(images, *manifest.CUE_SPLITS)
+    rows = manifest.part(listed, shard)
     network, about = file.load(affinity_net, AffinityNet)
     network.to(machine.device())
     radius = int(about.settings["radius"])
@@ -57,21 +58,20 @@ def pseudo_masks(
     settings |= {"rescale_power": rescale_power, **asdict(crf)}
     inputs = {"images": images, "cams": cams, "affinity_net": affinity_net}
 
+    def affinities_of(photographs: np.ndarray) -> torch.Tensor:
+        return affinity.affinities(network(to_tensor(photographs, machine.device())), radius=radius)
+
     def walked(source: store.Reader) -> Iterator[Scored]:
-        for row in rows:
+        for row, photograph, affinities in batches.of_each(affinities_of, listed, shard, scales=(1,)):
             maps = source[row.id]
-            photograph = pictures.photograph_of(row)
-            image = to_tensor(photograph)[None].to(machine.device())
-            affinities = affinity.affinities(network(image), radius=radius)[0]
             # to pixels and back to cells: CAMs and affinities have different grids, and the means over a cell's pixels
             # differ from the values on the grid of the CAMs, so omitting this step would change the maps
-            cam = grid.to_pixels(
-                torch.from_numpy(maps["cam"]).float()[None], source.size(row.id), stride=source.stride
-            )[0]
+            cam = torch.from_numpy(maps["cam"]).to(affinities.device).float()
+            (cam,) = grid.to_pixels(cam[None], source.size(row.id), stride=source.stride)
             scores = grid.pooled(cues.with_background(cam, alpha=alpha), stride=network.stride)
-            spread = random_walk.walk(scores.to(affinities), affinities, radius=radius, beta=beta, steps=steps)
+            spread = random_walk.walk(scores, affinities, radius=radius, beta=beta, steps=steps)
             classes = np.concatenate([[0], maps["classes"]]).astype(np.uint8)
-            maps = random_walk.rescaled(spread.float(), power=rescale_power).cpu().numpy()
+            maps = random_walk.rescaled(spread, power=rescale_power).cpu().numpy()
             yield Scored(row.id, photograph, source.size(row.id), maps, network.stride, classes)
 
     with (

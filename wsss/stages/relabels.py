@@ -36,7 +36,7 @@ def relabels(
 
     import numpy as np
 
-    from wsss.datasets import manifest, pictures
+    from wsss.datasets import batches, manifest
     from wsss.networks import file
     from wsss.networks.segmenter import Segmenter
     from wsss.results import fitted_crf
@@ -47,18 +47,19 @@ def relabels(
     from wsss.runtime.progress import track
     from wsss.stores import store
 
-    rows = manifest.part(manifest.read(images, *manifest.CUE_SPLITS), shard)
+    listed = manifest.read(images, *manifest.CUE_SPLITS)
+    rows = manifest.part(listed, shard)
     network, about = file.load(segmenter, Segmenter)
     manifest.require_classes(rows, about.classes, segmenter)
     network.to(machine.device())
-    maps = maps_of(network, about, scales=scales)
+    maps = maps_of(network, scales=scales)
     crf, potentials = fitted_crf.read(fitted[0], about.classes)[:2] if fitted else (crf, None)
 
     def scored() -> Iterator[Scored]:
-        for row in rows:
-            photograph = pictures.photograph_of(row)
+        found = batches.of_each(maps, listed, shard, scales=scales, warped_px=about.warped_px)
+        for row, photograph, probabilities in found:
             classes = np.array([0, *map(about.classes.names.index, row.tags)], dtype=np.uint8)
-            scores = maps(photograph).numpy().astype("float32")[classes] + LEAST
+            scores = probabilities.numpy().astype("float32")[classes] + LEAST
             scores /= scores.sum(0)
             yield Scored(row.id, photograph, photograph.shape[:2], scores, network.stride, classes, about.warped_px)
 

@@ -16,8 +16,6 @@ def saliency(
     """
     from functools import partial
 
-    import torch
-
     from wsss.datasets import manifest, pictures
     from wsss.maths import cam
     from wsss.maths.photographs import to_tensor
@@ -32,13 +30,9 @@ def saliency(
     network, about = file.load(classifier, Classifier)
     manifest.require_classes(rows, about.classes, classifier)
     network.to(machine.device())
-
-    def on_the_device(pair: torch.Tensor) -> torch.Tensor:
-        return of_images(network, pair.to(machine.device()))
-
     maps_of = partial(
         cam.multi_scale,
-        on_the_device,
+        partial(of_images, network),
         scales=scales,
         network_stride=network.backbone.stride,
         stride=stride,
@@ -49,6 +43,6 @@ def saliency(
     classes = about.classes
     with store.create(saliency, "saliency", classes=classes, settings=settings, inputs=inputs) as target:
         for row in track(rows, "saliency", total=len(rows)):
-            image = to_tensor(pictures.photograph_of(row))
-            maps = cam.normalised(maps_of(image))[0]
-            target.add(row.id, tuple(image.shape[-2:]), saliency=maps.half().cpu().numpy())
+            photograph = pictures.photograph_of(row)
+            (maps,) = maps_of(to_tensor(photograph[None], machine.device()))
+            target.add(row.id, photograph.shape[:2], saliency=cam.normalised(maps)[0].half().cpu().numpy())

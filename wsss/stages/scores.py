@@ -15,7 +15,7 @@ def scores(*, images: Path, segmenter: Path, split: str, shard: str, scores: Pat
         scores: store to write.
         scales: resize factors of the image whose probabilities are averaged, each with its mirror image.
     """
-    from wsss.datasets import manifest, pictures
+    from wsss.datasets import batches, manifest
     from wsss.networks import file
     from wsss.networks.segmenter import Segmenter
     from wsss.results.probabilities import maps_of
@@ -23,15 +23,16 @@ def scores(*, images: Path, segmenter: Path, split: str, shard: str, scores: Pat
     from wsss.runtime.progress import track
     from wsss.stores import store
 
-    rows = manifest.part(manifest.read(images, split), shard)
+    listed = manifest.read(images, split)
+    rows = manifest.part(listed, shard)
     network, about = file.load(segmenter, Segmenter)
     manifest.require_classes(rows, about.classes, segmenter)
     network.to(machine.device())
-    maps = maps_of(network, about, scales=scales)
+    maps = maps_of(network, scales=scales)
     settings = {"split": split, "scales": scales, "stride": network.stride, "warped_px": about.warped_px}
     settings |= {"supervision": about.supervision}
     inputs = {"images": images, "segmenter": segmenter}
     with store.create(scores, "scores", classes=about.classes, settings=settings, inputs=inputs) as target:
-        for row in track(rows, "scores", total=len(rows)):
-            photograph = pictures.photograph_of(row)
-            target.add(row.id, photograph.shape[:2], scores=maps(photograph).numpy())
+        found = batches.of_each(maps, listed, shard, scales=scales, warped_px=about.warped_px)
+        for row, photograph, probabilities in track(found, "scores", total=len(rows)):
+            target.add(row.id, photograph.shape[:2], scores=probabilities.numpy())
