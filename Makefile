@@ -8,6 +8,8 @@
 PYTHON ?= python3
 ROOT ?= data/voc12-animals
 BIN := .venv/bin
+# a file's tests share what its fixtures made; those that run the whole workflow, which are in tests/ itself, begin
+SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-faults test-slurm test-gridengine guard results-guard docs lint
 
@@ -23,7 +25,7 @@ demo: .venv/installed
 
 test: .venv/installed
 	-$(BIN)/pip install --quiet --editable '.[lattice]' # needs a compiler; its tests are skipped without
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/test_*.py tests/*/
 
 test-faults: .venv/installed
 	$(BIN)/python -m pytest -m faults tests/faults

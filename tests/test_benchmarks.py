@@ -4,10 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from projects import ROOT
+
+from wsss.psa import affinity
 
 BENCHMARKS = ROOT / "benchmarks"
 BACKBONES = {"timm/tf_efficientnet_lite0": 16, "timm/resnet50": 16, "vgg16": 8, "resnet38": 8}
@@ -155,3 +159,36 @@ def test_each_recorded_ratio_is_of_a_script_that_guard_runs(benchmarks):
     ratios = json.loads(guard.RECORDED.read_text())["ratios"]
     assert {name.partition(":")[0] for name in ratios} == set(guard.SCRIPTS)
     assert all(ratio > 0 for ratio in ratios.values())
+
+
+@pytest.fixture
+def oracles(benchmarks):
+    """The module of the oracles."""
+    import oracles
+
+    return oracles
+
+
+def test_true_affinities_join_cells_of_one_class(oracles):
+    truth = np.repeat([[0, 0, 0, 3, 3, 255]], 4, 0).astype(np.uint8)  # at stride 2: 0, mostly 0 (the first of even), 3
+    cells = oracles.true_affinities(truth, stride=2, radius=2)
+    right, below = cells[0], cells[affinity.offsets(2).index((1, 0))]
+    assert right.tolist() == [[1, 0, 0], [1, 0, 0]]  # no pair beyond the border
+    assert below.tolist() == [[1, 1, 1], [0, 0, 0]]
+
+
+def test_the_truths_boundaries_take_the_class_of_most_pixels(oracles, monkeypatch):
+    truth = np.array([[0, 0, 1, 1, 255], [0, 0, 1, 1, 255]], np.uint8)
+    found = np.array([[0, 2, 2, 1, 1], [0, 0, 2, 2, 1]], np.uint8)
+    monkeypatch.setattr(oracles.evaluation, "truth", lambda row, classes: truth)
+    source = SimpleNamespace(classes=None)
+    boundaries = oracles.voted(None, source, {"plain": found})["boundaries"]
+    assert boundaries.tolist() == [[0, 0, 2, 2, 1], [0, 0, 2, 2, 1]]  # where the truth is void, nothing is changed
+
+
+def test_thresholds_of_single_classes_replace_the_common_one(oracles):
+    maps = {"cam": np.float16([[[0.4, 0.2]], [[0.3, 0.1]]]), "classes": np.uint8([2, 5])}
+    source = type("Source", (), {"stride": 1, "size": lambda self, _: (1, 2), "__getitem__": lambda self, _: maps})()
+    row = SimpleNamespace(id="a")
+    assert oracles.thresholded(row, source, {0.35: {}, 0.15: {}})[0.35].tolist() == [[2, 0]]
+    assert oracles.thresholded(row, source, {0.15: {5: 0.01}})[0.15].tolist() == [[5, 5]]

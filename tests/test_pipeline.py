@@ -4,6 +4,8 @@ import csv
 import json
 import re
 import shutil
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -77,6 +79,23 @@ def test_a_configuration_that_says_two_things_is_refused(project, overlay, line)
     dry = snakemake(project, "--dry-run", overlays=["overlay.yaml"])
     assert dry.returncode == 1
     assert line in dry.stdout + dry.stderr and "Traceback" not in dry.stderr
+
+
+def test_oracles_say_where_it_loses(project):
+    command = [sys.executable, projects.ROOT / "benchmarks/oracles.py", "--variant", "sec"]
+    table = subprocess.run(
+        command, cwd=project, env=projects.environment(project), capture_output=True, text=True, check=True
+    )
+    rows = [line.strip("| ").split(" | ") for line in table.stdout.splitlines() if line and "--" not in line]
+    expected = ["of 12 train images", "CAM, the best", "… the best", "random walk, plain", "random walk, refined"]
+    expected += ["… by true affinities, plain", "… by true affinities, refined", "random walk, with the truth's"]
+    expected += ["of 4 val images", "sec, plain", "sec, refined", "… cut to the true tags, plain"]
+    expected += ["… cut to the true tags, refined", "sec, with the truth's"]
+    assert len(rows) == len(expected)
+    for (name, score), words in zip(rows, expected, strict=True):
+        assert name.startswith(words) and (score == "mIoU" or 0 <= float(score) <= 100)
+    sec = json.loads((project / "results/sec_val_miou.json").read_text())["masks"]
+    assert [row[1] for row in rows[9:11]] == [f"{100 * sec[name]['miou']:.1f}" for name in ("plain", "refined")]
 
 
 def test_scores_and_pictures_are_there(project):

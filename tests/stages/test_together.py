@@ -11,16 +11,17 @@ import settings
 import torch
 from PIL import Image
 from settings import CLASSES
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from wsss.datasets import batches, manifest, pictures
-from wsss.maths import cam, grid
+from wsss.maths import cam, cues, grid
 from wsss.maths.photographs import to_tensor
 from wsss.networks import file
 from wsss.networks.affinity_net import AffinityNet
 from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
 from wsss.networks.segmenter import Segmenter
-from wsss.psa import affinity
+from wsss.psa import affinity, random_walk
 from wsss.results.probabilities import maps_of
 from wsss.runtime import machine
 from wsss.stages.cams import cams
@@ -224,3 +225,22 @@ def test_a_photograph_alone_has_the_probabilities_of_the_store(run):
     for row in manifest.read(run / "images.csv"):
         (found,) = maps(pictures.as_given(pictures.photograph_of(row), 32)[None])
         np.testing.assert_array_equal(found.numpy(), stored[row.id, "scores"])
+
+
+def test_what_runs_on_a_gpu_stays_there():
+    """By tensors without values, which need no GPU: an operation between two devices is refused."""
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode, torch.device("cuda"):
+        classifier = network_of(Classifier, **CLASSIFIER).eval()
+        affinity_net = network_of(AffinityNet, **AFFINITY_NET).eval()
+    about = {"network_stride": classifier.backbone.stride, "stride": 4, "fill": classifier.backbone.mean}
+    with mode, torch.no_grad():
+        images = torch.empty(3, 3, 30, 41, device="cuda")
+        maps = cam.multi_scale(classifier.maps, images, scales=SCALES, **about)
+        affinities = affinity.affinities(affinity_net(images), radius=5)
+        (seen,) = grid.to_pixels(cam.normalised(maps[0])[None], (30, 41), stride=4)
+        scores = grid.pooled(cues.with_background(seen, alpha=4), stride=4)
+        walked = random_walk.walk(scores, affinities[0], radius=5, beta=8, steps=16)
+        with pytest.raises(RuntimeError, match="device"):
+            images + torch.zeros(3, 3, 30, 41)
+    assert {tensor.device.type for tensor in (maps, affinities, walked)} == {"cuda"}
+    assert maps.shape == (3, 2, 8, 11) and walked.shape == (3, 8, 11)
