@@ -161,13 +161,14 @@ def affinity_net_of(project, name, *options, **environment):
     """Weights of AffinityNet, trained on the labels that the run on this machine made, in a folder of their own."""
     folder = project / name
     shutil.copytree(project / "home/results", folder / "results")
-    (folder / "results/affinity_net.pt").unlink()
+    network = folder / "results/affinity_net.safetensors"
+    network.unlink()
     # without dropout; in float64 and with fixed statistics two processes do what one does
     (project / "exact.yaml").write_text("affinity_net: {freeze: true, precision: 64-true}")
-    target = ["--directory", folder, "--configfile", "tiny.yaml", "exact.yaml", "--", "results/affinity_net.pt"]
+    target = ["--directory", folder, "--configfile", "tiny.yaml", "exact.yaml", "--", network.relative_to(folder)]
     run = projects.snakemake(project, *options, "--max-threads", 2, *target, **environment)
     assert run.returncode == 0, run.stdout + run.stderr
-    weights, _ = file.read(folder / "results/affinity_net.safetensors")
+    weights, _ = file.read(network)
     return weights
 
 

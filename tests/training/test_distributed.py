@@ -155,8 +155,8 @@ def test_batchnorm_of_several_gpus_takes_the_whole_batch(tmp_path):
     torch.testing.assert_close(
         found.eval()(torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(1))), expected
     )
-    file.save(tmp_path / "x.pt", found, file.About(settings.CLASSES, "tags"))
-    loaded, _ = file.load(tmp_path / "x.pt", Classifier)
+    file.save(tmp_path / "x.safetensors", found, file.About(settings.CLASSES, "tags"))
+    loaded, _ = file.load(tmp_path / "x.safetensors", Classifier)
     assert not any(isinstance(module, torch.nn.SyncBatchNorm) for module in loaded.modules())
 
 
