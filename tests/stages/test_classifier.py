@@ -16,8 +16,10 @@ from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
 from wsss.options.network import Features
 from wsss.options.training import Augment, Job
+from wsss.runtime import provenance
 from wsss.runtime.errors import WsssError
 from wsss.stages.classifier import classifier
+from wsss.stores import store
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
@@ -50,6 +52,8 @@ def test_a_stage(tmp_path):
     assert about.supervision == "tags" and about.warped_px == 0
     assert about.settings["learning_rate"] == "0.05"
     assert about.settings["crop_px"] == "32"
+    assert about.inputs == {name: store.digest(tmp_path / name) for name in ("images.csv", "classes.csv")}
+    assert about.code == provenance.code("classifier")
     assert network(torch.rand(1, 3, 32, 32)).shape == (1, 2)
     assert steps_of(tmp_path / "checkpoint.pt") == 4
     assert len((tmp_path / "curve.csv").read_text().splitlines()) == 1 + 4
