@@ -48,7 +48,7 @@ def network(tmp_path):
             segmenter.head.bias -= logits.mean((0, 2, 3))
             segmenter.head.weight /= spread[:, None, None, None]
             segmenter.head.bias /= spread
-        path = tmp_path / "results/psa_segmenter.pt"
+        path = tmp_path / "results/psa_segmenter.safetensors"
         file.save(path, segmenter, About(CLASSES, "tags and cues", **about))
         return path
 

@@ -3,7 +3,7 @@ rule scores:
     """The class probabilities of each image of a split, on the network's grid."""
     input:
         images=rules.images.output.images,
-        segmenter="results/{variant}_segmenter.pt",
+        segmenter="results/{variant}_segmenter.safetensors",
     output:
         scores=shard("{variant}_{split}_scores"),
     log:
@@ -70,7 +70,7 @@ rule relabels:
     """The training images labelled by a segmenter, cut to their tags: what a second round learns."""
     input:
         images=rules.training_images.output.training_images,
-        segmenter="results/{variant}_segmenter.pt",
+        segmenter="results/{variant}_segmenter.safetensors",
         fitted=fitted,
     output:
         relabels=shard("{variant}_relabels"),
