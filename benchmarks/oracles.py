@@ -52,7 +52,7 @@ def main(results: Path = Path("results"), variant: str = "psa") -> None:
     print(f"| of {len(train)} train images | mIoU |\n|---|--:|")
     if train and (results / "cams.h5").exists():
         show(of_cams(train, results / "cams.h5"))
-    if train and (results / "affinity_net.pt").exists():
+    if train and (results / "affinity_net.safetensors").exists():
         show(of_walk(train, results))
     print(f"\n| of {len(val)} val images | mIoU |\n|---|--:|")
     show(of_segmenter(val, results, variant))
@@ -106,7 +106,7 @@ def of_walk(rows: list[Row], results: Path) -> dict[str, float]:
         cams = stack.enter_context(store.read(results / "cams.h5", "cams"))
         masks = stack.enter_context(store.read(results / "pseudo_masks.h5", "pseudo_masks"))
         setting = {name.removeprefix("setting."): value for name, value in masks.attributes.items()}
-        stride = file.load(results / "affinity_net.pt", AffinityNet)[0].stride
+        stride = file.load(results / "affinity_net.safetensors", AffinityNet)[0].stride
 
         def walked() -> Iterator[Scored]:
             for row in rows:

@@ -13,6 +13,7 @@ import projects
 import pytest
 import torch
 
+from wsss.networks import file
 from wsss.stores import store
 
 STEPS = "{classifier: {epochs: 60}, checkpoint_steps: 5}"  # 180 steps: long enough to be cut off
@@ -112,10 +113,9 @@ def assert_same_stores(ours: Path, theirs: Path, shards: int) -> None:
 
 def assert_same_weights(ours: Path, theirs: Path) -> None:
     """The networks of two runs are the same, bit by bit."""
-    names = sorted(path.name for path in ours.glob("*.pt"))
-    assert names == ["affinity_net.pt", "classifier.pt", "psa_segmenter.pt"]
+    names = sorted(path.name for path in ours.glob("*.safetensors"))
+    assert names == ["affinity_net.safetensors", "classifier.safetensors", "psa_segmenter.safetensors"]
     for name in names:
-        mine, other = (torch.load(folder / name, weights_only=True) for folder in (ours, theirs))
-        for state in ("backbone_state", "head_state"):
-            torch.testing.assert_close(other.pop(state), mine.pop(state), rtol=0, atol=0)
-        assert other == mine  # classes, settings and the like
+        (mine, expected), (other, found) = (file.read(folder / name) for folder in (ours, theirs))
+        torch.testing.assert_close(other, mine, rtol=0, atol=0)
+        assert found == expected  # classes, settings and the like

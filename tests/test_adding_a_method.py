@@ -98,4 +98,4 @@ def test_it_runs_to_its_scores(walked):
     assert run.returncode == 0, run.stdout + run.stderr
     assert "supervision: tags\n" in (copy / "results/mil_val_miou.txt").read_text()
     dry = projects.snakemake(copy, "--dry-run", *words, "results/mil_ablation.csv", "results/mil_examples.png")
-    assert dry.returncode == 0 and "results/mil_soft_segmenter.pt" in dry.stdout + dry.stderr
+    assert dry.returncode == 0 and "results/mil_soft_segmenter.safetensors" in dry.stdout + dry.stderr

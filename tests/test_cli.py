@@ -245,11 +245,11 @@ def test_images(tmp_path):
 
 
 def test_weights_of_another_backbone(tmp_path):
-    weights = tmp_path / "other.pt"
+    weights = tmp_path / "other.safetensors"
     torch.manual_seed(0)
     network = Classifier.build(Features("timm/test_resnet", stride=8, weights="none", freeze=False), classes=3)
     file.save(weights, network, About(CLASSES, "tags"))
-    words = ["--images", write_manifest(tmp_path), "--classes_table", "classes.csv", "--classifier", "out.pt"]
+    words = ["--images", write_manifest(tmp_path), "--classes_table", "classes.csv", "--classifier", "out.safetensors"]
     words += ["--gpus", 1, "--nodes", 1, "--checkpoint", "checkpoint.pt", "--checkpoint_steps", 1]
     words += ["--curve", "curve.csv", "--tensorboard", *flags("classifier")]
     words[words.index("--weights") + 1] = weights

@@ -133,7 +133,7 @@ def write_segmenter(results: Path, classes: Classes) -> None:
     """An untrained segmenter under the name that a run gives it."""
     torch.manual_seed(0)
     network = Segmenter.build(FEATURES, classes=len(classes.names), dilation=1)
-    file.save(results / "psa_segmenter.pt", network, About(classes, "tags and cues"))
+    file.save(results / "psa_segmenter.safetensors", network, About(classes, "tags and cues"))
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_from_photographs_and_a_table_to_masks_of_photographs_never_seen(project
     assert pictures_in(project / "exported") == pictures_in(home / "photographs")
 
     # third act: photographs that the run has not seen
-    wsss(project, "predict", "results/psa_segmenter.pt", home / "new", "--out", "predicted")
+    wsss(project, "predict", "results/psa_segmenter.safetensors", home / "new", "--out", "predicted")
     assert pictures_in(project / "predicted") == pictures_in(home / "new")
     for path in (project / "predicted").rglob("*.png"):
         assert np.array(Image.open(path)).shape == (64, 64)

@@ -152,7 +152,7 @@ def test_a_number_of_the_seeds_reruns_sec_alone(project):
 def test_the_ablation_trains_sec_once_for_each_change(project):
     dry = snakemake(project, "--dry-run", targets=["results/sec_ablation.csv"])
     names = re.findall(
-        r"^rule sec_segmenter:.*?output: results/(\w+)_segmenter\.pt", dry.stdout + dry.stderr, re.M | re.S
+        r"^rule sec_segmenter:.*?output: results/(\w+)_segmenter\.safetensors", dry.stdout + dry.stderr, re.M | re.S
     )
     changes = ["without_seed", "without_expand", "without_constrain", "max_pooling", "mean_pooling"]
     assert sorted(names) == sorted(f"sec_{change}" for change in changes)
@@ -170,7 +170,7 @@ def test_a_seed_may_be_among_the_changes_of_an_ablation(project, method, variant
     dry = snakemake(project, "--dry-run", "--printshellcmds", overlays=["overlay.yaml"], targets=[target])
     assert dry.returncode == 0, dry.stdout + dry.stderr
     trained = re.findall(
-        rf"wsss {method}_segmenter .*--{method}_segmenter results/(\w+)_segmenter\.pt .*--seed (\d+)",
+        rf"wsss {method}_segmenter .*--{method}_segmenter results/(\w+)_segmenter\.safetensors .*--seed (\d+)",
         dry.stdout + dry.stderr,
     )
     assert {name: int(seed) for name, seed in trained if name in variants} == {
@@ -184,7 +184,9 @@ def test_a_second_round_learns_what_a_segmenter_makes_of_the_training_images(pro
     targets = ["results/psa_second_round_val_miou.txt", "results/psa_after_sec_val_miou.txt"]
     dry = snakemake(project, "--dry-run", "--printshellcmds", overlays=["overlay.yaml"], targets=targets)
     assert dry.returncode == 0, dry.stdout + dry.stderr
-    learned = r"wsss psa_segmenter .*--pseudo_masks results/(\w+)\.h5 --psa_segmenter results/(\w+)_segmenter\.pt"
+    learned = (
+        r"wsss psa_segmenter .*--pseudo_masks results/(\w+)\.h5 --psa_segmenter results/(\w+)_segmenter\.safetensors"
+    )
     assert set(re.findall(learned, dry.stdout + dry.stderr)) >= {
         ("psa_relabels", "psa_second_round"),
         ("sec_relabels", "psa_after_sec"),

@@ -110,15 +110,15 @@ def smaller(section: dict) -> dict:
 def train(folder: Path, stage: str, config: dict) -> Path:
     """Run one training as its rule does; returns the network's file."""
     section = smaller(config[stage])
-    target = folder / f"{stage}.pt"
+    target = folder / f"{stage}.safetensors"
     words = ["--images", folder / "images.csv", f"--{stage}", target]
     if stage == "classifier":
         words += ["--classes_table", folder / "classes.csv"]
     elif stage == "lcrf_segmenter":
         about = {name: config["classifier"][name] for name in ("backbone", "stride", "freeze")}
         judge = Classifier.build(Features(weights="none", **about), classes=len(CLASSES.names))
-        file.save(folder / "judge.pt", judge, About(CLASSES, "tags"))
-        words += ["--classifier", folder / "judge.pt", "--seeds"]
+        file.save(folder / "judge.safetensors", judge, About(CLASSES, "tags"))
+        words += ["--classifier", folder / "judge.safetensors", "--seeds"]
     else:
         cues = draw_cues(folder, stage, config | {stage: section})
         words += [f"--{cues.stem}", cues]
@@ -141,5 +141,6 @@ def test_a_training_of_a_preset_runs(tmp_path, name, stage):
     assert loaded.features.backbone == preset(name)[stage]["backbone"]
     with torch.no_grad():
         assert loaded(torch.rand(1, 3, SIDE_PX, SIDE_PX)).isfinite().all()
-    for path in tmp_path.glob("*.pt"):  # up to a gigabyte each, and pytest keeps the folders of three runs
+    # up to a gigabyte each, and pytest keeps the folders of three runs
+    for path in [*tmp_path.glob("*.safetensors"), tmp_path / "checkpoint.pt"]:
         path.unlink()

@@ -66,12 +66,13 @@ def prepare(folder: Path) -> None:
                 target.add(row.id, (32, 32), **{name: labels})
     torch.manual_seed(0)
     judge = Classifier.build(replace(FEATURES, freeze=False), classes=3)
-    file.save(folder / "judge.pt", judge, About(CLASSES, "tags"))
+    file.save(folder / "judge.safetensors", judge, About(CLASSES, "tags"))
 
 
 def run(stage: str, cues: Path, output: Path, *, gpus: int) -> None:
     """Train one network on what `prepare` left in a folder of cues."""
-    common = {"images": cues / "images.csv", stage: output / f"{stage}.pt", "features": FEATURES, "schedule": SCHEDULE}
+    common = {"images": cues / "images.csv", stage: output / f"{stage}.safetensors"}
+    common |= {"features": FEATURES, "schedule": SCHEDULE}
     common["job"] = Job(gpus, 1, output / f"{stage}_checkpoint.pt", STEPS, output / f"{stage}.csv", ())
     square = {"dilation": 1, "warped": WARPED}
     if stage == "classifier":
@@ -85,7 +86,7 @@ def run(stage: str, cues: Path, output: Path, *, gpus: int) -> None:
     elif stage == "sec_segmenter":
         sec_segmenter(seeds=cues / "seeds.h5", losses=settings.SEC_LOSSES, crf=CRF, **square, **common)
     else:
-        likewise = {"classifier": cues / "judge.pt", "seeds": (), "warm_share": 0}
+        likewise = {"classifier": cues / "judge.safetensors", "seeds": (), "warm_share": 0}
         lcrf_segmenter(bound=settings.BOUND, prior=settings.PRIOR, **likewise, **square, **common)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from settings import CLASSES
 from small_manifest import colours, write_manifest
 
@@ -92,14 +93,16 @@ def test_a_network_is_described(tmp_path, capsys):
     torch.manual_seed(0)
     features = Features("timm/test_efficientnet", stride=8, weights="none", freeze=False)
     network = Segmenter.build(features, classes=3, dilation=2)
-    about = About(CLASSES, "tags and cues", warped_px=64, settings={"epochs": 3})
-    file.save(tmp_path / "x.pt", network, about)
-    inspect(tmp_path / "x.pt")
+    made = {"settings": {"epochs": 3}, "inputs": {"images.csv": "0a"}, "code": "1b"}
+    path = tmp_path / "x.safetensors"
+    file.save(path, network, About(CLASSES, "tags and cues", warped_px=64, **made))
+    inspect(path)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith(f"{tmp_path / 'x.pt'}: a network of kind segmenter, ") and lines[0].endswith(" MB")
+    assert lines[0].startswith(f"{path}: a network of kind segmenter, ") and lines[0].endswith(" MB")
     assert "backbone: timm/test_efficientnet, stride 8 px" in lines
     assert f"parameters: {sum(parameter.numel() for parameter in network.parameters()):,}" in lines
     assert "trained on: tags and cues" in lines and "setting.epochs: 3" in lines
+    assert "input.images.csv: 0a" in lines and "code: 1b" in lines
     assert any(line.startswith("images: warped to 64 x 64 px; normalised by mean 0.485 ") for line in lines)
     assert "classes: background = 0 #000000, cat = 8 #400000, dog = 12 #400080" in lines
 
@@ -168,7 +171,10 @@ def test_the_nearest_of_many_ids_is_found_quickly():
     assert time.monotonic() - start < 5  # a comparison with every id takes several times as long
 
 
-UNKNOWN = "cannot be described: give a store (.h5), a network (.pt), a fitted CRF (.json), images.csv or classes.csv"
+UNKNOWN = (
+    "cannot be described: give a store (.h5), a network (.safetensors), a fitted CRF (.json), images.csv or classes.csv"
+)
+NO_NETWORK = "is damaged, or no network: copy it again, or run its stage again"
 
 
 @pytest.mark.parametrize(
@@ -176,12 +182,14 @@ UNKNOWN = "cannot be described: give a store (.h5), a network (.pt), a fitted CR
     [
         ("x.log", b"a log", UNKNOWN),
         ("x.h5", b"a text under the name of a store", UNKNOWN),
-        ("x.pt", b"\x80\x02 weights in an old format", UNKNOWN),
+        ("x.pth", b"\x80\x02 weights in an old format", UNKNOWN),
+        ("x.pt", b"PK\x03\x04 weights", UNKNOWN),
         ("x.json", b"{", UNKNOWN),
         ("miou.json", b'{"miou": 0.5}', "is not a fitted CRF; `wsss summary` shows the scores of a run"),
         ("curve.csv", b"step,learning_rate,loss\n", UNKNOWN),
         ("x.csv", b"id,name\n1,\xff\n", UNKNOWN),
-        ("x.pt", b"PK\x03\x04 and no more", "is cut off: copy it again, or run its stage again"),
+        ("x.safetensors", b"PK\x03\x04 weights", NO_NETWORK),
+        ("x.safetensors", b"\xa0\x01\x00\x00\x00\x00\x00\x00{ and no more", NO_NETWORK),
     ],
 )
 def test_what_is_no_store_is_not_called_a_broken_store(tmp_path, name, content, words):
@@ -193,9 +201,9 @@ def test_what_is_no_store_is_not_called_a_broken_store(tmp_path, name, content, 
 
 def test_archives_and_weights_of_others_are_no_networks(tmp_path):
     np.savez(tmp_path / "x.npz", a=np.zeros(3))
-    torch.save({"conv.weight": torch.zeros(3)}, tmp_path / "weights.pt")
+    save_file({"conv.weight": torch.zeros(3)}, tmp_path / "weights.safetensors")
     torch.save({"path": tmp_path}, tmp_path / "objects.pt")  # an object, which is not unpickled
-    cases = {"x.npz": UNKNOWN, "weights.pt": "is not a network of wsss: ", "objects.pt": "is not a network of wsss ("}
+    cases = {"x.npz": UNKNOWN, "weights.safetensors": "is not a network of wsss: ", "objects.pt": UNKNOWN}
     for name, words in cases.items():
         with pytest.raises(WsssError) as refused:
             inspect(tmp_path / name)

@@ -49,7 +49,7 @@ def network(tmp_path):
             segmenter.head.bias -= logits.mean((0, 2, 3))
             segmenter.head.weight /= spread[:, None, None, None]
             segmenter.head.bias /= spread
-        path = tmp_path / "results/psa_segmenter.pt"
+        path = tmp_path / "results/psa_segmenter.safetensors"
         file.save(path, segmenter, About(CLASSES, "tags and cues", **about))
         return path
 
@@ -185,7 +185,7 @@ def written_by_run(store_path: Path) -> dict[str, np.ndarray]:
 def classifier(tmp_path):
     """An untrained classifier beside the network, whose probabilities differ from photograph to photograph."""
     torch.manual_seed(1)
-    path = tmp_path / "results/classifier.pt"
+    path = tmp_path / "results/classifier.safetensors"
     untrained = Classifier.build(FEATURES, classes=3)
     with torch.no_grad():
         untrained.head.weight *= 20
@@ -206,5 +206,8 @@ def test_a_prior_of_the_run_weighs_new_photographs_too(photographs, network, cla
 def test_a_prior_whose_classifier_is_gone_is_told(photographs, network, classifier, tmp_path):
     run_stages(photographs, network(), classifier=classifier, prior=1.0)
     classifier.unlink()
-    with pytest.raises(WsssError, match="classifier.pt does not exist: the run weighed the scores of psa_segmenter.pt"):
+    with pytest.raises(
+        WsssError,
+        match="classifier.safetensors does not exist: the run weighed the scores of psa_segmenter.safetensors",
+    ):
         predict(network(), (str(photographs),), out=tmp_path / "out")

@@ -94,7 +94,7 @@ def write(folder: Path) -> None:
     (folder / "cues.pickle").write_bytes(pickle.dumps(cues, 2))
     (folder / "list.txt").write_text("a.jpg 0\nb.jpg 1\n")
     small_stores.write(folder / "cams.h5")
-    fuzz.write_network(folder / "network.pt")
+    fuzz.write_network(folder / "network.safetensors")
     (folder / "own.yaml").write_text("images: {dataset: voc, root: voc, classes: [cat=8, dog=12]}\n")
     for name in DATA_SETS:
         ended = in_process.wsss(*training_images(name), folder=folder)
@@ -163,7 +163,7 @@ FILES = {
     "voc/cls_labels.npy": training_images("npy"),
     "coco/annotations/instances_train2017.json": training_images("coco"),
     "cams.h5": ("inspect", "cams.h5"),
-    "network.pt": ("inspect", "network.pt"),
+    "network.safetensors": ("inspect", "network.safetensors"),
 }
 """Each file that a user gives, and a command that reads it."""
 

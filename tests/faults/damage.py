@@ -31,9 +31,9 @@ def readers(project: Path) -> dict[str, tuple[str, ...]]:
     stores |= {"psa_train_scores": stages["crf"], "psa_val_scores": whole["masks"], "psa_val_masks": stages["miou"]}
     found = {f"{name}.h5": words for name, words in stores.items()}
     found |= {f"{name}/{number}-of-2.h5": words for name, words in stores.items() for number in (1, 2)}
-    found |= {"classifier.pt": whole["saliency"], "affinity_net.pt": whole["pseudo_masks"]}
+    found |= {"classifier.safetensors": whole["saliency"], "affinity_net.safetensors": whole["pseudo_masks"]}
     for name in ("psa_segmenter", "sec_segmenter", "lcrf_segmenter"):
-        found[f"{name}.pt"] = changed(whole["scores"], "--segmenter", f"results/{name}.pt")
+        found[f"{name}.safetensors"] = changed(whole["scores"], "--segmenter", f"results/{name}.safetensors")
     for name in ("classifier", "affinity_net", "psa_segmenter", "sec_segmenter", "lcrf_segmenter"):
         found[f"checkpoints/{name}.pt"] = stages[name]
     found |= {"training_images.csv": whole["saliency"], "images.csv": stages["miou"]}
@@ -63,8 +63,10 @@ def changed(words: tuple[str, ...], option: str, value: str) -> tuple[str, ...]:
 def kind_of(name: str) -> str:
     if name.endswith(".h5"):
         return "shard" if "/" in name else "joined store"
+    if name.endswith(".safetensors"):
+        return "network"
     if name.endswith(".pt"):
-        return "checkpoint" if "/" in name else "network"
+        return "checkpoint"
     return "manifest" if name.endswith(".csv") else "scores"
 
 

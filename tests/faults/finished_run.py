@@ -15,8 +15,8 @@ TARGETS = [
     "results/psa_crf.json",
     "results/psa_examples.png",
     "results/cue_scores.json",
-    "results/sec_segmenter.pt",
-    "results/lcrf_segmenter.pt",
+    "results/sec_segmenter.safetensors",
+    "results/lcrf_segmenter.safetensors",
 ]
 """Each stage but ablation is needed for one of them."""
 

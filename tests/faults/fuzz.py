@@ -139,7 +139,7 @@ def picture(kind: str) -> Callable[[Path], None]:
 XML = "<annotation><object><name>dog</name><difficult>0</difficult></object></annotation>"
 FORMATS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object], bool]] = {
     "a.h5": (write_store, read_store, True),
-    "a.pt": (write_network, read_network, True),
+    "a.safetensors": (write_network, read_network, True),
     "images.csv": (write_manifest, manifest.read, False),
     "classes.csv": (lambda path: manifest.write_classes(path, CLASSES), manifest.read_classes, False),
     "a.pickle": (write_pickle, safe_pickle.load_pickle, False),

@@ -82,6 +82,31 @@ def test_a_store_beyond_the_limit_of_a_file(tmp_path, width):
     assert files_below(tmp_path) == set()
 
 
+WRITER_OF_TENSORS = """
+import sys
+from pathlib import Path
+import torch
+from wsss.runtime import tensors
+from wsss.runtime.errors import of_the_machine
+try:
+    tensors.save(Path(sys.argv[1]), {"a": torch.zeros(100_000)}, {})
+except OSError as error:
+    sys.exit(of_the_machine(error))
+"""
+
+
+def test_tensors_on_a_full_disk_or_beyond_the_limit_of_a_file(small_disk, tmp_path):
+    path = small_disk / "x.safetensors"
+    command = [sys.executable, "-c", WRITER_OF_TENSORS, path]
+    writing = subprocess.run(command, capture_output=True, text=True)
+    assert writing.stderr.startswith(f"[Errno 28] No space left on device: '{path}': free some space on that disk")
+    path = tmp_path / "x.safetensors"
+    limited = ["bash", "-c", 'ulimit -f 200; exec "$@"', "", *command[:-1], path]
+    writing = subprocess.run(limited, capture_output=True, text=True)
+    assert writing.stderr.startswith(f"[Errno 27] File too large: '{path}': raise the limit of a file's size")
+    assert files_below(small_disk) == files_below(tmp_path) == set()
+
+
 def test_export_to_a_full_disk_leaves_whole_pictures_alone(masks, small_disk):
     (small_disk / "filler").write_bytes(bytes(200_000))
     assert_told(ended("export", masks, small_disk / "out", folder=small_disk), "No space left", "free some space")
@@ -172,7 +197,7 @@ def test_what_is_no_file_is_refused_at_once(tmp_path, kind, command):
 @pytest.mark.parametrize("kilobytes", [200_000, 800_000])
 def test_little_memory(tmp_path, kilobytes):
     Image.new("RGB", (8, 8)).save(tmp_path / "photograph.jpg")
-    command = ["predict", "network.pt", "photograph.jpg"]
+    command = ["predict", "network.safetensors", "photograph.jpg"]
     assert_told(ended(*command, folder=tmp_path, before=f"ulimit -v {kilobytes};"), "not enough memory")
 
 

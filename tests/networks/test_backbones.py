@@ -3,12 +3,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from small_backbones import IMAGES, build, shapes
 from torch import Tensor
 
 from wsss.networks.backbones import timm as timm_backbones
 from wsss.networks.backbones import vgg
 from wsss.networks.backbones.backbone import read_weights
+from wsss.runtime import tensors
 from wsss.runtime.errors import WsssError
 
 LITE0 = "timm/tf_efficientnet_lite0"
@@ -148,14 +150,19 @@ def test_vgg16_from_the_features_of_torchvision(vgg16, monkeypatch):
 
 
 def test_vgg16_from_a_network_file(vgg16, tmp_path):
-    path = tmp_path / "classifier.pt"
-    content = {"backbone": "vgg16", "backbone_state": vgg16.state_dict(), "mean": (0.1, 0.2, 0.3), "std": [1, 1, 1]}
-    torch.save(content, path)
+    path = tmp_path / "classifier.safetensors"
+    state = {f"backbone.{name}": value for name, value in vgg16.state_dict().items()} | {"head.weight": torch.ones(1)}
+    tensors.save(path, state, {"backbone": "vgg16", "mean": [0.1, 0.2, 0.3], "std": [1, 1, 1]})
     backbone = build("vgg16", weights=str(path))
     assert torch.equal(backbone.fc6.weight, vgg16.fc6.weight)
     assert backbone.mean == (0.1, 0.2, 0.3) and backbone.std == (1.0, 1.0, 1.0)
-    with pytest.raises(WsssError, match="classifier.pt holds weights of the backbone 'vgg16', not of 'resnet38'"):
+    with pytest.raises(
+        WsssError, match="classifier.safetensors holds weights of the backbone 'vgg16', not of 'resnet38'"
+    ):
         build("resnet38", weights=str(path))
+    path.write_bytes(path.read_bytes()[:-1] + b"1")
+    with pytest.raises(WsssError, match="classifier.safetensors is damaged .its content is not what was saved.: copy"):
+        build("vgg16", weights=str(path))
 
 
 def test_files_that_hold_no_weights_are_refused(tmp_path):
@@ -215,7 +222,6 @@ def test_early_layers_of_timm_end_at_stride_4(name, expected):
 @pytest.mark.parametrize("ending", [".pth", ".safetensors"])
 def test_timm_from_a_file_of_the_whole_network(tmp_path, name, ending):
     timm = pytest.importorskip("timm")
-    save_file = pytest.importorskip("safetensors.torch").save_file
     whole, path = timm.create_model(name).eval(), tmp_path / f"whole{ending}"
     (save_file if ending == ".safetensors" else torch.save)(whole.state_dict(), path)
     backbone = build(f"timm/{name}", stride=32, weights=str(path)).eval()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from settings import CLASSES, FEATURES
 from torch import Tensor, nn
 
@@ -15,14 +16,15 @@ from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
 from wsss.networks.network import Network
 from wsss.networks.segmenter import Segmenter
-from wsss.runtime import sealed
+from wsss.runtime import tensors
 from wsss.runtime.errors import WsssError
 
 OTHER = "timm/test_resnet"
 NETWORKS = {"classifier": Classifier, "affinity_net": AffinityNet, "segmenter": Segmenter}
 SHAPES = {"classifier": {"classes": 3}, "affinity_net": {"grid_stride": 4}, "segmenter": {"classes": 3, "dilation": 2}}
 KINDS = list(SHAPES)
-ABOUT = About(CLASSES, "tags and cues", warped_px=40, settings={"epochs": 3, "flip": True})
+SETTINGS = {"epochs": 3, "flip": True}
+ABOUT = About(CLASSES, "tags and cues", warped_px=40, settings=SETTINGS, inputs={"images.csv": "0a"}, code="1b")
 
 
 class Payload:
@@ -165,8 +167,8 @@ def test_a_decoder_sees_details_that_the_coarse_cells_do_not():
 
 
 def test_a_decoder_is_in_the_file(tmp_path):
-    network = save(tmp_path / "decoder.pt", "segmenter", shape={"decoder": True})
-    loaded, _ = file.load(tmp_path / "decoder.pt", Segmenter)
+    network = save(tmp_path / "decoder.safetensors", "segmenter", shape={"decoder": True})
+    loaded, _ = file.load(tmp_path / "decoder.safetensors", Segmenter)
     assert loaded.stride == network.stride
     torch.testing.assert_close(loaded(images()), network.eval()(images()))
 
@@ -257,10 +259,10 @@ def test_a_file_is_all_that_is_needed(tmp_path, kind):
     network = build(kind, seed=3)
     network.backbone.set_normalisation(mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
     after_a_step(network)  # other running statistics than those of the start
-    path = tmp_path / "results/network.pt"
+    path = tmp_path / "results/network.safetensors"
     file.save(path, network, ABOUT)
-    assert [found.name for found in path.parent.iterdir()] == ["network.pt"]
-    moved = path.rename(tmp_path / "other.pt")
+    assert [found.name for found in path.parent.iterdir()] == ["network.safetensors"]
+    moved = path.rename(tmp_path / "other.safetensors")
     loaded, about = file.load(moved, NETWORKS[kind])
     assert type(loaded) is NETWORKS[kind] and loaded.kind == kind
     assert not loaded.training
@@ -272,65 +274,67 @@ def test_a_file_is_all_that_is_needed(tmp_path, kind):
 
 
 def test_another_kind(tmp_path):
-    save(tmp_path / "a.pt", "classifier")
-    found = refusal(file.load, tmp_path / "a.pt", Segmenter)
-    assert "a.pt holds a network of kind 'classifier', expected 'segmenter'" in found
+    save(tmp_path / "a.safetensors", "classifier")
+    found = refusal(file.load, tmp_path / "a.safetensors", Segmenter)
+    assert "a.safetensors holds a network of kind 'classifier', expected 'segmenter'" in found
 
 
 def test_a_missing_file(tmp_path):
-    assert "a.pt does not exist" in refusal(file.load, tmp_path / "a.pt", Classifier)
+    assert "a.safetensors does not exist" in refusal(file.load, tmp_path / "a.safetensors", Classifier)
 
 
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.99])
 def test_a_truncated_file(tmp_path, share):
-    path = tmp_path / "a.pt"
+    path = tmp_path / "a.safetensors"
     save(path, "classifier")
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    assert "a.pt is not the file of a network" in refusal(file.load, path, Classifier)
+    assert "a.safetensors is not the file of a network" in refusal(file.load, path, Classifier)
 
 
 def test_foreign_pickles_are_not_run(tmp_path):
     made = tmp_path / "made"
-    torch.save({"kind": "classifier", "shape": Payload(made)}, tmp_path / "evil.pt")
-    (tmp_path / "plain.pt").write_bytes(pickle.dumps({"kind": Payload(made)}))
-    for name in ("evil.pt", "plain.pt"):
-        assert f"{name} is not the file of a network" in refusal(file.load, tmp_path / name, Classifier)
-        weights = str(tmp_path / name)
-        assert name in refusal(build, "classifier", weights=weights)
+    torch.save({"kind": "classifier", "shape": Payload(made)}, tmp_path / "evil.safetensors")
+    (tmp_path / "plain.safetensors").write_bytes(pickle.dumps({"kind": Payload(made)}))
+    for name in ("evil", "plain"):
+        path = tmp_path / f"{name}.safetensors"
+        told = refusal(file.load, path, Classifier)
+        assert f"{path} is not the file of a network (no safetensors: " in told
+        assert told.endswith("): remove it and train again")
+        assert path.name in refusal(build, "classifier", weights=str(path))
+        path = path.rename(tmp_path / f"{name}.pth")
+        assert path.name in refusal(build, "classifier", weights=str(path))
     assert not made.exists()
 
 
 def test_weights_alone_are_no_network(tmp_path):
-    for number, content in enumerate((build("classifier").state_dict(), [1, 2], torch.zeros(3))):
-        path = tmp_path / f"{number}.pt"
-        torch.save(content, path)
-        assert "is not a network of wsss" in refusal(file.load, path, Classifier)
+    save_file(build("classifier").state_dict(), tmp_path / "a.safetensors", {"format": "pt"})
+    assert "a.safetensors is not a network of wsss" in refusal(file.load, tmp_path / "a.safetensors", Classifier)
 
 
 def test_a_file_that_does_not_fit_the_network_that_it_names(tmp_path):
-    path = tmp_path / "a.pt"
+    path = tmp_path / "a.safetensors"
     save(path, "classifier")
-    content, _ = sealed.load(path)
-    content["head_state"] = {}
-    sealed.save(path, content)
-    assert "does not fit the network timm/test_efficientnet" in refusal(file.load, path, Classifier)
+    state, header = tensors.load(path)
+    del state["head.weight"]
+    tensors.save(path, state, header)
+    assert "does not fit its network, with timm/test_efficientnet" in refusal(file.load, path, Classifier)
 
 
 @pytest.mark.parametrize("gone", ["features", "supervision"])
 def test_a_network_of_another_version(tmp_path, gone):
-    path = tmp_path / "a.pt"
+    path = tmp_path / "a.safetensors"
     save(path, "classifier")
-    content, _ = sealed.load(path)
-    del content[gone]
-    sealed.save(path, content)
-    assert "a.pt was written by another version of wsss, or is damaged: train it again" in refusal(
+    state, header = tensors.load(path)
+    del header[gone]
+    tensors.save(path, state, header)
+    assert "a.safetensors was written by another version of wsss, or is damaged: train it again" in refusal(
         file.load, path, Classifier
     )
 
 
 def test_weights_of_a_network_of_wsss(tmp_path):
-    path = tmp_path / "a.pt"
+    path = tmp_path / "a.safetensors"
     save(path, "classifier", seed=5)
     source, _ = file.load(path, Classifier)
     taken = build("segmenter", weights=str(path)).eval().to(memory_format=torch.channels_last)
@@ -339,10 +343,10 @@ def test_weights_of_a_network_of_wsss(tmp_path):
 
 
 def test_weights_of_another_backbone(tmp_path):
-    path = tmp_path / "a.pt"
+    path = tmp_path / "a.safetensors"
     save(path, "classifier", backbone=OTHER)
     found = refusal(build, "classifier", weights=str(path))
-    assert f"a.pt holds weights of the backbone '{OTHER}', not of '{FEATURES.backbone}'" in found
+    assert f"a.safetensors holds weights of the backbone '{OTHER}', not of '{FEATURES.backbone}'" in found
 
 
 def test_a_state_dict_of_another_network(tmp_path):

@@ -35,8 +35,8 @@ def test_a_cell_of_one_class_alone_keeps_it():
 def classifier(tmp_path):
     torch.manual_seed(0)
     network = Classifier.build(FEATURES, classes=3)
-    file.save(tmp_path / "classifier.pt", network, About(CLASSES, "tags"))
-    return tmp_path / "classifier.pt"
+    file.save(tmp_path / "classifier.safetensors", network, About(CLASSES, "tags"))
+    return tmp_path / "classifier.safetensors"
 
 
 def test_the_photograph_and_its_mirror_image_are_judged(classifier):

@@ -1,4 +1,4 @@
-"""Files of tensors that say whether they are damaged."""
+"""Files of tensors and plain values that say whether they are damaged."""
 
 import pytest
 import torch

@@ -16,8 +16,10 @@ from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
 from wsss.options.network import Features
 from wsss.options.training import Augment, Job
+from wsss.runtime import provenance
 from wsss.runtime.errors import WsssError
 from wsss.stages.classifier import classifier
+from wsss.stores import store
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
@@ -35,13 +37,13 @@ def run_classifier(folder: Path, *, features: Features = FEATURES, **changes) ->
     classifier(
         images=folder / "images.csv",
         classes_table=folder / "classes.csv",
-        classifier=folder / "classifier.pt",
+        classifier=folder / "classifier.safetensors",
         features=features,
         augment=Augment(resize_px=(30, 50), flip=True, jitter=0.2, jitter_by="hsv", crop_px=32),
         schedule=replace(SGD, **({"batch_size": 2, "epochs": 2} | changes)),
         job=Job(1, 1, folder / "checkpoint.pt", 1, folder / "curve.csv", ()),
     )
-    return folder / "classifier.pt"
+    return folder / "classifier.safetensors"
 
 
 def test_a_stage(tmp_path):
@@ -50,6 +52,8 @@ def test_a_stage(tmp_path):
     assert about.supervision == "tags" and about.warped_px == 0
     assert about.settings["learning_rate"] == "0.05"
     assert about.settings["crop_px"] == "32"
+    assert about.inputs == {name: store.digest(tmp_path / name) for name in ("images.csv", "classes.csv")}
+    assert about.code == provenance.code("classifier")
     assert network(torch.rand(1, 3, 32, 32)).shape == (1, 2)
     assert steps_of(tmp_path / "checkpoint.pt") == 4
     assert len((tmp_path / "curve.csv").read_text().splitlines()) == 1 + 4
@@ -58,14 +62,14 @@ def test_a_stage(tmp_path):
 def test_a_stage_that_diverges_writes_no_network(tmp_path):
     with pytest.raises(WsssError, match="classifier: the loss is .* lower the learning rate"):
         run_classifier(tmp_path, learning_rate=1e30)
-    assert not (tmp_path / "classifier.pt").exists()
+    assert not (tmp_path / "classifier.safetensors").exists()
 
 
 def test_a_replaced_file_of_weights_restarts_the_training(tmp_path, log):
     def stop(*arguments: object) -> None:
         raise CutOff
 
-    weights = tmp_path / "weights.pt"
+    weights = tmp_path / "weights.safetensors"
     for seed in (0, 1):  # another network under the same name
         torch.manual_seed(seed)
         file.save(weights, Classifier.build(FEATURES, classes=3), About(CLASSES, "tags"))

@@ -33,13 +33,13 @@ pytestmark = pytest.mark.usefixtures("on_the_cpu")
 def trained(folder, *, bound=BOUND, seeds=(), warm_share=0, input_px=32, epochs=3):
     """The rows of the curve of a training with a classifier of random weights."""
     torch.manual_seed(0)
-    frozen = folder / "classifier.pt"
+    frozen = folder / "classifier.safetensors"
     file.save(frozen, Classifier.build(FEATURES, classes=3), About(CLASSES, "tags"))
     lcrf_segmenter(
         images=folder / "images.csv",
         classifier=frozen,
         seeds=seeds,
-        lcrf_segmenter=folder / "lcrf_segmenter.pt",
+        lcrf_segmenter=folder / "lcrf_segmenter.safetensors",
         features=replace(FEATURES, weights=str(frozen)),
         dilation=1,
         warped=replace(WARPED, input_px=input_px),
@@ -58,7 +58,7 @@ def test_each_likelihood_trains_a_network(seeded, likelihood):
     assert len(curve) == 3
     assert set(curve[0]) >= {"loss", "likelihood", "prior", "entropy", "background", "label_entropy"}
     assert all(np.isfinite(value) for row in curve for value in row.values())
-    network, about = file.load(seeded / "lcrf_segmenter.pt", Segmenter)
+    network, about = file.load(seeded / "lcrf_segmenter.safetensors", Segmenter)
     assert about.settings["likelihood"] == likelihood
     assert about.warped_px == 32 and about.supervision == "tags"
     assert network(torch.rand(1, 3, 32, 32)).shape == (1, 3, 4, 4)
@@ -84,7 +84,7 @@ def test_options_change_the_training(seeded, change):
 def test_a_warm_start_uses_seeds_and_records_it(seeded):
     curve = trained(seeded, seeds=(seeded / "seeds.h5",), warm_share=0.5, epochs=4)
     assert [row["prior"] > 0 for row in curve] == [False, False, True, True]
-    _, about = file.load(seeded / "lcrf_segmenter.pt", Segmenter)
+    _, about = file.load(seeded / "lcrf_segmenter.safetensors", Segmenter)
     assert about.settings["warm_share"] == "0.5" and about.supervision == "tags and cues"
 
 

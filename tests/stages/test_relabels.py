@@ -33,7 +33,7 @@ def save_network(path, *, warped_px=0, bias=0.0):
 
 
 def relabelled(folder, *, crf, name="relabels.h5", shard="1-of-1", **about):
-    network = save_network(folder / "segmenter.pt", **about)
+    network = save_network(folder / "segmenter.safetensors", **about)
     options = {"images": folder / "images.csv", "segmenter": network, "fitted": [], "scales": (1.0,)}
     relabels(**options, shard=shard, relabels=folder / name, crf=crf)
     return folder / name
@@ -54,7 +54,7 @@ def test_labels_are_the_likeliest_of_the_tags(seeded, warped_px):
     """The scores of the stage scores, cut to the tags, on images of the grid's own size."""
     path = relabelled(seeded, crf=replace(CRF, engine="none"), warped_px=warped_px)
     probabilities = seeded / "scores.h5"
-    of_split = {"images": seeded / "images.csv", "segmenter": seeded / "segmenter.pt", "split": "train"}
+    of_split = {"images": seeded / "images.csv", "segmenter": seeded / "segmenter.safetensors", "split": "train"}
     scores(**of_split, shard="1-of-1", scores=probabilities, scales=(1.0,), classifier=[], image_prior=0.0)
     from wsss.results.refinement import scored
 

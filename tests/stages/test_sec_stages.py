@@ -36,7 +36,7 @@ def trained(seeded, *, losses=LOSSES, input_px=32, epochs=2, learning_rate=0.003
     sec_segmenter(
         images=seeded / "images.csv",
         seeds=seeded / "seeds.h5",
-        sec_segmenter=seeded / "sec_segmenter.pt",
+        sec_segmenter=seeded / "sec_segmenter.safetensors",
         features=FEATURES,
         dilation=1,
         warped=replace(WARPED, input_px=input_px),
@@ -55,10 +55,15 @@ def test_the_segmenter_learns_from_seeds_and_tags(seeded):
         assert row["seed"] + row["expand"] + row["constrain"] == pytest.approx(row["loss"], rel=1e-5)
     for name in ("seed", "expand"):
         assert curve[-1][name] < 0.5 * curve[0][name]
-    network, about = file.load(seeded / "sec_segmenter.pt", Segmenter)
+    network, about = file.load(seeded / "sec_segmenter.safetensors", Segmenter)
     assert about.warped_px == 32 and about.supervision == "tags and cues"
     options = {"split": "train", "shard": "1-of-1", "scales": (1.0,), "classifier": [], "image_prior": 0.0}
-    scores(images=seeded / "images.csv", segmenter=seeded / "sec_segmenter.pt", scores=seeded / "scores.h5", **options)
+    scores(
+        images=seeded / "images.csv",
+        segmenter=seeded / "sec_segmenter.safetensors",
+        scores=seeded / "scores.h5",
+        **options,
+    )
     with store.read(seeded / "scores.h5", "scores") as found:
         assert found.warped_px == 32
         for number in range(4):

@@ -83,12 +83,12 @@ def run(tmp_path):
         tags = [("dog",), ("cat", "dog")][number % 2]
         rows.append(manifest.Row(f"{number:02}", "train", tmp_path / f"{number}.png", None, tags, "test"))
     manifest.write(tmp_path / "images.csv", rows)
-    file.save(tmp_path / "classifier.pt", network_of(Classifier, **CLASSIFIER), About(CLASSES, "tags"))
+    file.save(tmp_path / "classifier.safetensors", network_of(Classifier, **CLASSIFIER), About(CLASSES, "tags"))
     for warped_px in (0, 32):
         about = About(CLASSES, "tags", warped_px=warped_px)
         file.save(tmp_path / f"segmenter_{warped_px}.pt", network_of(Segmenter, **SEGMENTER), about)
     about = About(CLASSES, "tags", settings={"radius": 5})
-    file.save(tmp_path / "affinity_net.pt", network_of(AffinityNet, **AFFINITY_NET), about)
+    file.save(tmp_path / "affinity_net.safetensors", network_of(AffinityNet, **AFFINITY_NET), about)
     return tmp_path
 
 
@@ -99,14 +99,14 @@ def write(name, run, shard="1-of-1"):
     warped_px = 32 if name.endswith("warped") else 0
     by_segmenter = of | {"segmenter": run / f"segmenter_{warped_px}.pt", "scales": SCALES}
     if name.startswith("cams"):
-        cams(**of, classifier=run / "classifier.pt", cams=path, scales=SCALES, gamma=1, stride=4)
+        cams(**of, classifier=run / "classifier.safetensors", cams=path, scales=SCALES, gamma=1, stride=4)
     elif name.startswith("scores"):
         scores(**by_segmenter, split="train", scores=path, classifier=[], image_prior=0.0)
     elif name.startswith("relabels"):
         relabels(**by_segmenter, fitted=[], relabels=path, crf=NO_CRF)
     else:
         walk = {"alpha": 4, "beta": 8, "steps": 16, "rescale_power": 1}
-        affinity_net = run / "affinity_net.pt"
+        affinity_net = run / "affinity_net.safetensors"
         pseudo_masks(
             **of, cams=run / "cams_1-of-1.h5", affinity_net=affinity_net, pseudo_masks=path, **walk, crf=NO_CRF
         )
@@ -202,7 +202,7 @@ def test_shards_give_the_same_bits_before_they_are_rounded_to_half_precision(run
 
 @everywhere
 def test_affinities_differ_by_1e_6_at_most(run, device, alone):
-    network, _ = file.load(run / "affinity_net.pt", AffinityNet)
+    network, _ = file.load(run / "affinity_net.safetensors", AffinityNet)
     network.to(device)
 
     @torch.inference_mode()

@@ -68,11 +68,11 @@ def assert_as_one(found: Path, expected: Path, stage: str) -> None:
     assert ours.keys() == theirs.keys()
     for name, values in theirs.items():
         np.testing.assert_allclose(ours[name], values, rtol=0, atol=1e-5, err_msg=name)
-    ours, theirs = file.read(found / f"{stage}.pt"), file.read(expected / f"{stage}.pt")
-    for part in ("backbone_state", "head_state"):
-        assert ours[part].keys() == theirs[part].keys()
-        for name, value in theirs[part].items():
-            torch.testing.assert_close(ours[part][name], value, rtol=0, atol=1e-5)
+    (ours, said), (theirs, expected_said) = (file.read(folder / f"{stage}.safetensors") for folder in (found, expected))
+    assert said == expected_said
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -155,8 +155,8 @@ def test_batchnorm_of_several_gpus_takes_the_whole_batch(tmp_path):
     torch.testing.assert_close(
         found.eval()(torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(1))), expected
     )
-    file.save(tmp_path / "x.pt", found, file.About(settings.CLASSES, "tags"))
-    loaded, _ = file.load(tmp_path / "x.pt", Classifier)
+    file.save(tmp_path / "x.safetensors", found, file.About(settings.CLASSES, "tags"))
+    loaded, _ = file.load(tmp_path / "x.safetensors", Classifier)
     assert not any(isinstance(module, torch.nn.SyncBatchNorm) for module in loaded.modules())
 
 

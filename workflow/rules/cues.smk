@@ -48,7 +48,7 @@ rule classifier:
         classes=rules.training_images.output.classes,
         weights=weights("classifier"),
     output:
-        classifier="results/classifier.pt",
+        classifier="results/classifier.safetensors",
     log:
         "results/logs/classifier.log",
     benchmark:

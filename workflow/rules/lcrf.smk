@@ -7,7 +7,7 @@ rule lcrf_segmenter:
         seeds=lambda wildcards: [config["sec_seeds"]] if segmenter(wildcards.lcrf)["warm_share"] else [],
         weights=weights("lcrf_segmenter"),
     output:
-        segmenter="results/{lcrf}_segmenter.pt",
+        segmenter="results/{lcrf}_segmenter.safetensors",
     log:
         "results/logs/{lcrf}_segmenter.log",
     benchmark:

@@ -27,7 +27,7 @@ rule affinity_net:
         affinity_labels="results/affinity_labels.h5",
         weights=weights("affinity_net"),
     output:
-        affinity_net="results/affinity_net.pt",
+        affinity_net="results/affinity_net.safetensors",
     log:
         "results/logs/affinity_net.log",
     benchmark:
@@ -74,7 +74,7 @@ rule psa_segmenter:
         pseudo_masks=lambda wildcards: VARIANTS[wildcards.psa][1].get("pseudo_masks_store", PSEUDO_MASKS),
         weights=weights("psa_segmenter"),
     output:
-        segmenter="results/{psa}_segmenter.pt",
+        segmenter="results/{psa}_segmenter.safetensors",
     log:
         "results/logs/{psa}_segmenter.log",
     benchmark:

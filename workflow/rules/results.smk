@@ -3,8 +3,8 @@ rule scores:
     """The class probabilities of each image of a split, on the network's grid."""
     input:
         images=rules.images.output.images,
-        segmenter="results/{variant}_segmenter.pt",
-        classifier=(["results/classifier.pt"] if config["scores"]["image_prior"] else []),
+        segmenter="results/{variant}_segmenter.safetensors",
+        classifier=(["results/classifier.safetensors"] if config["scores"]["image_prior"] else []),
     output:
         scores=shard("{variant}_{split}_scores"),
     log:
@@ -72,7 +72,7 @@ rule relabels:
     """The training images labelled by a segmenter, cut to their tags: what a second round learns."""
     input:
         images=rules.training_images.output.training_images,
-        segmenter="results/{variant}_segmenter.pt",
+        segmenter="results/{variant}_segmenter.safetensors",
         fitted=fitted,
     output:
         relabels=shard("{variant}_relabels"),

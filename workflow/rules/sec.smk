@@ -48,7 +48,7 @@ rule sec_segmenter:
         seeds=config["sec_seeds"],
         weights=weights("sec_segmenter"),
     output:
-        segmenter="results/{sec}_segmenter.pt",
+        segmenter="results/{sec}_segmenter.safetensors",
     log:
         "results/logs/{sec}_segmenter.log",
     benchmark:

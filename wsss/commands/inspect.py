@@ -3,7 +3,6 @@
 import difflib
 import heapq
 import os
-import zipfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,9 +17,9 @@ from wsss.runtime.files import check_regular
 if TYPE_CHECKING:
     from wsss.stores.store import Reader
 
-HDF5, ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
+HDF5 = b"\x89HDF\r\n\x1a\n"
 IMAGES_CSV, CLASSES_CSV = b"id,split,image,mask,tags,tag_source", b"class,name,mask_value,colour"
-"""How the files begin that can be shown; torch writes networks as zip archives."""
+"""How the files begin that are not known by their names."""
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 """Tensors of BatchNorm layers that are no parameters."""
@@ -37,7 +36,7 @@ def inspect(
     """Show what a result file holds: a store or one image of it as a picture, a network, a fitted CRF, or a table.
 
     Args:
-        file: a store (.h5), a network (.pt), a fitted CRF (.json), or the list of images or of classes (.csv).
+        file: a store (.h5), a network (.safetensors), a fitted CRF (.json), or the list of images or of classes (.csv).
         image_id: id of an image of a store, to be drawn; without one, the attributes and the first ids are listed.
         images: manifest, where the photograph is found.
         picture: picture to write, in any format of matplotlib's (png, pdf, svg, jpg, …).
@@ -53,7 +52,7 @@ def inspect(
         _store(file, image_id, images, picture)
     elif image_id:
         raise WsssError(f"{file} is not a store: only the images of a store can be drawn")
-    elif start.startswith(ZIP):
+    elif file.suffix == ".safetensors":
         say("\n".join(_network(file)))
     elif file.suffix == ".json":
         say("\n".join(_fitted_crf(file)))
@@ -66,7 +65,7 @@ def inspect(
 
 
 def _unknown(path: Path) -> WsssError:
-    expected = "a store (.h5), a network (.pt), a fitted CRF (.json), images.csv or classes.csv"
+    expected = "a store (.h5), a network (.safetensors), a fitted CRF (.json), images.csv or classes.csv"
     return WsssError(f"{path} cannot be described: give {expected}")
 
 
@@ -121,29 +120,25 @@ def _network(path: Path) -> list[str]:
     """A network, as its file describes it."""
     from wsss.networks import file
 
-    if not zipfile.is_zipfile(path):
-        raise WsssError(f"{path} is cut off: copy it again, or run its stage again")
-    with zipfile.ZipFile(path) as archive:
-        if not any(name.endswith("/data.pkl") for name in archive.namelist()):
-            raise _unknown(path)
     try:
-        content = file.read(path)
+        state, header = file.read(path)
     except WsssError as error:
-        if error.__cause__:  # a whole file, but torch cannot read it: of another program, perhaps
-            raise WsssError(f"{path} is not a network of wsss ({type(error.__cause__).__name__})") from error
+        if error.__cause__:  # the file of another program, perhaps, which nobody should remove
+            raise WsssError(f"{path} is damaged, or no network: copy it again, or run its stage again") from error
         raise
-    about, features = file.about(content), content["features"]
-    state = content["backbone_state"] | content["head_state"]
+    about, features = file.about(header), header["features"]
     parameters = sum(tensor.numel() for name, tensor in state.items() if not name.endswith(STATISTICS))
     sizes = f"warped to {about.warped_px} x {about.warped_px} px" if about.warped_px else "as they are"
     return [
-        f"{path}: a network of kind {content['kind']}, {path.stat().st_size / 1e6:.1f} MB",
+        f"{path}: a network of kind {header['kind']}, {path.stat().st_size / 1e6:.1f} MB",
         f"backbone: {features['backbone']}, stride {features['stride']} px",
         f"parameters: {parameters:,}",
         f"trained on: {about.supervision}",
-        f"images: {sizes}; normalised by mean {_short(content['mean'])}, standard deviation {_short(content['std'])}",
+        f"images: {sizes}; normalised by mean {_short(header['mean'])}, standard deviation {_short(header['std'])}",
         "classes: " + ", ".join(_each(about.classes)),
+        f"code: {about.code}",
         *(f"setting.{name}: {value}" for name, value in sorted(about.settings.items())),
+        *(f"input.{name}: {value}" for name, value in sorted(about.inputs.items())),
     ]
 
 

@@ -33,7 +33,7 @@ def predict(
     each photograph each class covers. Photographs that cannot be read are listed at the end, with exit status 1.
 
     Args:
-        network: a segmenter, such as results/psa_segmenter.pt.
+        network: a segmenter, such as results/psa_segmenter.safetensors.
         photographs: files, folders (with the folders in them), patterns such as 'new/*.jpg', or a CSV with a column
             file_name.
         out: folder to write to.

@@ -60,7 +60,7 @@ def _shares(results: Path) -> None:
 
 def _done(results: Path) -> str:
     """Which stages of a run are done, and what to do next."""
-    done = sorted(path.stem for pattern in ("*.h5", "*.pt", "images.csv") for path in results.glob(pattern))
+    done = sorted(path.stem for pattern in ("*.h5", "*.safetensors", "images.csv") for path in results.glob(pattern))
     return (f"done so far: {', '.join(done)}; " if done else "") + "run snakemake first"
 
 

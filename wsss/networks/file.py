@@ -1,15 +1,17 @@
-"""The file of a network: its weights, and all that is needed to use it."""
+"""The file of a network: its weights by name, and a header with all that is needed to use it, as safetensors."""
 
+import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 import torch
+from torch import Tensor
 
 from wsss.labels import Classes
 from wsss.networks.network import Built, Network
 from wsss.options.network import Features
-from wsss.runtime import sealed
+from wsss.runtime import sealed, tensors
 from wsss.runtime.errors import WsssError
 
 Supervision = Literal["tags", "tags and cues"]
@@ -20,7 +22,7 @@ MOST_CLASSES = 255
 """A label is a byte, and 255 is void."""
 
 LARGEST = 10_000
-"""No number that says how a network is built, such as a dilation, is larger than this."""
+"""No number that says how a network is built, such as a dilation, or the side of its input, is larger than this."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class About:
             they are.
         longest_px: longer side to which larger images are reduced, in training and in use; 0: none are.
         settings: the options that it was trained with; a file has them as words.
+        inputs: the digest of each file that it was trained on, by name.
+        code: the digest of the code that trained it.
     """
 
     classes: Classes
@@ -41,18 +45,17 @@ class About:
     warped_px: int = 0
     longest_px: int = 0
     settings: dict[str, object] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    code: str = ""
 
 
 def save(path: Path, network: Network, about: About) -> None:
     """Keep a finished network: nothing but its file is needed to use it. The file is whole or absent."""
-    head = {name: value for name, value in network.state_dict().items() if not name.startswith("backbone.")}
-    content = {
+    header = {
         "kind": network.kind,
+        "backbone": network.features.backbone,
         "features": asdict(network.features),
         "shape": network.shape,
-        "backbone": network.features.backbone,
-        "backbone_state": network.backbone.state_dict(),
-        "head_state": head,
         "mean": list(network.backbone.mean),
         "std": list(network.backbone.std),
         "classes": list(about.classes.names),
@@ -62,8 +65,10 @@ def save(path: Path, network: Network, about: About) -> None:
         "warped_px": about.warped_px,
         "longest_px": about.longest_px,
         "settings": {name: str(value) for name, value in about.settings.items()},
+        "inputs": about.inputs,
+        "code": about.code,
     }
-    sealed.save(path, content)
+    tensors.save(path, network.state_dict(), header)
 
 
 def load(path: Path, builder: type[Built]) -> tuple[Built, About]:
@@ -72,78 +77,89 @@ def load(path: Path, builder: type[Built]) -> tuple[Built, About]:
     Raises:
         WsssError: the file is missing, damaged, or holds a network of another kind.
     """
-    content = read(path)
-    if content["kind"] != builder.kind:
+    state, header = read(path)
+    if header["kind"] != builder.kind:
         raise WsssError(
-            f"{path} holds a network of kind {content['kind']!r}, expected {builder.kind!r}: is it the right file?"
+            f"{path} holds a network of kind {header['kind']!r}, expected {builder.kind!r}: is it the right file?"
         )
     try:
-        network = builder.build(replace(Features(**content["features"]), weights="none"), **content["shape"])
-        backbone_state = {f"backbone.{name}": value for name, value in content["backbone_state"].items()}
-        network.load_state_dict({**content["head_state"], **backbone_state})
+        network = builder.build(replace(Features(**header["features"]), weights="none"), **header["shape"])
+        _check_numbers(state, network.state_dict())
+        network.load_state_dict(state)
     except WsssError:
         raise
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:  # made by nothing of ours
-        raise WsssError(
-            f"{path} does not fit the network {content['backbone']} that it names: train it again"
-        ) from error
-    network.backbone.set_normalisation(mean=tuple(content["mean"]), std=tuple(content["std"]))
-    return network.eval().to(memory_format=torch.channels_last), about(content)
+        raise WsssError(f"{path} does not fit its network, with {header['backbone']}: train it again") from error
+    network.backbone.set_normalisation(mean=tuple(header["mean"]), std=tuple(header["std"]))
+    return network.eval().to(memory_format=torch.channels_last), about(header)
 
 
-def about(content: dict) -> About:
-    """What the content of a network's file says of the network."""
-    classes = Classes(tuple(content["classes"]), tuple(content["mask_values"]))
-    return About(
-        classes, content["supervision"], content["warped_px"], content.get("longest_px", 0), content["settings"]
-    )
+def about(header: dict) -> About:
+    """What the header of a network's file says of the network."""
+    classes = Classes(tuple(header["classes"]), tuple(header["mask_values"]))
+    said = ("supervision", "warped_px", "longest_px", "settings", "inputs", "code")
+    return About(classes, **{name: header[name] for name in said})
 
 
-def read(path: Path) -> dict:
-    """The content of a network's file, read without executing anything in it.
+def read(path: Path) -> tuple[dict[str, Tensor], dict]:
+    """The weights in a network's file by name, and its header; nothing in the file is executed.
 
     Raises:
         WsssError: the file is missing, damaged, no network of ours, or one of another version.
     """
     try:
-        content, whole = sealed.load(path)
+        state, header = tensors.load(path)
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: run the stage that trains it first") from error
     except sealed.Damaged as error:
         raise WsssError(f"{path} is not the file of a network ({error}): remove it and train again") from error
-    if not isinstance(content, dict) or "kind" not in content:
+    if header is None or "kind" not in header:
         raise WsssError(f"{path} is not a network of wsss: weights alone are given by the option `weights`")
-    if not whole or not _fits(content):
+    if not _fits(header):
         raise WsssError(f"{path} was written by another version of wsss, or is damaged: train it again")
-    return content
+    return state, header
 
 
-def _fits(content: dict) -> bool:
-    """Whether the content has the form that `save` gives it, and no layer is larger than its classes ask for."""
+def _check_numbers(state: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Refuse weights that torch would take, but that no training leaves.
+
+    Raises:
+        ValueError: integers stand for fractions or the reverse, or a number is not finite.
+    """
+    for name, value in state.items():
+        if value.is_floating_point() != expected[name].is_floating_point() or not value.isfinite().all():
+            raise ValueError(name)
+
+
+def _fits(header: dict) -> bool:
+    """Whether the header has the form that `save` gives it, and no layer is larger than its classes ask for."""
 
     def is_list(name: str, kind: type, length: int) -> bool:
-        found = content.get(name)
+        found = header.get(name)
         return isinstance(found, list) and len(found) == length and all(isinstance(item, kind) for item in found)
 
     def is_table(name: str, kinds: type | tuple[type, ...]) -> bool:
-        found = content.get(name)
+        found = header.get(name)
         return isinstance(found, dict) and all(isinstance(item, kinds) for item in found.values())
 
-    classes = content.get("classes")
+    classes = header.get("classes")
     count = len(classes) if isinstance(classes, list) else 0
     return (
         0 < count <= MOST_CLASSES
         and is_list("classes", str, count)
         and is_list("mask_values", int, count)
         and is_list("mean", float, 3)
+        and all(map(math.isfinite, header["mean"]))
         and is_list("std", float, 3)
+        and all(0 < value < math.inf for value in header["std"])
         and is_table("features", (str, int, bool))
         and is_table("shape", int)
-        and content["shape"].get("classes", count) == count
-        and all(0 <= value <= LARGEST for value in content["shape"].values())
+        and header["shape"].get("classes", count) == count
+        and all(0 <= value <= LARGEST for value in header["shape"].values())
         and is_table("settings", str)
-        and is_table("backbone_state", torch.Tensor)
-        and is_table("head_state", torch.Tensor)
-        and content.get("supervision") in get_args(Supervision)
-        and all(isinstance(content.get(name, 0), int) for name in ("warped_px", "longest_px"))
+        and is_table("inputs", str)
+        and header.get("supervision") in get_args(Supervision)
+        and all(isinstance(header.get(name), int) for name in ("warped_px", "longest_px"))
+        and 0 <= header["warped_px"] <= LARGEST
+        and all(isinstance(header.get(name), str) for name in ("backbone", "code"))
     )

@@ -152,7 +152,7 @@ def working_size(size: tuple[int, int], longest_px: int) -> tuple[int, int]:
 
 
 def load(path: Path | str, *, crf: bool = True) -> Predictor:
-    """A trained segmenter that labels photographs: `wsss.load("results/psa_segmenter.pt")("photo.jpg").labels`.
+    """A trained segmenter that labels photographs: `wsss.load("psa_segmenter.safetensors")("photo.jpg").labels`.
 
     Args:
         path: file of a segmenter. Where the masks of its run lie beside it, the same scales and CRF are used.

@@ -43,10 +43,10 @@ def load(path: Path) -> tuple[object, bool]:
         raise
     except Exception as error:  # torch raises many kinds for damaged files
         raise Damaged(type(error).__name__) from error
-    return content, checked(content)
+    return content, _checked(content)
 
 
-def checked(content: object) -> bool:
+def _checked(content: object) -> bool:
     """Whether `save` wrote this content of a file; its digest is taken out.
 
     Raises:

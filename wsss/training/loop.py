@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -82,17 +83,22 @@ class Task:
     settings: dict[str, object]
     inputs: Sequence[Path]
 
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """The digest of each file that decides the result, by name."""
+        return {path.name: store.digest(path) for path in self.inputs}
+
     def digest(self) -> str:
         """Digest of all that decides the run: training does not resume from a checkpoint with another digest."""
-        inputs = {path.name: store.digest(path) for path in self.inputs}
-        return provenance.of_run(self.stage, self.settings, inputs)
+        return provenance.of_run(self.stage, self.settings, self.digests)
 
 
 def train(network: Network, task: Task, *, schedule: Schedule, job: Job, about: About, output: Path) -> None:
     """Train a network and write its file; see `fit`."""
+    about = replace(about, settings=task.settings, inputs=task.digests, code=provenance.code(task.stage))
 
     def keep(trained: Network) -> None:
-        file.save(output, trained, replace(about, settings=task.settings))
+        file.save(output, trained, about)
 
     fit(network, task, schedule=schedule, job=job, keep=keep)
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from wsss.runtime import sealed
+from wsss.runtime import sealed, tensors
 from wsss.runtime.errors import WsssError
 
 Rgb = tuple[float, float, float]
@@ -93,11 +93,11 @@ def read_weights(path: Path, *, name: str) -> Weights:
         path: the file; it is never unpickled beyond tensors and plain values.
         name: of the backbone that is to take the weights; a wsss file that names another is refused.
     """
-    content = _read_file(path)
+    content, header = _read_file(path)
+    if header is not None:
+        return _network_file(content, header, path, name=name)
     if not isinstance(content, dict):
         raise WsssError(f"{path} holds a {type(content).__name__}, no state dict: save network.state_dict() instead")
-    if "backbone_state" in content:
-        return _network_file(content, path, name=name)
     return Weights(_only_tensors(content.get("state_dict", content), path), None)
 
 
@@ -130,37 +130,35 @@ def load_weights(module: nn.Module, state: dict[str, Tensor], *, name: str, sour
     module.load_state_dict(own | {key: state[key] for key in own if key in state})
 
 
-def _read_file(path: Path) -> object:
-    """Content of a weights file, on the CPU."""
+def _read_file(path: Path) -> tuple[object, dict[str, object] | None]:
+    """Content of a weights file, on the CPU, and the header if it is the file of a network of wsss."""
     if not path.is_file():
         raise WsssError(f"there is no weights file {path}: give the path of a file, or another word as weights")
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        sealed.checked(content)
-        return content
+        if path.suffix == tensors.SUFFIX:
+            return tensors.load(path)
+        return torch.load(path, map_location="cpu", weights_only=True), None
     except sealed.Damaged as error:
-        raise WsssError(f"the weights file {path} is damaged, {error}: make it again") from error
+        raise WsssError(f"the weights file {path} is damaged ({error}): copy it, or make it, again") from error
     except pickle.UnpicklingError as error:
         raise WsssError(
             f"{path} holds more than tensors, or is no file of torch: save only network.state_dict() to it"
         ) from error
-    except Exception as error:  # a truncated file: RuntimeError, EOFError, SafetensorError and others
+    except Exception as error:  # a truncated file: RuntimeError, EOFError and others
         raise WsssError(f"cannot read the weights file {path} ({type(error).__name__}): is it complete?") from error
 
 
-def _network_file(content: dict, path: Path, *, name: str) -> Weights:
+def _network_file(state: dict[str, Tensor], header: dict, path: Path, *, name: str) -> Weights:
     """Backbone of a network that wsss has trained."""
-    if content.get("backbone") != name:
-        raise WsssError(f"{path} holds weights of the backbone {content.get('backbone')!r}, not of {name!r}")
-    state = _only_tensors(content["backbone_state"], path)
-    if "mean" not in content or "std" not in content:
-        return Weights(state, None)
-    mean, std = ((float(r), float(g), float(b)) for r, g, b in (content["mean"], content["std"]))
-    return Weights(state, (mean, std))
+    if header.get("backbone") != name:
+        raise WsssError(f"{path} holds weights of the backbone {header.get('backbone')!r}, not of {name!r}")
+    try:
+        mean, std = ((float(r), float(g), float(b)) for r, g, b in (header["mean"], header["std"]))
+    except (LookupError, TypeError, ValueError) as error:
+        raise WsssError(f"{path} was written by another version of wsss, or is damaged: train it again") from error
+    start = "backbone."
+    backbone = {key.removeprefix(start): value for key, value in state.items() if key.startswith(start)}
+    return Weights(backbone, (mean, std))
 
 
 def _only_tensors(state: object, path: Path) -> dict[str, Tensor]:
