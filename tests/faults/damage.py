@@ -40,8 +40,7 @@ def readers(project: Path) -> dict[str, tuple[str, ...]]:
     found["classes.csv"] = stages["classifier"]
     found["psa_crf.json"] = changed(whole["masks"], "--fitted", "results/psa_crf.json")
     found["psa_val_miou.json"] = stages["ablation"]
-    scores = ("--scores", "results/cue_scores.json", "results/psa_val_miou.json")
-    found["cue_scores.json"] = ("comparison", *scores, "--table", "results/comparison.csv")
+    found["cue_scores.json"] = stages["comparison"]
     return found
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import fuzz
+import outcomes
 import pytest
 from settings import CLASSES
 
@@ -17,10 +18,12 @@ def assert_told_or_right(name: str, folder: Path, *, tries: int, seed: int) -> N
     command = [sys.executable, fuzz.__file__, name, str(tries), str(seed), folder]
     path = os.pathsep.join(filter(None, sys.path))
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path}, check=False)
-    outcomes = [line for line in done.stdout.splitlines() if line.split(" ", 1)[0].isdigit()]
-    assert done.returncode == 0, (f"after {len(outcomes)} tries", done.returncode, done.stderr[-2000:])
-    assert len(outcomes) == tries
-    assert [line for line in outcomes if line.split()[1] not in ("right", "told")] == []
+    found = [line for line in done.stdout.splitlines() if line.split(" ", 1)[0].isdigit()]
+    for line in found:
+        outcomes.count(f"fuzz: {name}", line.split()[1])
+    assert done.returncode == 0, (f"after {len(found)} tries", done.returncode, done.stderr[-2000:])
+    assert len(found) == tries
+    assert [line for line in found if line.split()[1] not in ("right", "told")] == []
 
 
 @pytest.mark.parametrize("name", fuzz.FORMATS)

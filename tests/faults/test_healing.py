@@ -1,0 +1,76 @@
+"""What the message about a damaged file advises heals the run: every result is then that of an undisturbed one."""
+
+import os
+import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import finished_run
+import kills
+import outcomes
+import pytest
+
+DAMAGED = {
+    "a store": ("saliency/1-of-2.h5", ["saliency.h5"]),
+    "a joined store": ("psa_val_masks.h5", ["psa_val_miou.json"]),
+    "a shard of a joined store": ("psa_val_masks/2-of-2.h5", ["psa_val_miou.json"]),
+    "a network": ("psa_segmenter.pt", ["psa_val_scores/1-of-2.h5", "psa_val_scores.h5"]),
+    "a checkpoint": ("checkpoints/sec_segmenter.pt", ["sec_segmenter.pt"]),
+    "a manifest": ("images.csv", ["cue_scores.json"]),
+    "a table of classes": ("classes.csv", ["sec_segmenter.pt"]),
+    "fitted numbers": ("psa_crf.json", ["psa_val_masks/1-of-2.h5", "psa_val_masks.h5"]),
+}
+"""Of each kind of file one that is damaged, and results that are lost with it: the stage that makes them reads it."""
+
+MOST_RUNS = 4
+"""Runs in which a message may name one more file."""
+
+ADVICE = re.compile(r"error: (\S+?):? .*\bremove (it|both)\b")
+
+
+def damage(path: Path) -> None:
+    """Flip a byte of what has a digest of its content, and cut in half what has none; the times stay, as on a disk that rots."""
+    times, content = path.stat(), bytearray(path.read_bytes())
+    middle = len(content) // 2
+    if path.suffix in (".h5", ".pt"):
+        content[middle] ^= 1
+    else:
+        del content[middle:]
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def healed(project: Path, name: str, lost: list[str]) -> str:
+    """What becomes of a run with a damaged file, where its user does what the messages say."""
+    expected = finished_run.digests(project)
+    damage(project / "results" / name)
+    for other in lost:
+        (project / "results" / other).unlink()
+    told = False
+    for _ in range(MOST_RUNS):
+        run = kills.ended(kills.RUN, project)
+        said = run.stdout + run.stderr
+        if run.returncode == 0:
+            told |= "training restarts from scratch" in said and Path(name).name in said
+            found = kills.compared(finished_run.digests(project), expected)
+            return ("told" if told else "silent: not noticed") if found == "right" else found
+        advice = ADVICE.search(said)
+        if not advice or "Traceback" in said:
+            return f"unclear: {said[-1500:]}"
+        told = True
+        (project / advice[1]).unlink()
+    return f"unclear: not healed after {MOST_RUNS} runs: {said[-1500:]}"
+
+
+@pytest.mark.faults
+def test_what_the_message_advises_heals(finished, tmp_path):
+    def tried(kind: str) -> str:
+        project = finished_run.copied(finished, tmp_path / kind.replace(" ", "_"))
+        found = healed(project, *DAMAGED[kind])
+        shutil.rmtree(project)
+        outcomes.count("heal: what the message advises", found)
+        return f"{kind}: {found}"
+
+    with ThreadPoolExecutor(2) as pool:
+        assert [found for found in pool.map(tried, DAMAGED) if not found.endswith(": told")] == []
