@@ -19,7 +19,7 @@ TARGETS = [
     "results/lcrf_segmenter.pt",
     "results/psa_relabels.h5",
 ]
-"""Each stage but ablation and comparison is needed for one of them: these would take more trainings, for little more."""
+"""Each stage but ablation and comparison, which would take more trainings, is needed for one of them."""
 
 VARYING = {"logs", "benchmarks"}
 """Results that hold times, and differ between two undisturbed runs."""

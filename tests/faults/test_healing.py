@@ -30,7 +30,7 @@ ADVICE = re.compile(r"error: (\S+?):? .*\bremove (it|both)\b")
 
 
 def damage(path: Path) -> None:
-    """Flip a byte of what has a digest of its content, and cut in half what has none; the times stay, as on a disk that rots."""
+    """Flip a byte of what has a digest of its content, cut in half what has none; its times stay, as on a bad disk."""
     times, content = path.stat(), bytearray(path.read_bytes())
     middle = len(content) // 2
     if path.suffix in (".h5", ".pt"):

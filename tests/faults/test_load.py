@@ -1,4 +1,4 @@
-"""Many stages, and two runs, in one folder at once: whole files, the results of one after another, one clear refusal."""
+"""Many stages in one folder at once: whole files, and the results of before. Two runs: one is refused."""
 
 import random
 import subprocess
@@ -65,22 +65,58 @@ def test_twins_may_write_one_file_at_once(finished, tmp_path, name):
     assert found == "right"
 
 
-@pytest.mark.faults
-def test_a_second_run_in_a_folder_is_refused(finished, tmp_path):
+@pytest.fixture
+def unfinished(finished, tmp_path) -> Path:
+    """A run that lacks its last stages."""
     project = finished_run.copied(finished, tmp_path / "project")
-    for path in (project / "results").glob("psa_val_masks*"):
-        path.unlink() if path.is_file() else [shard.unlink() for shard in path.iterdir()]
-    (project / "results/psa_val_miou.json").unlink()
-    first = started(kills.RUN, project)
+    for path in (project / "results").rglob("psa_val_m*/*.h5"):
+        path.unlink()
+    for name in ("psa_val_masks.h5", "psa_val_miou.json"):
+        (project / "results" / name).unlink()
+    return project
+
+
+def running(project: Path) -> subprocess.Popen:
+    """A run that has the lock of its folder."""
+    process = started(kills.RUN, project)
     until = time.monotonic() + 120
     while not list((project / ".snakemake/locks").glob("*.lock")):
-        assert first.poll() is None and time.monotonic() < until
+        assert process.poll() is None and time.monotonic() < until
         time.sleep(0.05)
-    second = kills.ended(kills.RUN, project)
+    return process
+
+
+def is_refusal(status: int, said: str) -> bool:
+    return status == 1 and "LockException" in said and "Traceback" not in said
+
+
+@pytest.mark.faults
+def test_a_second_run_in_a_folder_is_refused(finished, unfinished):
+    first = running(unfinished)
+    second = kills.ended(kills.RUN, unfinished)
     said = second.stdout + second.stderr
-    refused = second.returncode == 1 and "LockException" in said and "Traceback" not in said
-    outcomes.count("load: a second run", "told" if refused else f"silent: {said[-500:]}")
-    assert refused, said
+    found = "told" if is_refusal(second.returncode, said) else f"silent: {said[-500:]}"
+    outcomes.count("load: a second run", found)
+    assert found == "told"
     words = first.communicate(timeout=600)[0]
     assert first.returncode == 0, words
-    assert kills.compared(finished_run.digests(project), finished_run.digests(finished)) == "right"
+    assert kills.compared(finished_run.digests(unfinished), finished_run.digests(finished)) == "right"
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("seconds", [0, 2, 4])
+def test_of_two_runs_after_a_killed_one_one_is_refused(finished, unfinished, seconds):
+    """Both find a lock that nobody holds: neither may take away that of the other."""
+    killed = running(unfinished)
+    killed.kill()
+    killed.communicate()
+    runs = [started(kills.RUN, unfinished)]
+    time.sleep(seconds)
+    runs.append(started(kills.RUN, unfinished))
+    said = [run.communicate(timeout=600)[0] for run in runs]
+    refused = [is_refusal(run.returncode, words) for run, words in zip(runs, said, strict=True)]
+    found = "told" if sorted(refused) == [False, True] else f"silent: {said}"
+    outcomes.count("load: two runs after a killed one", found)
+    assert found == "told"
+    assert sorted(run.returncode for run in runs) == [0, 1]
+    assert kills.compared(finished_run.digests(unfinished), finished_run.digests(finished)) == "right"
