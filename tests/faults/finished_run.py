@@ -6,8 +6,8 @@ from pathlib import Path
 
 import projects
 
-OVERLAY = "{checkpoint_steps: 1, crf: {split: train, most_images: 4}}"
-"""A training that is killed resumes at its last step."""
+OVERLAY = "{checkpoint_steps: 1, fit_crf: true, crf: {split: train, most_images: 4}}"
+"""A training that is killed resumes at its last step; masks read the numbers of their CRF from a file."""
 
 RUN = ("--cores", 2, "--set-scatter", "shards=2", "--configfile", "tiny.yaml", "overlay.yaml", "--")
 TARGETS = [
