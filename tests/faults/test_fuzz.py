@@ -42,5 +42,5 @@ def test_a_damaged_table_of_classes_names_file_and_remedy(tmp_path, line):
     manifest.write_classes(tmp_path / "classes.csv", CLASSES)
     content = (tmp_path / "classes.csv").read_text().splitlines()[:2]
     (tmp_path / "classes.csv").write_text("\n".join([*content, line]), encoding="latin1")
-    with pytest.raises(WsssError, match=r"classes\.csv is damaged .*: remove it and run the stage images again"):
+    with pytest.raises(WsssError, match=r"classes\.csv is damaged .*: remove it and rerun the stage that writes it"):
         manifest.read_classes(tmp_path / "classes.csv")

@@ -324,7 +324,7 @@ def test_a_network_of_another_version(tmp_path, gone):
     content, _ = sealed.load(path)
     del content[gone]
     sealed.save(path, content)
-    assert "a.pt was written by another version of wsss, or is damaged: train it again" in refusal(
+    assert "a.pt was written by another version of wsss, or is damaged: remove it and train again" in refusal(
         file.load, path, Classifier
     )
 

@@ -85,7 +85,7 @@ def load(path: Path, builder: type[Built]) -> tuple[Built, About]:
         raise
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:  # made by nothing of ours
         raise WsssError(
-            f"{path} does not fit the network {content['backbone']} that it names: train it again"
+            f"{path} does not fit the network {content['backbone']} that it names: remove it and train again"
         ) from error
     network.backbone.set_normalisation(mean=tuple(content["mean"]), std=tuple(content["std"]))
     return network.eval().to(memory_format=torch.channels_last), about(content)
@@ -114,7 +114,7 @@ def read(path: Path) -> dict:
     if not isinstance(content, dict) or "kind" not in content:
         raise WsssError(f"{path} is not a network of wsss: weights alone are given by the option `weights`")
     if not whole or not _fits(content):
-        raise WsssError(f"{path} was written by another version of wsss, or is damaged: train it again")
+        raise WsssError(f"{path} was written by another version of wsss, or is damaged: remove it and train again")
     return content
 
 
