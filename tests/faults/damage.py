@@ -53,10 +53,8 @@ def readers(project: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _in_one_process(words: tuple[str, ...]) -> tuple[str, ...]:
-    """The words of a stage without its log."""
-    if "--log" in words:
-        place = words.index("--log")
-        words = (*words[:place], *words[place + 2 :])
+    """The words of a stage without its log and without workers."""
+    words = kills.without_log(words)
     return changed(words, "--threads", "1") if "--threads" in words else words
 
 

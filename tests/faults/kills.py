@@ -59,6 +59,14 @@ class Stage:
         return [Path(self.words[self.words.index(f"--{name}") + 1]) for name in options if f"--{name}" in self.words]
 
 
+def without_log(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of a stage without its log."""
+    if "--log" not in words:
+        return words
+    place = words.index("--log")
+    return (*words[:place], *words[place + 2 :])
+
+
 def stages(project: Path) -> list[Stage]:
     """One stage of each name: those of a finished run, and those of its scores."""
     found: dict[str, Stage] = {}

@@ -17,15 +17,13 @@ import pytest
 from wsss.datasets import manifest
 from wsss.runtime.errors import WsssError
 
-SEED = 0
-
 NOT_SEALED = ("manifest", "scores")
 """Tables without a digest: a byte of them may be another value, and a cut at the end of a line is not seen."""
 
 
 def tried(project: Path, names: list[str]) -> Iterator[tuple[str, str, str]]:
     """Of each damage the kind, the file and place, and what became of it; in a process of its own, as HDF5 may hang."""
-    command = [sys.executable, damage.__file__, project, str(SEED), *names]
+    command = [sys.executable, damage.__file__, project, str(outcomes.SEED), *names]
     path = os.pathsep.join([str(projects.ROOT), *filter(None, sys.path)])
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200, check=False)

@@ -11,7 +11,6 @@ import outcomes
 import projects
 import pytest
 
-SEED = 5
 AT_ONCE = 8
 
 
@@ -42,7 +41,7 @@ def test_stages_may_write_into_one_folder_at_once(finished, tmp_path):
     """Also those that read what others replace at that time."""
     project = finished_run.copied(finished, tmp_path / "project")
     stages = [stage for stage in kills.stages(project) if stage.words not in kills.OF_SCORES]
-    random.Random(SEED).shuffle(stages)
+    random.Random(outcomes.SEED).shuffle(stages)
     for first in range(0, len(stages), AT_ONCE):
         found = at_once(stages[first : first + AT_ONCE], project)
         outcomes.count("load: stages at once", found)
