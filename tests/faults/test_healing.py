@@ -33,7 +33,7 @@ def damage(path: Path) -> None:
     """Flip a byte of what has a digest of its content, cut in half what has none; its times stay, as on a bad disk."""
     times, content = path.stat(), bytearray(path.read_bytes())
     middle = len(content) // 2
-    if path.suffix in (".h5", ".pt"):
+    if path.suffix in (".h5", ".pt", ".safetensors"):
         content[middle] ^= 1
     else:
         del content[middle:]
