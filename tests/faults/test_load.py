@@ -70,7 +70,7 @@ def unfinished(finished, tmp_path) -> Path:
     project = finished_run.copied(finished, tmp_path / "project")
     for path in (project / "results").rglob("psa_val_m*/*.h5"):
         path.unlink()
-    for name in ("psa_val_masks.h5", "psa_val_miou.json"):
+    for name in ("psa_val_masks.h5", "psa_val_miou.json", "psa_val_miou.txt"):
         (project / "results" / name).unlink()
     return project
 
