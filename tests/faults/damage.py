@@ -36,7 +36,11 @@ def readers(project: Path) -> dict[str, tuple[str, ...]]:
     whole = {name: changed(words, "--shard", "1-of-1") for name, words in stages.items() if "--shard" in words}
     stores = {name: stages["cue_scores"] for name in CUES}
     stores |= {"saliency": whole["seeds"], "affinity_labels": stages["affinity_net"]}
-    stores |= {"psa_train_scores": stages["crf"], "psa_val_scores": whole["masks"], "psa_val_masks": stages["miou"]}
+    stores |= {
+        "psa_train_scores": changed(stages["crf"], "--fit.epochs", "1"),
+        "psa_val_scores": whole["masks"],
+        "psa_val_masks": stages["miou"],
+    }
     found = {f"{name}.h5": words for name, words in stores.items()}
     found |= {f"{name}/{number}-of-2.h5": words for name, words in stores.items() for number in (1, 2)}
     found |= {"classifier.pt": whole["saliency"], "affinity_net.pt": whole["pseudo_masks"]}
