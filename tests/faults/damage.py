@@ -1,11 +1,14 @@
-"""Damages each result of a finished run, and reads it by its stage: `python damage.py PROJECT SEED TRIES [FILE ...]`.
+"""Damages each result of a finished run, and reads it by its stage: `python damage.py PROJECT SEED [FILE ...]`.
 
 A line a try: the kind of the file and of the damage, the file, the place, what became of it; separated by tabs.
 """
 
+import json
 import random
 import shutil
+import struct
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +22,12 @@ from wsss.stores import attributes
 SECTOR = 512
 CUT = 4096
 
+FEW = 8
+"""Zeroed sectors and flipped bytes, where the number of tries is not given; and all tries of a checkpoint."""
+
+SECONDS = 60
+"""A stage that is not done by then hangs: of a damaged checkpoint it trains from scratch."""
+
 CUES = ("cams", "pseudo_masks", "seeds")
 
 
@@ -28,7 +37,11 @@ def readers(project: Path) -> dict[str, tuple[str, ...]]:
     whole = {name: changed(words, "--shard", "1-of-1") for name, words in stages.items() if "--shard" in words}
     stores = {name: stages["cue_scores"] for name in CUES}
     stores |= {"saliency": whole["seeds"], "affinity_labels": stages["affinity_net"]}
-    stores |= {"psa_train_scores": stages["crf"], "psa_val_scores": whole["masks"], "psa_val_masks": stages["miou"]}
+    stores |= {
+        "psa_train_scores": changed(stages["crf"], "--fit.epochs", "1"),
+        "psa_val_scores": whole["masks"],
+        "psa_val_masks": stages["miou"],
+    }
     found = {f"{name}.h5": words for name, words in stores.items()}
     found |= {f"{name}/{number}-of-2.h5": words for name, words in stores.items() for number in (1, 2)}
     found |= {"classifier.safetensors": whole["saliency"], "affinity_net.safetensors": whole["pseudo_masks"]}
@@ -40,16 +53,13 @@ def readers(project: Path) -> dict[str, tuple[str, ...]]:
     found["classes.csv"] = stages["classifier"]
     found["psa_crf.json"] = changed(whole["masks"], "--fitted", "results/psa_crf.json")
     found["psa_val_miou.json"] = stages["ablation"]
-    scores = ("--scores", "results/cue_scores.json", "results/psa_val_miou.json")
-    found["cue_scores.json"] = ("comparison", *scores, "--table", "results/comparison.csv")
+    found["cue_scores.json"] = stages["comparison"]
     return found
 
 
 def _in_one_process(words: tuple[str, ...]) -> tuple[str, ...]:
-    """The words of a stage without its log."""
-    if "--log" in words:
-        place = words.index("--log")
-        words = (*words[:place], *words[place + 2 :])
+    """The words of a stage without its log and without workers."""
+    words = kills.without_log(words)
     return changed(words, "--threads", "1") if "--threads" in words else words
 
 
@@ -70,35 +80,62 @@ def kind_of(name: str) -> str:
     return "manifest" if name.endswith(".csv") else "scores"
 
 
-def damages(path: Path, generator: random.Random, tries: int) -> Iterator[tuple[str, int, bytes]]:
-    """The kind, place and content of each damage: some cuts, sectors and bytes, and a byte of each part of a store."""
+def damages(path: Path, generator: random.Random, tries: int | None) -> Iterator[tuple[str, int, bytes]]:
+    """The kind, place and content of each damage: cuts, zeroed sectors, and flipped bytes anywhere and in each part.
+
+    Of each kind there are so many tries; without a number each cut and each part is tried, and FEW of the others.
+    """
     whole = path.read_bytes()
+    few = FEW if tries is None else tries
 
     def flipped(place: int) -> bytes:
         return whole[:place] + bytes([whole[place] ^ 1 << generator.randrange(8)]) + whole[place + 1 :]
 
     cuts, sectors = (range(0, len(whole), min(size, max(1, len(whole) // 4))) for size in (CUT, SECTOR))
-    for place in generator.sample(cuts, min(tries, len(cuts))):
+    for place in generator.sample(cuts, min(tries or len(cuts), len(cuts))):
         yield "cut", place, whole[:place]
-    for place in generator.sample(sectors, min(tries, len(sectors))):
+    for place in generator.sample(sectors, min(few, len(sectors))):
         sector = whole[place : place + SECTOR]
         yield "sector of zeros", place, whole[:place] + bytes(len(sector)) + whole[place + SECTOR :]
-    for _ in range(tries):
+    for _ in range(few):
         place = generator.randrange(len(whole))
         yield "byte", place, flipped(place)
-    if path.suffix == ".h5":
-        arrays, words = parts(path, whole)
-        for start, size in arrays:
+    parsers = {".h5": parts_of_store, ".pt": parts_of_torch, ".safetensors": parts_of_safetensors}
+    parts = parsers.get(path.suffix, lambda *_: {})
+    for kind, found in parts(path, whole).items():
+        for start, size in generator.sample(found, min(tries or len(found), len(found))):
             place = start + generator.randrange(size)
-            yield "byte of an array", place, flipped(place)
-        for start, size in words:
-            place = start + generator.randrange(size)
-            yield "byte of an attribute", place, flipped(place)
+            yield f"byte of {kind}", place, flipped(place)
 
 
-def parts(path: Path, whole: bytes) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Where the bytes of each array and of each attribute of a store lie, as (start, size)."""
+Parts = dict[str, list[tuple[int, int]]]
+"""Where the bytes of each part of a file lie, as (start, size), by the kind of the part."""
+
+
+def parts_of_torch(path: Path, _: bytes) -> Parts:
+    """The tensors, and what else there is, of a file of torch: the files of a zip archive."""
+    places = []
+    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+        for member in archive.infolist():
+            file.seek(member.header_offset + 26)
+            lengths = struct.unpack("<HH", file.read(4))
+            places.append((member.header_offset + 30 + sum(lengths), member.file_size))
+    return {"a tensor": [place for place in places if place[1]]}
+
+
+def parts_of_safetensors(_: Path, whole: bytes) -> Parts:
+    """The header and the tensors of a network's file."""
+    (length,) = struct.unpack_from("<Q", whole)
+    header = json.loads(whole[8 : 8 + length])
+    offsets = [about["data_offsets"] for name, about in header.items() if name != "__metadata__"]
+    tensors = [(8 + length + start, end - start) for start, end in offsets if end > start]
+    return {"the header": [(8, length)], "a tensor": tensors}
+
+
+def parts_of_store(path: Path, whole: bytes) -> Parts:
+    """The arrays and the attributes of a store."""
     arrays, words = [], []
+    searched: dict[bytes, int] = {}  # equal attributes follow one another
     with h5py.File(path, "r") as file:
         places: list[h5py.HLObject] = [file]
         if "files" not in file.attrs:
@@ -111,10 +148,12 @@ def parts(path: Path, whole: bytes) -> tuple[list[tuple[int, int]], list[tuple[i
                 stored = h5py.h5a.open(place.id, name.encode())
                 content = np.empty(stored.shape, stored.dtype)
                 stored.read(content)
-                start = whole.find(content.tobytes())
-                if start >= 0 and content.nbytes:
-                    words.append((start, content.nbytes))
-    return arrays, words
+                text = content.tobytes()
+                start = whole.find(text, searched.get(text, 0))
+                if start >= 0 and text:
+                    searched[text] = start + len(text)
+                    words.append((start, len(text)))
+    return {"an array": arrays, "an attribute": words}
 
 
 def content_of(path: Path) -> object:
@@ -142,7 +181,7 @@ class Tried:
     def outcome(self, name: str, words: tuple[str, ...], content: bytes) -> str:
         """What becomes of a file with this content, as its stage reads it."""
         if words not in self._expected:
-            self._expected[words] = self._written(name, words)[1]
+            self._expected[words] = self._undisturbed(name, words)
         path = self.results / name
         path.write_bytes(content)
         ended, written = self._written(name, words)
@@ -158,15 +197,21 @@ class Tried:
     def train_again(self, name: str, words: tuple[str, ...]) -> None:
         """Write a checkpoint in this process: another number of threads rounds differently."""
         (self.results / name).unlink()
-        self._expected[words] = self._written(name, words)[1]
+        self._expected[words] = self._undisturbed(name, words)
         shutil.copy2(self.results / name, self.kept / name)
+
+    def _undisturbed(self, name: str, words: tuple[str, ...]) -> dict[str, object]:
+        """What a stage writes where nothing is damaged."""
+        ended, written = self._written(name, words)
+        assert ended.status == 0, ended
+        return written
 
     def _written(self, name: str, words: tuple[str, ...]) -> tuple[in_process.Ended, dict[str, object]]:
         """How a stage ends, and the files that it wrote; those and its checkpoint are put back."""
         outputs = [path for path in kills.Stage(words, 0).outputs() if path != Path("results", name)]
         for path in outputs:
             (self.project / path).unlink(missing_ok=True)
-        ended = in_process.wsss(*words, folder=self.project)
+        ended = in_process.wsss(*words, folder=self.project, seconds=SECONDS)
         written = {str(path): content_of(self.project / path) for path in outputs if (self.project / path).exists()}
         for path in outputs:
             kept = self.kept / path.relative_to("results")
@@ -175,19 +220,20 @@ class Tried:
         return ended, written
 
 
-def main(project: Path, seed: int, tries: int, names: list[str]) -> None:
+def main(project: Path, seed: int, names: list[str]) -> None:
     tried = Tried(project)
     for name, words in readers(project).items():
         if names and name not in names:
             continue
         generator = random.Random(f"{seed} {name}")
-        if kind_of(name) == "checkpoint":
+        of_checkpoint = kind_of(name) == "checkpoint"
+        if of_checkpoint:
             tried.train_again(name, words)
-        for kind, place, content in damages(tried.kept / name, generator, tries):
+        for kind, place, content in damages(tried.kept / name, generator, FEW if of_checkpoint else None):
             found = tried.outcome(name, words, content).replace("\n", " / ").replace("\t", " ")
             sys.stdout.write(f"{kind_of(name)}: {kind}\t{name}\t{place}\t{found}\n")
             sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

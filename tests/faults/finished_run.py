@@ -6,8 +6,8 @@ from pathlib import Path
 
 import projects
 
-OVERLAY = "{checkpoint_steps: 1, crf: {split: train, most_images: 4}}"
-"""A training that is killed resumes at its last step."""
+OVERLAY = "{checkpoint_steps: 1, fit_crf: true, crf: {split: train, most_images: 4}}"
+"""A training that is killed resumes at its last step; masks read the numbers of their CRF from a file."""
 
 RUN = ("--cores", 2, "--set-scatter", "shards=2", "--configfile", "tiny.yaml", "overlay.yaml", "--")
 TARGETS = [
@@ -17,8 +17,9 @@ TARGETS = [
     "results/cue_scores.json",
     "results/sec_segmenter.safetensors",
     "results/lcrf_segmenter.safetensors",
+    "results/psa_relabels.h5",
 ]
-"""Each stage but ablation is needed for one of them."""
+"""Each stage but ablation and comparison, which would take more trainings, is needed for one of them."""
 
 VARYING = {"logs", "benchmarks"}
 """Results that hold times, and differ between two undisturbed runs."""

@@ -42,12 +42,17 @@ class Hang(BaseException):
     """The command took too long."""
 
 
-def wsss(*words: object, folder: Path) -> Ended:
-    """`wsss WORDS` in a folder, by its main function; no later than after SECONDS."""
+def wsss(*words: object, folder: Path, seconds: float = SECONDS) -> Ended:
+    """`wsss WORDS` in a folder, by its main function; given up after some seconds."""
     said = Said()
     before = sys.argv
     sys.argv = ["wsss", *map(str, words)]
-    with contextlib.chdir(folder), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), _limited():
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+        _limited(seconds),
+    ):
         status = _status()
     sys.argv = before
     for handler in list(progress.LOG.handlers):
@@ -79,12 +84,12 @@ def _status() -> int | str:
 
 
 @contextlib.contextmanager
-def _limited() -> Iterator[None]:
+def _limited(seconds: float) -> Iterator[None]:
     def give_up(*_: object) -> None:
         raise Hang
 
     before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # elsewhere they are errors, and no command makes them so

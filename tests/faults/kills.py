@@ -19,12 +19,23 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 PATIENCE = 5
 """Seconds after which nothing may be left of what was killed."""
 
+RUN = [*COMMAND, "run", *map(str, finished_run.RUN), *finished_run.TARGETS]
+"""The command of the whole run."""
+
+CUES, MIOU = "results/cue_scores.json", "results/psa_val_miou.json"
+OF_SCORES = (
+    ("ablation", "--scores", MIOU, "--table", "results/psa_ablation.csv"),
+    ("comparison", "--scores", CUES, MIOU, "--table", "results/comparison.csv"),
+)
+"""Stages that are not part of the run, and could be run after it."""
+
 OUTPUTS = {
     "training_images": ("training_images", "classes_table", "root"),
     "crf": ("fitted",),
     "miou": ("text", "json"),
     "cue_scores": ("json",),
     "ablation": ("table",),
+    "comparison": ("table",),
     "examples": ("picture",),
     "gather": ("store",),
 }
@@ -48,16 +59,23 @@ class Stage:
         return [Path(self.words[self.words.index(f"--{name}") + 1]) for name in options if f"--{name}" in self.words]
 
 
+def without_log(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of a stage without its log."""
+    if "--log" not in words:
+        return words
+    place = words.index("--log")
+    return (*words[:place], *words[place + 2 :])
+
+
 def stages(project: Path) -> list[Stage]:
-    """One stage of each name of a finished run, and the stage ablation of its scores."""
+    """One stage of each name: those of a finished run, and those of its scores."""
     found: dict[str, Stage] = {}
     results = project / "results"
     for log in sorted((results / "logs").rglob("*.log")):
         words = shlex.split(log.read_text().splitlines()[0].partition("$ wsss ")[2])
         benchmark = results / "benchmarks" / log.relative_to(results / "logs").with_suffix(".tsv")
         found.setdefault(words[0], Stage(tuple(words), float(benchmark.read_text().splitlines()[1].split()[0])))
-    words = ("ablation", "--scores", "results/psa_val_miou.json", "--table", "results/psa_ablation.csv")
-    return [*found.values(), Stage(words, found["miou"].seconds)]
+    return [*found.values(), *(Stage(words, found["miou"].seconds) for words in OF_SCORES)]
 
 
 def of_stage(stage: Stage, project: Path, number: signal.Signals, moment: float) -> str:
@@ -66,7 +84,7 @@ def of_stage(stage: Stage, project: Path, number: signal.Signals, moment: float)
     Its results, which are removed first, must be those of before, and nothing else may be there.
     """
     command = [*COMMAND, *stage.words]
-    if stage.name == "ablation":
+    if stage.words in OF_SCORES:
         ended(command, project)
     expected = finished_run.digests(project)
     for path in stage.outputs():
@@ -77,7 +95,7 @@ def of_stage(stage: Stage, project: Path, number: signal.Signals, moment: float)
     again = ended(command, project)
     if again.returncode:
         return f"traceback: {again.stderr[-500:]}"
-    return _compared(finished_run.digests(project), expected)
+    return compared(finished_run.digests(project), expected)
 
 
 def of_snakemake(project: Path, expected: dict[str, str], moments: list[tuple[signal.Signals, float]]) -> list[str]:
@@ -85,15 +103,14 @@ def of_snakemake(project: Path, expected: dict[str, str], moments: list[tuple[si
 
     An outcome a kill; the last one is that of the results.
     """
-    command = [*COMMAND, "run", *map(str, finished_run.RUN), *finished_run.TARGETS]
     outcomes = []
     for number, moment in moments:
-        left = _killed(command, project, number, moment)
+        left = _killed(RUN, project, number, moment)
         outcomes.append(f"silent: {left} outlived {number.name}" if left else "right")
-    again = ended(command, project)
+    again = ended(RUN, project)
     if again.returncode:
         return [*outcomes[:-1], f"traceback: {again.stderr[-1000:]}"]
-    return [*outcomes[:-1], _compared(finished_run.digests(project), expected)]
+    return [*outcomes[:-1], compared(finished_run.digests(project), expected)]
 
 
 def moments(seed: int, count: int, *, least: float, most: float) -> list[tuple[signal.Signals, float]]:
@@ -102,7 +119,8 @@ def moments(seed: int, count: int, *, least: float, most: float) -> list[tuple[s
     return [(SIGNALS[index % 2], drawn.uniform(least, most)) for index in range(count)]
 
 
-def _compared(found: dict[str, str], expected: dict[str, str]) -> str:
+def compared(found: dict[str, str], expected: dict[str, str]) -> str:
+    """Whether the results of a run are those expected: an outcome, with the names of those that are not."""
     other = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
     return f"silent: other results: {', '.join(other[:5])}" if other else "right"
 

@@ -1,5 +1,6 @@
 """What becomes of a fault, and the table of all that were tried."""
 
+import os
 import re
 from collections import Counter, defaultdict
 
@@ -13,6 +14,9 @@ REMEDY = re.compile(
     r"was|were|write)\b"
 )
 """Words of a way out."""
+
+SEED = int(os.environ.get("FAULTS_SEED", "0"))
+"""Decides what the long part draws at random."""
 
 TABLE: dict[str, Counter[str]] = defaultdict(Counter)
 """How often each outcome came, by the kind of fault."""
@@ -32,8 +36,9 @@ def of_message(message: str, name: str) -> str:
 
 
 def lines() -> list[str]:
-    """The table as Markdown, with its sums."""
+    """The table as Markdown, with its sums, below the seed."""
     rows = [(kind, sum(counts.values()), *(counts[name] for name in OUTCOMES)) for kind, counts in TABLE.items()]
     sums = ("sum", *(sum(column) for column in list(zip(*rows, strict=True))[1:]))
     head = ("kind", "tried", *OUTCOMES)
-    return [f"| {' | '.join(map(str, row))} |" for row in (head, ("---",) * len(head), *rows, sums)]
+    table = [f"| {' | '.join(map(str, row))} |" for row in (head, ("---",) * len(head), *rows, sums)]
+    return [f"seed {SEED}, another by FAULTS_SEED=1 make test-faults", "", *table]

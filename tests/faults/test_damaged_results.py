@@ -1,9 +1,11 @@
 """Every result of a finished run, damaged: the stage that reads it names the file and the way out, or is right."""
 
+import itertools
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import damage
@@ -19,12 +21,12 @@ NOT_SEALED = ("manifest", "scores")
 """Tables without a digest: a byte of them may be another value, and a cut at the end of a line is not seen."""
 
 
-def tried(project: Path, *names: str, tries: int, seed: int) -> Iterator[tuple[str, str, str]]:
+def tried(project: Path, names: list[str]) -> Iterator[tuple[str, str, str]]:
     """Of each damage the kind, the file and place, and what became of it; in a process of its own, as HDF5 may hang."""
-    command = [sys.executable, damage.__file__, project, str(seed), str(tries), *names]
+    command = [sys.executable, damage.__file__, project, str(outcomes.SEED), *names]
     path = os.pathsep.join([str(projects.ROOT), *filter(None, sys.path)])
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200, check=False)
     assert done.returncode == 0, (done.returncode, done.stdout[-300:], done.stderr[-2000:])
     for line in done.stdout.splitlines():
         kind, name, place, found = line.split("\t")
@@ -33,13 +35,18 @@ def tried(project: Path, *names: str, tries: int, seed: int) -> Iterator[tuple[s
 
 @pytest.mark.faults
 def test_damaged_results_are_told(finished, tmp_path):
-    project = finished_run.copied(finished, tmp_path / "project")
+    names = list(damage.readers(finished))
+    halves = [
+        (finished_run.copied(finished, tmp_path / name / "project"), names[start::2])
+        for start, name in enumerate(("even", "odd"))
+    ]
     wrong = []
-    for kind, where, found in tried(project, tries=8, seed=0):
-        outcomes.count(f"damage: {kind}", found)
-        unseen = kind.startswith(NOT_SEALED) and found.startswith("silent")
-        if found not in ("right", "told") and not unseen:
-            wrong.append(f"{kind}, {where}: {found}")
+    with ThreadPoolExecutor(2) as pool:
+        for kind, where, found in itertools.chain(*pool.map(lambda half: list(tried(*half)), halves)):
+            outcomes.count(f"damage: {kind}", found)
+            unseen = kind.startswith(NOT_SEALED) and found.startswith("silent")
+            if found not in ("right", "told") and not unseen:
+                wrong.append(f"{kind}, {where}: {found}")
     assert wrong == []
 
 

@@ -107,6 +107,26 @@ def test_tensors_on_a_full_disk_or_beyond_the_limit_of_a_file(small_disk, tmp_pa
     assert files_below(small_disk) == files_below(tmp_path) == set()
 
 
+WRITER_OF_PHOTOGRAPHS = """
+from pathlib import Path
+import numpy as np
+from wsss.datasets import pictures
+from wsss.runtime.errors import of_the_machine
+try:
+    pictures.write_photograph(Path("x.jpg"), np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+except OSError as error:
+    print(of_the_machine(error))
+"""
+
+
+def test_a_photograph_beyond_the_limit_of_a_file(tmp_path):
+    """Its first kilobyte can be written, and the rest cannot."""
+    command = ["bash", "-c", 'ulimit -f 1; exec "$@"', "", sys.executable, "-c", WRITER_OF_PHOTOGRAPHS]
+    writing = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert writing.stdout.startswith("[Errno 27] File too large: 'x.jpg': raise the limit"), writing.stderr
+    assert files_below(tmp_path) == set()
+
+
 def test_export_to_a_full_disk_leaves_whole_pictures_alone(masks, small_disk):
     (small_disk / "filler").write_bytes(bytes(200_000))
     assert_told(ended("export", masks, small_disk / "out", folder=small_disk), "No space left", "free some space")

@@ -28,7 +28,7 @@ def test_a_killed_drawing_is_finished(tmp_path):
 
 @pytest.mark.faults
 def test_killed_stages_are_finished(finished, tmp_path):
-    drawn = random.Random(0)
+    drawn = random.Random(outcomes.SEED)
     tasks = [(stage, number, drawn.uniform(0.1, 1.2)) for stage in kills.stages(finished) for number in kills.SIGNALS]
 
     def killed(task: tuple) -> str:
@@ -46,7 +46,7 @@ def test_killed_stages_are_finished(finished, tmp_path):
 @pytest.mark.faults
 def test_a_killed_run_is_finished(finished, tmp_path):
     project = finished_run.prepared(tmp_path / "project")
-    moments = kills.moments(2, 14, least=3, most=15)
+    moments = kills.moments(outcomes.SEED, 14, least=3, most=15)
     found = kills.of_snakemake(project, finished_run.digests(finished), moments)
     for outcome in found:
         outcomes.count("kill: Snakemake", outcome)

@@ -69,7 +69,7 @@ def test_a_forged_header_is_refused(tmp_path, whole, name):
     state, header = whole
     path = tmp_path / "forged.safetensors"
     write(path, state, header | FORGED[name])
-    with pytest.raises(WsssError, match=r"forged\.safetensors [^\n]*train it again$"):
+    with pytest.raises(WsssError, match=r"forged\.safetensors [^\n]*remove it and train again$"):
         file.load(path, Classifier)
 
 
@@ -78,7 +78,7 @@ def test_forged_weights_are_refused(tmp_path, whole, name):
     state, header = whole
     path = tmp_path / "forged.safetensors"
     tensors.save(path, STATES[name](state), header)
-    with pytest.raises(WsssError, match=r"forged\.safetensors does not fit its network, with timm/[^\n]*$"):
+    with pytest.raises(WsssError, match=r"forged\.safetensors does not fit the network timm/[^\n]*$"):
         file.load(path, Classifier)
 
 

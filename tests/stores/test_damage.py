@@ -141,7 +141,7 @@ def test_a_damaged_shard_is_named(tmp_path):
     content = bytearray(shards[1].read_bytes())
     content[start] ^= 1
     shards[1].write_bytes(content)
-    with pytest.raises(WsssError, match=r"2-of-2.h5 is damaged .*: remove it and rerun its stage"):
+    with pytest.raises(WsssError, match=r"2-of-2.h5 is damaged .*: remove it and .*masks.h5, to which it was"):
         read_all(tmp_path / "masks.h5")
 
 

@@ -1,5 +1,6 @@
 """A run of the workflow, wherever wsss is installed."""
 
+import fcntl
 import os
 import shlex
 import subprocess
@@ -41,9 +42,11 @@ def _found(word: str, root: Path) -> str:
 
 
 def _unlock(snakemake: list[str]) -> None:
-    """Take away the lock of runs that were killed."""
+    """Take away the lock of runs that were killed; of several runs that begin at once, one may."""
+    if not any(LOCKS.glob("*.lock")) or not _is_first():
+        return
     killed = pipeline.dead()
-    if not killed or not any(LOCKS.glob("*.lock")):
+    if not killed:
         return
     say("taking away the lock of a run that was killed")
     subprocess.run(
@@ -51,3 +54,16 @@ def _unlock(snakemake: list[str]) -> None:
     )
     for record in killed:
         record.unlink(missing_ok=True)
+
+
+def _is_first() -> bool:
+    """Whether no other `wsss run` that is alive has asked this: a second one would take away the lock of the first."""
+    try:
+        folder = os.open(pipeline.RUNS, os.O_RDONLY)
+        os.set_inheritable(folder, True)  # held until Snakemake, which takes this process's place, has ended
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # no run has left a record, or the disk has no such locks
+    return True

@@ -206,7 +206,7 @@ def read_classes(path: Path) -> Classes:
     try:
         return Classes(names, values)
     except WsssError as error:
-        raise WsssError(f"{path}: {error}; or remove it and run the stage images again") from error
+        raise WsssError(f"{path}: {error}; or remove it and rerun the stage that writes it") from error
 
 
 def _write_csv(path: Path, header: list[str], lines: Iterable[list]) -> None:
@@ -223,7 +223,7 @@ def _damage_told(path: Path) -> Iterator[None]:
         yield
     except (UnicodeError, ValueError, TypeError, LookupError, csv.Error) as error:
         raise WsssError(
-            f"{path} is damaged ({type(error).__name__}): remove it and run the stage images again"
+            f"{path} is damaged ({type(error).__name__}): remove it and rerun the stage that writes it"
         ) from error
 
 

@@ -1,8 +1,10 @@
 """Photographs and masks on disk."""
 
+import io
 import stat
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
@@ -134,10 +136,14 @@ def overlaid(
     return np.where(shown[..., None], photograph // 2 + colours[labels] // 2, photograph)
 
 
-def write_photograph(path: Path, photograph: UInt8[np.ndarray, "height width 3"]) -> None:
+def write_photograph(
+    path: Path, photograph: UInt8[np.ndarray, "height width 3"], *, subsampling: Literal["4:4:4", "4:2:0"] = "4:4:4"
+) -> None:
     """Write a photograph as a JPEG of high quality, whole or not at all."""
+    content = io.BytesIO()  # into a file Pillow would pass over that only a part was written, such as to a full disk
+    Image.fromarray(photograph).save(content, format="JPEG", quality=95, subsampling=subsampling)
     with whole_or_absent(path) as partial:
-        Image.fromarray(photograph).save(partial, format="JPEG", quality=95, subsampling=0)
+        partial.write_bytes(content.getbuffer())
 
 
 def write_mask(path: Path, mask: np.ndarray) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wsss.datasets.pictures import write_mask
+from wsss.datasets.pictures import write_mask, write_photograph
 from wsss.runtime.errors import WsssError
+from wsss.runtime.files import whole_or_absent
 
 CLASSES = ("target", "stripes", "checker", "cross")
 """Class i has the value i + 1 in the masks."""
@@ -59,11 +60,16 @@ def write(root: Path, *, train: int, val: int, size: int, seed: int) -> None:
         ids = [f"{split}_{i:05d}" for i in range(count)]
         for i, image_id in enumerate(ids):
             photograph, mask = picture(np.random.default_rng([seed, number, i]), size=size)
-            Image.fromarray(photograph).save(root / f"JPEGImages/{image_id}.jpg", quality=95)
+            write_photograph(root / f"JPEGImages/{image_id}.jpg", photograph, subsampling="4:2:0")
             write_mask(root / f"SegmentationClass/{image_id}.png", mask)
             tags.append(" ".join([image_id, *(CLASSES[value - 1] for value in np.unique(mask[mask > 0]))]))
-        (root / f"ImageSets/Segmentation/{split}.txt").write_text("".join(f"{image_id}\n" for image_id in ids))
-    (root / "image_labels.txt").write_text("".join(f"{line}\n" for line in tags))
+        _write_lines(root / f"ImageSets/Segmentation/{split}.txt", ids)
+    _write_lines(root / "image_labels.txt", tags)
+
+
+def _write_lines(path: Path, lines: list[str]) -> None:
+    with whole_or_absent(path) as partial:
+        partial.write_text("".join(f"{line}\n" for line in lines))
 
 
 def picture(generator: np.random.Generator, *, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -89,7 +89,9 @@ def load(path: Path, builder: type[Built]) -> tuple[Built, About]:
     except WsssError:
         raise
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:  # made by nothing of ours
-        raise WsssError(f"{path} does not fit its network, with {header['backbone']}: train it again") from error
+        raise WsssError(
+            f"{path} does not fit the network {header['backbone']} that it names: remove it and train again"
+        ) from error
     network.backbone.set_normalisation(mean=tuple(header["mean"]), std=tuple(header["std"]))
     return network.eval().to(memory_format=torch.channels_last), about(header)
 
@@ -116,7 +118,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict]:
     if header is None or "kind" not in header:
         raise WsssError(f"{path} is not a network of wsss: weights alone are given by the option `weights`")
     if not _fits(header):
-        raise WsssError(f"{path} was written by another version of wsss, or is damaged: train it again")
+        raise WsssError(f"{path} was written by another version of wsss, or is damaged: remove it and train again")
     return state, header
 
 

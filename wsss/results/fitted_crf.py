@@ -43,9 +43,11 @@ def read(path: Path, classes: Classes) -> tuple[Crf, Potentials, dict[str, str |
         parameters, potentials = Crf(**(content["crf"] | fitted)), Potentials(**numbers)
         about = content["about"]
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise WsssError(f"{path} cannot be read as a fitted CRF ({error!r}): rerun the stage crf") from error
+        raise WsssError(
+            f"{path} cannot be read as a fitted CRF ({error!r}): remove it and rerun the stage crf"
+        ) from error
     if names != classes.names:
         raise WsssError(f"{path} was fitted for {list(names)}, but the scores are for {list(classes.names)}")
     if not all(number.isfinite().all() for number in numbers.values()):
-        raise WsssError(f"{path} holds values that are NaN or infinite: rerun the stage crf")
+        raise WsssError(f"{path} holds values that are NaN or infinite: remove it and rerun the stage crf")
     return parameters, potentials, about

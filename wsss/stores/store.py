@@ -208,8 +208,8 @@ class Reader:
         """The group of an image; damage that is met there is told of the file in which it lies."""
         place = self._place(image_id)
         if not place.exists():
-            raise WsssError(self._lacks(image_id))
-        with _damage_told(place):
+            raise WsssError(f"{place} was joined to {self.path} and is not there: remove both and rerun their stages")
+        with _damage_told(place, joined=self.path):
             yield self._file[key_of(image_id)]
 
     def _place(self, image_id: str) -> Path:
@@ -221,7 +221,9 @@ class Reader:
             return _target(self._file, key, self.path, shards=self.attributes.get("files", ()))
 
     def _lacks(self, image_id: str) -> str:
-        return f"{self.path} holds no image {image_id!r}: was it made from another manifest, or a shard of it removed?"
+        return (
+            f"{self.path} holds no image {image_id!r}: was it made from another manifest? remove it and rerun its stage"
+        )
 
 
 @contextmanager
@@ -348,14 +350,20 @@ def _open(path: Path) -> Iterator[h5py.File]:
 
 
 @contextmanager
-def _damage_told(path: Path) -> Iterator[None]:
-    """What HDF5 raises where a checksum of its own does not fit, as one line."""
+def _damage_told(path: Path, joined: Path | None = None) -> Iterator[None]:
+    """What HDF5 raises where a checksum of its own does not fit, as one line.
+
+    Of a shard that was `joined` to another store both must go: while that is there, Snakemake misses no shard of it.
+    """
     try:
         yield
     except (KeyError, OSError, ValueError, RuntimeError) as error:
         if isinstance(error, WsssError):
             raise
-        raise WsssError(f"{path} is damaged ({error}): remove it and rerun its stage") from error
+        remedy = "remove it and rerun its stage"
+        if joined not in (None, path):
+            remedy = f"remove it and {joined}, to which it was joined, and rerun their stages"
+        raise WsssError(f"{path} is damaged ({error}): {remedy}") from error
 
 
 def _check_attributes(path: Path, about: Mapping[str, object]) -> None:
@@ -363,7 +371,7 @@ def _check_attributes(path: Path, about: Mapping[str, object]) -> None:
     if not about.get("complete"):
         raise WsssError(f"{path} is not a finished store of wsss: remove it and rerun its stage")
     if about.get("schema") != SCHEMA:
-        raise WsssError(f"{path} has schema {about.get('schema')}, expected {SCHEMA}: rerun its stage")
+        raise WsssError(f"{path} has schema {about.get('schema')}, expected {SCHEMA}: remove it and rerun its stage")
     if about.get("seal") != _seal(about):
         raise WsssError(f"{path} is damaged, its attributes are not what was written: remove it and rerun its stage")
     _check_shards(path, about)
