@@ -11,6 +11,7 @@ from runs import CutOff, steps_of
 from settings import CLASSES, FEATURES, SGD
 
 from wsss.datasets import manifest
+from wsss.maths import cues
 from wsss.networks import file
 from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
@@ -24,7 +25,7 @@ from wsss.stores import store
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
-def run_classifier(folder: Path, *, features: Features = FEATURES, **changes) -> Path:
+def run_classifier(folder: Path, *, features: Features = FEATURES, balance: float = 0, **changes) -> Path:
     """The stage on four pictures; returns the file of the network."""
     rows = []
     for number in range(4):
@@ -42,8 +43,23 @@ def run_classifier(folder: Path, *, features: Features = FEATURES, **changes) ->
         augment=Augment(resize_px=(30, 50), flip=True, jitter=0.2, jitter_by="hsv", crop_px=32),
         schedule=replace(SGD, **({"batch_size": 2, "epochs": 2} | changes)),
         job=Job(1, 1, folder / "checkpoint.pt", 1, folder / "curve.csv", ()),
+        balance=balance,
     )
     return folder / "classifier.safetensors"
+
+
+def test_a_balance_is_an_offset_of_the_score_and_of_no_map(tmp_path):
+    rows = [("cat",), ("cat",), ("cat", "dog"), ("cat",)]
+    odds = cues.log_odds(rows, ("cat", "dog"))
+    np.testing.assert_allclose(odds, np.log([5 / 1, 2 / 4]), rtol=1e-6)
+    path = run_classifier(tmp_path, balance=0.5)
+    network, about = file.load(path, Classifier)
+    assert network.offsets.tolist() == [0, 0] and about.settings["balance"] == "0.5"  # as many cats as dogs
+    image = torch.rand(1, 3, 32, 32)
+    score, maps = network(image), network.maps(image)
+    network.set_offsets(odds)
+    torch.testing.assert_close(network(image), score + odds)
+    torch.testing.assert_close(network.maps(image), maps)
 
 
 def test_a_stage(tmp_path):
@@ -51,7 +67,7 @@ def test_a_stage(tmp_path):
     assert about.classes == CLASSES
     assert about.supervision == "tags" and about.warped_px == 0
     assert about.settings["learning_rate"] == "0.05"
-    assert about.settings["crop_px"] == "32"
+    assert about.settings["crop_px"] == "32" and network.offsets.tolist() == [0, 0]
     assert about.inputs == {name: store.digest(tmp_path / name) for name in ("images.csv", "classes.csv")}
     assert about.code == provenance.code("classifier")
     assert network(torch.rand(1, 3, 32, 32)).shape == (1, 2)

@@ -1,6 +1,6 @@
 """What is made of activation maps: a background score, label maps."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -50,6 +50,16 @@ def cam_labels(
     score, rank = maps.max(0)
     label = torch.from_numpy(classes)[rank]
     return {value: (label * (score > value)).numpy() for value in backgrounds}
+
+
+def log_odds(tags: Iterable[Collection[str]], names: Sequence[str]) -> Float[Tensor, " foreground"]:
+    """log(p / (1 - p)) for the share p of the images whose tags name each class.
+
+    One image with the class and one without are added, so that one that all images show, or none, has a finite value.
+    """
+    images = list(tags)
+    shown = torch.tensor([sum(name in of for of in images) for name in names]).double()
+    return ((shown + 1) / (len(images) - shown + 1)).log().float()
 
 
 def log_shares(labels: Iterable[UInt8[np.ndarray, "_ _"]], *, classes: int) -> Float[Tensor, " {classes}"]:

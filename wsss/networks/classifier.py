@@ -1,5 +1,6 @@
 """The multi-label classifier whose class activation maps are the first cue of every method."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -10,7 +11,8 @@ from wsss.options.network import Features
 class Classifier(Network):
     """Which foreground classes an image shows: features, a linear map without bias, the mean over the image.
 
-    Without a bias the mean of the class maps is the class score, so the maps (CAM, Zhou et al. 2016) explain it.
+    Without a bias the mean of the class maps is the class score, so the maps (CAM, Zhou et al. 2016) explain it. A
+    class that few images show can have a fixed offset, which the maps leave out (`set_offsets`).
     """
 
     kind = "classifier"
@@ -20,9 +22,18 @@ class Classifier(Network):
         self.head = nn.Conv2d(backbone.channels[-1], classes - 1, 1, bias=False)
         self.dropout = nn.Dropout2d(0.5)
         nn.init.xavier_uniform_(self.head.weight)
+        self.register_buffer("offsets", torch.zeros(classes - 1))
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch foreground"]:
-        return self.head(self.dropout(self.backbone(images)[-1])).mean((-2, -1))
+        return self.head(self.dropout(self.backbone(images)[-1])).mean((-2, -1)) + self.offsets
+
+    def set_offsets(self, offsets: Float[Tensor, " foreground"]) -> None:
+        """Give each class's score an offset that is not trained.
+
+        A class that few images show needs a low score for most images. Without an offset its map has to be below zero
+        nearly everywhere, and its objects are found by their most telling parts alone.
+        """
+        self.offsets.copy_(offsets)
 
     def maps(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch foreground rows columns"]:
         """Activation maps, not yet normalised: ReLU of each cell's class score."""

@@ -14,10 +14,13 @@ def classifier(
     augment: Flat[Augment],
     schedule: Flat[Schedule],
     job: Flat[Job],
+    balance: float,
 ) -> None:
     """Train a multi-label image classifier on the tags.
 
-    The loss is the multi-label soft margin: the binary cross-entropy, averaged over the classes.
+    The loss is the multi-label soft margin: the binary cross-entropy, averaged over the classes. With a balance tau
+    above 0, tau log(p / (1 - p)) with the share p of the images that show a class is a fixed offset of its score, and
+    no part of its map: logit adjustment (Menon et al., ICLR 2021) for classes that are judged one by one.
 
     Args:
         images: manifest; the splits train and extra are used for training.
@@ -27,10 +30,12 @@ def classifier(
         augment: augmentation of the training images.
         schedule: length and learning rate of the training.
         job: hardware, checkpoint and training curve.
+        balance: strength of the offset, tau; 0: none, as in the papers.
     """
     import torch
 
     from wsss.datasets import manifest, pictures
+    from wsss.maths.cues import log_odds
     from wsss.networks.classifier import Classifier
     from wsss.networks.file import About
     from wsss.training import loop
@@ -40,6 +45,7 @@ def classifier(
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     torch.manual_seed(schedule.seed)
     network = Classifier.build(features, classes=len(classes.names))
+    network.set_offsets(balance * log_odds([row.tags for row in rows], classes.foreground))
     fill = network.backbone.mean
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -52,7 +58,7 @@ def classifier(
         photographs, tags = batch
         return torch.nn.functional.multilabel_soft_margin_loss(model(photographs), tags)
 
-    settings = loop.options(features, augment, schedule)
+    settings = loop.options(features, augment, schedule) | {"balance": balance}
     task = loop.Task(
         "classifier", item, [row.id for row in rows], loss, settings, [images, classes_table, *features.files]
     )
