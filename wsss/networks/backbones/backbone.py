@@ -155,7 +155,9 @@ def _network_file(state: dict[str, Tensor], header: dict, path: Path, *, name: s
     try:
         mean, std = ((float(r), float(g), float(b)) for r, g, b in (header["mean"], header["std"]))
     except (LookupError, TypeError, ValueError) as error:
-        raise WsssError(f"{path} was written by another version of wsss, or is damaged: remove it and train again") from error
+        raise WsssError(
+            f"{path} was written by another version of wsss, or is damaged: remove it and train again"
+        ) from error
     start = "backbone."
     backbone = {key.removeprefix(start): value for key, value in state.items() if key.startswith(start)}
     return Weights(backbone, (mean, std))
