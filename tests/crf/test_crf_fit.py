@@ -135,8 +135,8 @@ def test_file_there_and_back(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "cannot be read as a fitted CRF"),
-        ("[]", "cannot be read as a fitted CRF"),
+        ("{", "cannot be read"),
+        ("[]", "is damaged: remove it and rerun"),
         ('{"kind": "wsss fitted CRF", "classes": []}', "cannot be read as a fitted CRF.*'potentials'"),
         ('{"kind": "something"}', "is not a fitted CRF"),
     ],

@@ -12,6 +12,7 @@ import pytest
 from settings import CLASSES
 from small_stores import arrays_like, write
 
+from wsss.runtime import files
 from wsss.runtime.errors import WsssError
 from wsss.runtime.files import whole_or_absent
 from wsss.stores import store
@@ -159,3 +160,17 @@ def test_a_twin_that_still_writes_is_left_alone(tmp_path):
         partial.write_text("mine again")
     assert [path.name for path in tmp_path.iterdir()] == ["x.txt"]
     assert (tmp_path / "x.txt").read_text() == "mine again"
+
+
+def test_any_flipped_byte_of_a_table_is_told(tmp_path):
+    path = tmp_path / "a.json"
+    content = {"miou": 0.5, "iou": {"cat": None, "a dog": 1e-17}, "images": 3, "names": ["é", "b"]}
+    files.write_json(path, content)
+    assert files.read_json(path) == content
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        try:
+            assert files.read_json(path).items() >= content.items()  # the word digest, or white space
+        except WsssError as error:
+            assert "a.json" in str(error) and "remove it and rerun the stage that writes it" in str(error)

@@ -1,6 +1,5 @@
 """Scores of label maps over a set of images, and the two files that report them."""
 
-import json
 from collections.abc import Hashable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from wsss.labels import BACKGROUND, VOID, Classes
 from wsss.maths import metrics
 from wsss.options.crf import MEAN_FIELD, TRAINABLE
 from wsss.runtime.errors import WsssError
-from wsss.runtime.files import whole_or_absent
+from wsss.runtime.files import whole_or_absent, write_json
 from wsss.stores.store import Reader
 
 
@@ -146,9 +145,3 @@ def write(counts: Counts, evaluated: dict[str, object], *, manifest: str, text: 
         partial.write_text("\n".join(lines) + "\n")
     content = {"miou": scores[headline]["miou"], "headline": headline, "masks": scores, "evaluated": evaluated}
     write_json(json_file, content | {"manifest": manifest})
-
-
-def write_json(path: Path, content: dict[str, object]) -> None:
-    """Write numbers for programs."""
-    with whole_or_absent(path) as partial:
-        partial.write_text(json.dumps(content, indent=2) + "\n")

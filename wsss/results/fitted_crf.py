@@ -1,6 +1,5 @@
 """The file of a fitted CRF: JSON, so that people can read it and other programs can use it."""
 
-import json
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from wsss.crf.potentials import NUMBERS, Potentials
 from wsss.labels import Classes
 from wsss.options.crf import Crf
 from wsss.runtime.errors import WsssError
-from wsss.runtime.files import whole_or_absent
+from wsss.runtime.files import read_json, write_json
 
 KIND = "wsss fitted CRF"
 
@@ -23,8 +22,7 @@ def write(path: Path, start: Crf, potentials: Potentials, *, classes: Classes, a
         if (tensor := getattr(potentials, field.name)) is not None
     }
     content = {"kind": KIND, "classes": classes.names, "about": about, "crf": asdict(start), "potentials": numbers}
-    with whole_or_absent(path) as partial:
-        partial.write_text(json.dumps(content, indent=2) + "\n")
+    write_json(path, content)
 
 
 def read(path: Path, classes: Classes) -> tuple[Crf, Potentials, dict[str, str | float]]:
@@ -33,8 +31,8 @@ def read(path: Path, classes: Classes) -> tuple[Crf, Potentials, dict[str, str |
     Raises:
         WsssError: the file was not written by `write`, or is for other classes.
     """
+    content = read_json(path)
     try:
-        content = json.loads(path.read_text())
         if content["kind"] != KIND:
             raise WsssError(f"{path} is not a fitted CRF: is it the right file?")
         names = tuple(content["classes"])
@@ -42,7 +40,7 @@ def read(path: Path, classes: Classes) -> tuple[Crf, Potentials, dict[str, str |
         fitted = {name: float(numbers[name]) for name in NUMBERS}
         parameters, potentials = Crf(**(content["crf"] | fitted)), Potentials(**numbers)
         about = content["about"]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise WsssError(
             f"{path} cannot be read as a fitted CRF ({error!r}): remove it and rerun the stage crf"
         ) from error

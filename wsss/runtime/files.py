@@ -1,5 +1,6 @@
 """Files that are whole or absent, whatever kills their writer."""
 
+import hashlib
 import json
 import os
 import re
@@ -56,16 +57,27 @@ def _runs(process: int) -> bool:
     return process != os.getpid()
 
 
+def write_json(path: Path, content: dict[str, object]) -> None:
+    """Write a table for programs, with the digest of what it says."""
+    with whole_or_absent(path) as partial:
+        partial.write_text(json.dumps(content | {"digest": _digest(content)}, indent=2) + "\n", encoding="utf-8")
+
+
+def _digest(content: dict) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def read_json(path: Path) -> dict:
-    """The table in a JSON file that a stage wrote.
+    """The table in a JSON file that `write_json` wrote, without its digest.
 
     Raises:
-        WsssError: the file is missing, or holds no such table.
+        WsssError: the file is missing, holds no such table, or another one than was written.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise WsssError(f"{path} cannot be read ({error}): remove it and rerun the stage that writes it") from error
-    if not isinstance(content, dict):
+    damaged = not isinstance(content, dict)
+    if damaged or content.pop("digest", None) not in (None, _digest(content)):
         raise WsssError(f"{path} is damaged: remove it and rerun the stage that writes it")
     return content

@@ -27,6 +27,7 @@ def cue_scores(
     from wsss.maths.cues import cam_labels
     from wsss.results import evaluation
     from wsss.runtime import progress
+    from wsss.runtime.files import write_json
     from wsss.runtime.progress import track
     from wsss.stores import store
 
@@ -64,4 +65,4 @@ def cue_scores(
         for kind, precision in precisions.items():
             dense = {name: score for (of, name), score in scores.items() if of == kind}
             content[kind] = precision.shares() if precision else dense
-    evaluation.write_json(json, content)
+    write_json(json, content)
