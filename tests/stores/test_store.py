@@ -109,7 +109,7 @@ BAD = {
     "cannot be read as an HDF5 file (": torn,
     "cannot be read as an HDF5 file (Unable": lambda path: path.write_text("id,split\n"),
     "cannot be read as an HDF5 file (U": lambda path: path.touch(),
-    "has schema 99, expected 4: rerun": lambda path: changed(write(path), schema=99),
+    "has schema 99, expected 4: remove it and rerun": lambda path: changed(write(path), schema=99),
     "holds 'scores', expected 'cams': is the rule's input right?": lambda path: write(path, kind="scores"),
 }
 
