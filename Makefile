@@ -1,6 +1,6 @@
 # make demo: install, run PSA on the built-in data set, show its table.  make test: install, run the tests.
 # make test-slurm: PSA on a Slurm of its own, through profiles/slurm; needs root and Slurm's daemons, else it is skipped.
-# make test-faults: kills, damage, full disks, load and bad inputs, for a quarter of an hour (docs/reliability.md).
+# make test-faults: kills, damage, full disks, load and bad inputs, at length (docs/reliability.md).
 # make test-gridengine: the same on a Grid Engine, through profiles/generic.
 # make results-guard ROOT=data/voc12-animals: a small run on photographs, whose scores may not have fallen (docs/results.md).
 # make guard: whether the benchmarks' ratios are still those of benchmarks/recorded.json; needs pydensecrf.

@@ -12,6 +12,7 @@ from wsss.datasets import manifest
 from wsss.networks import file
 from wsss.networks.file import About
 from wsss.networks.segmenter import Segmenter
+from wsss.runtime.errors import WsssError
 from wsss.stages.relabels import relabels
 from wsss.stages.scores import scores
 from wsss.stores import store
@@ -81,3 +82,11 @@ def test_shards_change_nothing(seeded):
                     for name, labels in source[image_id].items():
                         np.testing.assert_array_equal(labels, one[image_id][name])
         assert sorted(seen) == sorted(one)
+
+
+def test_a_prior_without_its_classifier_is_refused(seeded):
+    network = save_network(seeded / "segmenter.safetensors")
+    of_split = {"images": seeded / "images.csv", "segmenter": network, "split": "train", "shard": "1-of-1"}
+    with pytest.raises(WsssError, match="image_prior is 0.5, but there is no classifier: give its file, or 0"):
+        scores(**of_split, scores=seeded / "scores.h5", scales=(1.0,), classifier=[], image_prior=0.5)
+    assert not (seeded / "scores.h5").exists()

@@ -33,6 +33,7 @@ def scores(
     from wsss.results import image_prior as prior
     from wsss.results.probabilities import maps_of
     from wsss.runtime import machine
+    from wsss.runtime.errors import WsssError
     from wsss.runtime.progress import track
     from wsss.stores import store
 
@@ -42,7 +43,9 @@ def scores(
     manifest.require_classes(rows, about.classes, segmenter)
     network.to(machine.device())
     maps = maps_of(network, scales=scales)
-    weighing = classifier[0] if classifier and image_prior else None
+    if image_prior and not classifier:
+        raise WsssError(f"image_prior is {image_prior}, but there is no classifier: give its file, or 0")
+    weighing = classifier[0] if image_prior else None
     weigh = prior.weighing(weighing, about.classes, power=image_prior)
     settings = {"split": split, "scales": scales, "stride": network.stride, "warped_px": about.warped_px}
     settings |= {"supervision": about.supervision, "image_prior": image_prior}

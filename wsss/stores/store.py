@@ -22,7 +22,7 @@ import numpy as np
 from wsss.labels import Classes
 from wsss.runtime.errors import WsssError
 from wsss.runtime.files import check_regular, whole_or_absent
-from wsss.stores import attributes
+from wsss.stores import attributes, damage
 from wsss.stores.kinds import KINDS
 
 SCHEMA = 4
@@ -168,7 +168,7 @@ class Reader:
         return len(self._file)
 
     def __iter__(self) -> Iterator[str]:
-        with _damage_told(self.path):
+        with damage.told(self.path):
             keys = list(self._file)
         return map(id_of, keys)
 
@@ -209,13 +209,13 @@ class Reader:
         place = self._place(image_id)
         if not place.exists():
             raise WsssError(f"{place} was joined to {self.path} and is not there: remove both and rerun their stages")
-        with _damage_told(place, joined=self.path):
+        with damage.told(place, joined=self.path):
             yield self._file[key_of(image_id)]
 
     def _place(self, image_id: str) -> Path:
         """The file in which an image lies: the store itself, or a shard that was joined to it."""
         key = key_of(image_id)
-        with _damage_told(self.path):
+        with damage.told(self.path):
             if not self._file.id.links.exists(key.encode()):
                 raise WsssError(self._lacks(image_id))
             return _target(self._file, key, self.path, shards=self.attributes.get("files", ()))
@@ -344,26 +344,9 @@ def _open(path: Path) -> Iterator[h5py.File]:
     except OSError as error:
         raise WsssError(f"{path} cannot be read as an HDF5 file ({error}): remove it and rerun its stage") from error
     with file:
-        with _damage_told(path):
+        with damage.told(path):
             _check_attributes(path, attributes.read(file))
         yield _with_small_cache(file)
-
-
-@contextmanager
-def _damage_told(path: Path, joined: Path | None = None) -> Iterator[None]:
-    """What HDF5 raises where a checksum of its own does not fit, as one line.
-
-    Of a shard that was `joined` to another store both must go: while that is there, Snakemake misses no shard of it.
-    """
-    try:
-        yield
-    except (KeyError, OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, WsssError):
-            raise
-        remedy = "remove it and rerun its stage"
-        if joined not in (None, path):
-            remedy = f"remove it and {joined}, to which it was joined, and rerun their stages"
-        raise WsssError(f"{path} is damaged ({error}): {remedy}") from error
 
 
 def _check_attributes(path: Path, about: Mapping[str, object]) -> None:
