@@ -27,7 +27,7 @@ def predict(
     coco: Path | None = None,
     crf: bool = True,
 ) -> None:
-    """Label photographs with a trained segmenter, with the scales and the CRF of its run.
+    """Label photographs with a trained segmenter, with the scales, the image-level prior and the CRF of its run.
 
     Masks are written as PNG files with VOC's palette under the photographs' own names, and areas.csv lists how much of
     each photograph each class covers. Photographs that cannot be read are listed at the end, with exit status 1.
@@ -56,7 +56,7 @@ def predict(
     found = dict(_found(photographs))
     predictor = Predictor(network, crf=crf)
     classes = predictor.about.classes
-    LOG.info("predict: scales and CRF are those of %s", predictor.settings.source)
+    LOG.info("predict: scales, prior and CRF are those of %s", predictor.settings.source)
     bad: list[str] = []
     refine = partial(label_maps, parameters=predictor.crf, potentials=predictor.settings.potentials)
     rows = []

@@ -60,7 +60,7 @@ class Settings:
 
 
 def settings_of_run(network: Path, classes: Classes) -> Settings:
-    """The scales and the CRF with which the run of a network labelled its images, from the masks beside its file."""
+    """The scales, the prior and the CRF with which the run of a network labelled its images, from the masks beside its file."""
     method = network.stem.removesuffix("_segmenter")
     found = sorted(network.parent.glob(f"{method}_*_masks.h5"))
     if not found:
@@ -155,7 +155,7 @@ def load(path: Path | str, *, crf: bool = True) -> Predictor:
     """A trained segmenter that labels photographs: `wsss.load("psa_segmenter.safetensors")("photo.jpg").labels`.
 
     Args:
-        path: file of a segmenter. Where the masks of its run lie beside it, the same scales and CRF are used.
+        path: file of a segmenter. Where the masks of its run lie beside it, the same scales, prior and CRF are used.
         crf: whether a CRF refines the labels.
 
     Raises:
