@@ -60,7 +60,7 @@ class Settings:
 
 
 def settings_of_run(network: Path, classes: Classes) -> Settings:
-    """The scales, the prior and the CRF with which the run of a network labelled its images, from the masks beside its file."""
+    """How the run of a network labelled its images, from the masks beside its file."""
     method = network.stem.removesuffix("_segmenter")
     found = sorted(network.parent.glob(f"{method}_*_masks.h5"))
     if not found:
