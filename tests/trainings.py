@@ -28,7 +28,7 @@ from wsss.stores import store
 
 FEATURES = replace(settings.FEATURES, freeze=True)
 AUGMENT = Augment(resize_px=(0, 0), flip=True, jitter=0.1, jitter_by="hsv", crop_px=32)
-WARPED = WarpedInput(input_px=32, flip=True, jitter=0.1, jitter_by="hsv")
+WARPED = WarpedInput(input_px=32, crop_share=0.7, flip=True, jitter=0.1, jitter_by="hsv")
 STEPS = 20
 SCHEDULE = replace(
     settings.SGD,
@@ -74,7 +74,7 @@ def run(stage: str, cues: Path, output: Path, *, gpus: int) -> None:
     common = {"images": cues / "images.csv", stage: output / f"{stage}.safetensors"}
     common |= {"features": FEATURES, "schedule": SCHEDULE}
     common["job"] = Job(gpus, 1, output / f"{stage}_checkpoint.pt", STEPS, output / f"{stage}.csv", ())
-    square = {"dilation": 1, "warped": WARPED}
+    square = {"dilation": 1, "decoder": True, "warped": WARPED}
     if stage == "classifier":
         classifier(classes_table=cues / "classes.csv", augment=AUGMENT, balance=1.0, **common)
     elif stage == "affinity_net":

@@ -24,13 +24,13 @@ from wsss.stores import store
 from wsss.training.lcrf_evidence import likelihood_of
 
 BOUND = replace(settings.BOUND, entropy_weight=0.05, prior_weight=0.05, sample=True)
-WARPED = WarpedInput(input_px=32, flip=True, jitter=0.1, jitter_by="hsv")
+WARPED = WarpedInput(input_px=32, crop_share=1, flip=True, jitter=0.1, jitter_by="hsv")
 LIKELIHOODS = ("local_evidence", "masked_cam", "masked_image", "pooling")
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
-def trained(folder, *, bound=BOUND, seeds=(), warm_share=0, input_px=32, epochs=3):
+def trained(folder, *, bound=BOUND, seeds=(), warm_share=0, input_px=32, stride=8, decoder=False, epochs=3):
     """The rows of the curve of a training with a classifier of random weights."""
     torch.manual_seed(0)
     frozen = folder / "classifier.safetensors"
@@ -40,8 +40,9 @@ def trained(folder, *, bound=BOUND, seeds=(), warm_share=0, input_px=32, epochs=
         classifier=frozen,
         seeds=seeds,
         lcrf_segmenter=folder / "lcrf_segmenter.safetensors",
-        features=replace(FEATURES, weights=str(frozen)),
+        features=replace(FEATURES, weights=str(frozen), stride=stride),
         dilation=1,
+        decoder=decoder,
         warped=replace(WARPED, input_px=input_px),
         bound=bound,
         prior=PRIOR,
@@ -102,6 +103,13 @@ def test_seeds_of_another_grid_are_refused(seeded):
 def test_an_input_that_is_not_a_multiple_of_the_stride_is_refused(seeded):
     with pytest.raises(WsssError, match="input_px is 30: give a multiple of 8"):
         trained(seeded, input_px=30)
+
+
+def test_a_decoder_infers_the_labels_on_the_finer_grid_of_its_layer(seeded):
+    curve = trained(seeded, seeds=(seeded / "seeds.h5",), warm_share=0.5, stride=16, decoder=True, epochs=4)
+    assert all(np.isfinite(value) for row in curve for value in row.values())
+    network, _ = file.load(seeded / "lcrf_segmenter.safetensors", Segmenter)
+    assert network(torch.rand(1, 3, 32, 32)).shape == (1, 3, 4, 4)
 
 
 def test_the_store_of_seeds_is_unchanged(seeded):

@@ -26,20 +26,21 @@ from wsss.stores import store
 
 LOSSES = replace(SEC_LOSSES, constrain_gradient=False)
 CRF = replace(SEC, steps=2, appearance_px=2)
-WARPED = WarpedInput(input_px=32, flip=False, jitter=0, jitter_by="hsv")
+WARPED = WarpedInput(input_px=32, crop_share=1, flip=False, jitter=0, jitter_by="hsv")
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
-def trained(seeded, *, losses=LOSSES, input_px=32, epochs=2, learning_rate=0.003, **changes):
+def trained(seeded, *, losses=LOSSES, stride=8, decoder=False, warped=WARPED, epochs=2, learning_rate=0.003, **changes):
     """The curve of a training, and the network's file."""
     sec_segmenter(
         images=seeded / "images.csv",
         seeds=seeded / "seeds.h5",
         sec_segmenter=seeded / "sec_segmenter.safetensors",
-        features=FEATURES,
+        features=replace(FEATURES, stride=stride),
         dilation=1,
-        warped=replace(WARPED, input_px=input_px),
+        decoder=decoder,
+        warped=warped,
         losses=losses,
         crf=replace(CRF, **changes),
         schedule=replace(ADAMW, epochs=epochs, learning_rate=learning_rate),
@@ -134,7 +135,21 @@ def test_a_grid_other_than_that_of_the_seeds_is_refused(seeded):
     with pytest.raises(
         WsssError, match="input_px is 40 and the stride 8, but the seeds have 4 x 4 cells: set input_px to 32"
     ):
-        trained(seeded, input_px=40)
+        trained(seeded, warped=replace(WARPED, input_px=40))
+
+
+def test_a_decoder_learns_on_the_finer_grid_of_its_layer(seeded):
+    (first, *_) = trained(seeded, stride=16, decoder=True)  # 32 px: 2 x 2 cells of the backbone, 4 x 4 of the seeds
+    assert np.isfinite(first["seed"])
+    network, about = file.load(seeded / "sec_segmenter.safetensors", Segmenter)
+    assert network.stride == 8 and about.settings["decoder"] == "True"
+    with pytest.raises(WsssError, match="input_px is 40: give a multiple of 16"):
+        trained(seeded, stride=16, decoder=True, warped=replace(WARPED, input_px=40))
+
+
+def test_windows_of_the_images_are_another_training(seeded):
+    whole, windows = (trained(seeded, warped=replace(WARPED, crop_share=share)) for share in (1, 0.6))
+    assert whole[0]["seed"] != windows[0]["seed"]
 
 
 def test_the_stage_seeds_by_hand(tmp_path):

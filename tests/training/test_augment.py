@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from wsss.labels import VOID
-from wsss.options.training import Augment, JitterBy
-from wsss.training.augment import augmented, augmented_photograph
+from wsss.options.training import Augment, JitterBy, WarpedInput
+from wsss.training.augment import augmented, augmented_photograph, augmented_square
 
 FILL = (0.95, 0.9, 0.85)
 STEP = 10
@@ -174,3 +175,34 @@ def test_a_photograph_without_labels():
         image = augmented_photograph(photograph, augment=augment(crop_px=16, flip=True), fill=FILL)
     assert image.shape == (3, 16, 16)
     assert is_fill(image).sum() == 16 * 8
+
+
+def square(photograph, labels, *, share: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        warped = WarpedInput(input_px=64, crop_share=share, flip=True, jitter=0, jitter_by="hsv")
+        return augmented_square(photograph, labels, warped=warped, fill=FILL)
+
+
+def test_a_window_of_an_image_shows_what_its_labels_say():
+    labels = (np.arange(16)[None] // 2 + np.zeros((16, 1))).astype(np.uint8)  # 8 columns of labels, 2 cells each
+    photograph = np.repeat((labels * STEP).repeat(5, 0).repeat(3, 1)[..., None], 3, axis=2)  # 80 x 48 px
+    seen = set()
+    for seed in range(30):
+        image, target = square(photograph, labels, share=0.5, seed=seed)
+        assert image.shape == (3, 64, 64) and target.shape == (16, 16)
+        assert (target != VOID).all()
+        shown = (
+            image[0, 2::4, 1::4] * 255 / STEP
+        )  # nearest cells and blurred pixels differ by a part of a label at most
+        assert (shown - target).abs().max() <= 1
+        seen.add(len(target.unique()))
+    assert seen == {5, 6, 7, 8} or seen == {4, 5, 6, 7, 8}
+
+
+def test_the_whole_image_is_warped_as_before():
+    photograph, labels = pair(40, 60)
+    image, target = square(photograph, labels[:16, :16], share=1, seed=0)
+    plain = np.asarray(Image.fromarray(photograph).resize((64, 64), Image.Resampling.BILINEAR))
+    shown, kept = (image * 255).round().permute(1, 2, 0).numpy(), target.numpy()
+    assert (shown == plain).all() and (kept == labels[:16, :16]).all() or (shown == plain[:, ::-1]).all()

@@ -25,8 +25,12 @@ def check(config: dict) -> None:
         raise WsssError("config: crf.engine lattice needs pydensecrf: pip install pydensecrf2, or set it to cells")
     if config["tensorboard"]:
         require_tensorboard()
-    cells_px = config["seeds"]["cells"] * config["sec_segmenter"]["stride"]
-    if config["sec_seeds"] == "results/seeds.h5" and config["sec_segmenter"]["input_px"] != cells_px:
+    segmenter = config["sec_segmenter"]
+    cells_px = config["seeds"]["cells"] * segmenter["stride"]
+    own_seeds = config["sec_seeds"] == "results/seeds.h5"
+    if (
+        own_seeds and not segmenter["decoder"] and segmenter["input_px"] != cells_px
+    ):  # a decoder's grid is the network's
         raise WsssError("config: sec_segmenter: input_px is not seeds: cells times its stride: change one of them")
     if not config["fit_crf"]:
         return

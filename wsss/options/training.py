@@ -127,6 +127,8 @@ class WarpedInput:
 
     Args:
         input_px: side of the square, in training and in inference.
+        crop_share: a random window of the image is warped in place of the whole; this is the smallest share of the
+            height and of the width that it keeps, as much of the one as of the other. 1: the whole image, as in SEC.
         flip: mirror images with probability 1/2.
         jitter: strength of random changes of brightness, contrast and saturation; a third of it applies to hue.
         jitter_by: hsv, as in the papers' codes, on the whole photograph; or affine, twice as fast: one map of the
@@ -134,25 +136,29 @@ class WarpedInput:
     """
 
     input_px: int
+    crop_share: float
     flip: bool
     jitter: float
     jitter_by: JitterBy
 
     @property
     def augment(self) -> Augment:
-        """The same augmentation, for an image that is already warped."""
+        """What is left of the augmentation, for an image that is already cropped and warped."""
         return Augment(
             resize_px=(0, 0), flip=self.flip, jitter=self.jitter, jitter_by=self.jitter_by, crop_px=self.input_px
         )
 
-    def cells(self, stride: int) -> int:
+    def cells(self, stride: int, *, multiple: int) -> int:
         """Number of cells per side of the grid of a network with this stride.
 
+        Args:
+            stride: of the network's scores.
+            multiple: the stride of its backbone, to whole multiples of which it pads images.
+
         Raises:
-            WsssError: the side is not a multiple of the stride.
+            WsssError: the side is not such a multiple.
         """
-        cells, rest = divmod(self.input_px, stride)
-        if rest:
-            problem = f"input_px is {self.input_px}: give a multiple of {stride}, the stride of the network"
+        if self.input_px % multiple:
+            problem = f"input_px is {self.input_px}: give a multiple of {multiple}, the stride of the network"
             refuse([problem], "images cannot be warped")
-        return cells
+        return self.input_px // stride

@@ -15,6 +15,7 @@ def lcrf_segmenter(
     lcrf_segmenter: Path,
     features: Flat[Features],
     dilation: int,
+    decoder: bool,
     warped: Flat[WarpedInput],
     bound: Flat[Bound],
     prior: Prior,
@@ -31,6 +32,7 @@ def lcrf_segmenter(
         lcrf_segmenter: network to write.
         features: the backbone.
         dilation: dilation of the atrous layer, in cells.
+        decoder: whether a decoder joins an earlier layer, so that the scores have the grid of that (DeepLabv3+).
         warped: size of the square input, and augmentation of the training images.
         bound: likelihood, and weights of the terms of the bound.
         prior: kernel of the CRF prior.
@@ -52,7 +54,7 @@ def lcrf_segmenter(
     from wsss.networks.segmenter import Segmenter
     from wsss.stores import store
     from wsss.training import loop
-    from wsss.training.augment import augmented
+    from wsss.training.augment import augmented_square
     from wsss.training.lcrf_evidence import likelihood_of
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
@@ -60,28 +62,26 @@ def lcrf_segmenter(
     manifest.require_classes(rows, about.classes, classifier)
     frozen.requires_grad_(False)
     classes = about.classes
-    cells = warped.cells(features.stride)
     if bool(warm_share) != bool(seeds):
         raise WsssError(
             f"warm_share is {warm_share} with {len(seeds)} stores of seeds: give one for a warm start, else none"
         )
+    torch.manual_seed(schedule.seed)
+    network = Segmenter.build(features, classes=len(classes.names), dilation=dilation, decoder=decoder)
+    cells = warped.cells(network.stride, multiple=features.stride)
     cues = store.Shared(seeds[0], "seeds") if seeds else None
     if cues and int(cues.attributes["setting.cells"]) != cells:
         raise WsssError(
             f"the seeds have {cues.attributes['setting.cells']} cells per side, the network has {cells}: "
             "set the cells of the seeds to input_px / stride"
         )
-    torch.manual_seed(schedule.seed)
-    network = Segmenter.build(features, classes=len(classes.names), dilation=dilation)
-    augment = warped.augment
     fill = network.backbone.mean
-    likelihood = likelihood_of(bound, frozen, cells=cells, stride=features.stride)
+    likelihood = likelihood_of(bound, frozen, cells=cells, stride=network.stride)
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         row = rows[position]
-        photograph = pictures.warped(pictures.photograph_of(row), warped.input_px)
         labels = cues[row.id]["labels"] if cues else np.full((cells, cells), VOID, np.uint8)
-        image, labels = augmented(photograph, labels, augment=augment, cell_px=features.stride, fill=fill)
+        image, labels = augmented_square(pictures.photograph_of(row), labels, warped=warped, fill=fill)
         return image, labels, torch.tensor([name in row.tags for name in classes.foreground])
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> loop.Loss:
@@ -98,7 +98,7 @@ def lcrf_segmenter(
         kernels = exact.kernels(at_cells(photographs, cells), kernel_of(prior))
         return objective(logits, tags, kernels, log_likelihood, bound=bound, done=done, generator=generator)
 
-    settings = {"dilation": dilation, "warm_share": warm_share}
+    settings = {"dilation": dilation, "decoder": decoder, "warm_share": warm_share}
     settings |= loop.options(features, warped, schedule, bound, prior)
     task = loop.Task(
         "lcrf_segmenter", item, [row.id for row in rows], loss, settings, [images, classifier, *seeds, *features.files]

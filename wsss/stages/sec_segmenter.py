@@ -15,6 +15,7 @@ def sec_segmenter(
     sec_segmenter: Path,
     features: Flat[Features],
     dilation: int,
+    decoder: bool,
     warped: Flat[WarpedInput],
     losses: Flat[SecLosses],
     crf: Crf,
@@ -29,6 +30,7 @@ def sec_segmenter(
         sec_segmenter: network to write.
         features: the backbone.
         dilation: dilation of the atrous layer, in cells.
+        decoder: whether a decoder joins an earlier layer, so that the scores have the grid of that (DeepLabv3+).
         warped: size of the square input, and augmentation of the training images.
         losses: weights and poolings of the losses.
         crf: CRF of the loss constrain; its pixels are the cells of the network's grid.
@@ -46,28 +48,26 @@ def sec_segmenter(
     from wsss.sec.losses import objective
     from wsss.stores import store
     from wsss.training import loop
-    from wsss.training.augment import augmented
+    from wsss.training.augment import augmented_square
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     labels = store.Shared(seeds, "seeds")
     manifest.require_classes(rows, labels.classes, seeds)
     names = labels.classes.names
     cells = int(labels.attributes["setting.cells"])
-    if warped.input_px != cells * features.stride:
-        raise WsssError(
-            f"input_px is {warped.input_px} and the stride {features.stride}, but the seeds have {cells} x {cells} "
-            f"cells: set input_px to {cells * features.stride}, or the cells of the seeds to input_px / stride"
-        )
     torch.manual_seed(schedule.seed)
-    network = Segmenter.build(features, classes=len(names), dilation=dilation)
-    augment = warped.augment
+    network = Segmenter.build(features, classes=len(names), dilation=dilation, decoder=decoder)
+    if warped.cells(network.stride, multiple=features.stride) != cells:
+        raise WsssError(
+            f"input_px is {warped.input_px} and the stride {network.stride}, but the seeds have {cells} x {cells} "
+            f"cells: set input_px to {cells * network.stride}, or the cells of the seeds to input_px / stride"
+        )
     fill = network.backbone.mean
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         row = rows[position]
-        photograph = pictures.warped(pictures.photograph_of(row), warped.input_px)
-        seeded = labels[row.id]["labels"]
-        image, seeded = augmented(photograph, seeded, augment=augment, cell_px=features.stride, fill=fill)
+        photograph, seeded = pictures.photograph_of(row), labels[row.id]["labels"]
+        image, seeded = augmented_square(photograph, seeded, warped=warped, fill=fill)
         return image, seeded, torch.tensor([name in row.tags for name in names[1:]])
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> loop.Loss:
@@ -75,7 +75,8 @@ def sec_segmenter(
         colours = at_cells(photographs, cells)
         return objective(model(photographs).float(), seeded, tags, colours, losses=losses, crf=crf)
 
-    settings = {"dilation": dilation, **loop.options(features, warped, schedule, losses), **asdict(crf)}
+    settings = {"dilation": dilation, "decoder": decoder, **asdict(crf)}
+    settings |= loop.options(features, warped, schedule, losses)
     task = loop.Task("sec_segmenter", item, [row.id for row in rows], loss, settings, [images, seeds, *features.files])
     about = About(labels.classes, "tags and cues", warped_px=warped.input_px, longest_px=manifest.longest_px(rows))
     loop.train(network, task, schedule=schedule, job=job, about=about, output=sec_segmenter)

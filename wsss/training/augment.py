@@ -11,7 +11,7 @@ from jaxtyping import Float, Int64, UInt8
 from PIL import Image
 
 from wsss.labels import VOID
-from wsss.options.training import Augment
+from wsss.options.training import Augment, WarpedInput
 
 Window = tuple[slice, slice]
 """Rows and columns."""
@@ -73,6 +73,35 @@ def augmented_photograph(
     """A training image without labels; see augmented."""
     labels = np.zeros(photograph.shape[:2], np.uint8)
     return augmented(photograph, labels, augment=augment, cell_px=1, fill=fill)[0]
+
+
+def augmented_square(
+    photograph: UInt8[np.ndarray, "height width 3"],
+    labels: UInt8[np.ndarray, "cells cells"],
+    *,
+    warped: WarpedInput,
+    fill: tuple[float, float, float],
+) -> tuple[Float[torch.Tensor, "3 side side"], Int64[torch.Tensor, "cells cells"]]:
+    """A training image warped to a square, or a random window of it, and its labels, changed together.
+
+    Args:
+        photograph: RGB, of any shape.
+        labels: one label for each cell of the square's grid, when all of the image is warped to it.
+        warped: what to do.
+        fill: as for `augmented`.
+    """
+    kept = warped.crop_share + (1 - warped.crop_share) * float(torch.rand(())) if warped.crop_share < 1 else 1.0
+    left, top = ((1 - kept) * torch.rand(2)).tolist() if kept < 1 else (0.0, 0.0)
+
+    def window(picture: Image.Image) -> tuple[float, float, float, float]:
+        width, height = picture.size
+        return left * width, top * height, min(1.0, left + kept) * width, min(1.0, top + kept) * height
+
+    picture, target = Image.fromarray(photograph), Image.fromarray(labels)
+    side = (warped.input_px, warped.input_px)
+    square = np.array(picture.resize(side, Image.Resampling.BILINEAR, box=window(picture)))
+    seen = np.array(target.resize(target.size, Image.Resampling.NEAREST, box=window(target))) if kept < 1 else labels
+    return augmented(square, seen, augment=warped.augment, cell_px=warped.input_px // target.width, fill=fill)
 
 
 def colour_map(
