@@ -3,6 +3,7 @@ r"""The manifest: one row for each image, whatever the data set, and a table of 
 `images.csv` has the columns id, split, image, mask, tags (class names, separated by `;`, which in a name is written as
 `\;`, and a backslash as two), tag_source, digest and original;
 `classes.csv` has class, name, mask_value and colour, background first. Inside wsss a class is its index in that table.
+Both end with a check of each line (`wsss.runtime.tables`).
 """
 
 import csv
@@ -16,13 +17,16 @@ from itertools import pairwise
 from pathlib import Path
 
 from wsss.labels import Classes
+from wsss.runtime import tables
 from wsss.runtime.errors import WsssError
-from wsss.runtime.files import check_regular, whole_or_absent
 
 SPLITS = ("train", "extra", "crf_fit", "val", "test")
 """train: training images, whose masks, if any, serve to score the cues; extra: more training images, without masks;
 crf_fit: images withheld from network training, for fitting a CRF to a network's scores; val: images for the final
 scores only; test: images without tags and masks, which are segmented and no more."""
+
+IMAGE_COLUMNS = ["id", "split", "image", "mask", "tags", "tag_source", "digest", "original"]
+CLASS_COLUMNS = ["class", "name", "mask_value", "colour"]
 
 TRAINING_SPLITS = ("train", "extra")
 
@@ -54,13 +58,11 @@ class Row:
 @contextmanager
 def writer(path: Path) -> Iterator[Callable[[Row], None]]:
     """A function that adds a row to images.csv; the file appears once all rows are written, or not at all."""
-    with whole_or_absent(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["id", "split", "image", "mask", "tags", "tag_source", "digest", "original"])
+    with tables.writer(path, IMAGE_COLUMNS) as write_line:
 
         def add(row: Row) -> None:
             tags = joined_names(row.tags)
-            table.writerow(
+            write_line(
                 [row.id, row.split, row.image, row.mask or "", tags, row.tag_source, row.digest, row.original or ""]
             )
 
@@ -88,7 +90,7 @@ def read(path: Path, *splits: str) -> list[Row]:
                 digest=line.get("digest") or "",
                 original=Path(line["original"]) if line.get("original") else None,
             )
-            for line in _checked(_read_csv(path))
+            for line in _checked(tables.read(path, IMAGE_COLUMNS))
             if not splits or line["split"] in splits
         ]
         ids = sorted(row.id for row in rows)  # a set would take a tenth of the rows' memory
@@ -187,19 +189,17 @@ def evenly(rows: list, count: int) -> list:
 
 def write_classes(path: Path, classes: Classes) -> None:
     """Write classes.csv, whole or not at all."""
-    lines = [
-        [number, name, value, "#{:02x}{:02x}{:02x}".format(*colour)]
+    with tables.writer(path, CLASS_COLUMNS) as add:
         for number, (name, value, colour) in enumerate(
             zip(classes.names, classes.mask_values, classes.colours, strict=True)
-        )
-    ]
-    _write_csv(path, ["class", "name", "mask_value", "colour"], lines)
+        ):
+            add([number, name, value, "#{:02x}{:02x}{:02x}".format(*colour)])
 
 
 def read_classes(path: Path) -> Classes:
     """The classes of classes.csv."""
     with _damage_told(path):
-        lines = list(_read_csv(path))
+        lines = list(tables.read(path, CLASS_COLUMNS))
         names, values = tuple(line["name"] for line in lines), tuple(int(line["mask_value"]) for line in lines)
         if None in names:
             raise LookupError("a line without a name")
@@ -207,13 +207,6 @@ def read_classes(path: Path) -> Classes:
         return Classes(names, values)
     except WsssError as error:
         raise WsssError(f"{path}: {error}; or remove it and rerun the stage that writes it") from error
-
-
-def _write_csv(path: Path, header: list[str], lines: Iterable[list]) -> None:
-    with whole_or_absent(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(lines)
 
 
 @contextmanager
@@ -225,25 +218,3 @@ def _damage_told(path: Path) -> Iterator[None]:
         raise WsssError(
             f"{path} is damaged ({type(error).__name__}): remove it and rerun the stage that writes it"
         ) from error
-
-
-def _read_csv(path: Path) -> Iterator[dict[str, str]]:
-    """Yield the lines one by one: kept in memory, those of a large data set need more space than its rows."""
-    check_regular(path)
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            yield from csv.DictReader(_whole_lines(file))
-    except FileNotFoundError as error:
-        raise WsssError(f"{path} does not exist: run the stage images first") from error
-
-
-def _whole_lines(file: Iterable[str]) -> Iterator[str]:
-    """The lines of a table as we write it.
-
-    Raises:
-        LookupError: one holds a NUL, as a disk that failed leaves it, or the last one is cut short.
-    """
-    for line in file:
-        if "\0" in line or not line.endswith("\n"):
-            raise LookupError("a line is not whole")
-        yield line
