@@ -5,6 +5,7 @@ from PIL import Image
 
 from wsss.labels import VOID
 from wsss.options.training import Augment, JitterBy, WarpedInput
+from wsss.runtime.errors import WsssError
 from wsss.training.augment import augmented, augmented_photograph, augmented_square
 
 FILL = (0.95, 0.9, 0.85)
@@ -206,3 +207,14 @@ def test_the_whole_image_is_warped_as_before():
     plain = np.asarray(Image.fromarray(photograph).resize((64, 64), Image.Resampling.BILINEAR))
     shown, kept = (image * 255).round().permute(1, 2, 0).numpy(), target.numpy()
     assert (shown == plain).all() and (kept == labels[:16, :16]).all() or (shown == plain[:, ::-1]).all()
+
+
+@pytest.mark.parametrize("share", [0, -0.5, 1.5, float("nan")])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(WsssError, match="crop_share is .*: give a share above 0, or 1"):
+        WarpedInput(input_px=64, crop_share=share, flip=False, jitter=0, jitter_by="hsv")
+
+
+def test_a_window_of_a_photograph_of_one_pixel():
+    image, _ = square(*pair(1, 1), share=0.1, seed=0)
+    assert (image == image[:, :1, :1]).all()

@@ -141,6 +141,10 @@ class WarpedInput:
     jitter: float
     jitter_by: JitterBy
 
+    def __post_init__(self) -> None:
+        if not 0 < self.crop_share <= 1:
+            refuse([f"crop_share is {self.crop_share}: give a share above 0, or 1"], "images cannot be cropped")
+
     @property
     def augment(self) -> Augment:
         """What is left of the augmentation, for an image that is already cropped and warped."""
