@@ -27,6 +27,14 @@ BOUND = replace(settings.BOUND, entropy_weight=0.05, prior_weight=0.05, sample=T
 WARPED = WarpedInput(input_px=32, crop_share=1, flip=True, jitter=0.1, jitter_by="hsv")
 LIKELIHOODS = ("local_evidence", "masked_cam", "masked_image", "pooling")
 
+CHANGES = (
+    {"sample": False},
+    {"by_tags": True},
+    {"prior_weight": 1},
+    {"background": False},
+    {"evidence_scale": 2.0},
+)
+
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
@@ -76,7 +84,7 @@ def test_the_loss_is_the_sum_of_its_terms(seeded):
     assert last["loss"] == pytest.approx(total, rel=1e-4)
 
 
-@pytest.mark.parametrize("change", [{"sample": False}, {"by_tags": True}, {"prior_weight": 1}, {"background": False}])
+@pytest.mark.parametrize("change", CHANGES)
 def test_options_change_the_training(seeded, change):
     base = replace(BOUND, likelihood="masked_cam", prior_ramp=0)
     assert trained(seeded, bound=replace(base, **change))[-1]["loss"] != trained(seeded, bound=base)[-1]["loss"]

@@ -38,6 +38,7 @@ class Bound:
         temperature_end: temperature of the samples at the last step.
         by_tags: whether q depends on the tags in training, by excluding the other classes; the network then learns
             from that q as well.
+        evidence_scale: local_evidence, masked_cam: resize factor of the photographs whose maps are the evidence.
         alpha: local_evidence: exponent of the background score.
         absent: local_evidence: evidence of a class that is not in the tags.
         least_share: masked_cam: area below which a larger one scores higher, as a share of the cells.
@@ -57,6 +58,7 @@ class Bound:
     temperature_start: float
     temperature_end: float
     by_tags: bool
+    evidence_scale: float
     alpha: float
     absent: float
     least_share: float

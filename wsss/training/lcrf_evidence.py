@@ -17,11 +17,20 @@ Likelihood = Callable[[Tensor, Tensor, Tensor, torch.Generator], Tensor]
 
 
 def evidence(
-    judge: Classifier, photographs: Float[Tensor, "batch 3 height width"], cells: int
+    judge: Classifier, photographs: Float[Tensor, "batch 3 height width"], cells: int, *, scale: float
 ) -> Float[Tensor, "batch foreground {cells} {cells}"]:
-    """The score of each class at each cell, of both signs: the mean of the classifier's for an image and its mirror."""
+    """The score of each class at each cell, of both signs: the mean of the classifier's for an image and its mirror.
+
+    Args:
+        judge: the classifier.
+        photographs: RGB in [0, 1].
+        cells: side of the grid.
+        scale: resize factor of the photographs; maps of larger ones are finer, and take scale^2 times as long.
+    """
     with torch.no_grad():
         judge.to(photographs.device)
+        if scale != 1:
+            photographs = F.interpolate(photographs, scale_factor=scale, mode="bilinear", antialias=scale < 1)
         both = torch.cat([photographs, photographs.flip(-1)])
         scores = judge.head(judge.taps(both, judge.backbone.stride)[-1]).float()
         plain, mirrored = F.interpolate(scores, (cells, cells), mode="bilinear").chunk(2)
@@ -53,13 +62,13 @@ def likelihood_of(settings: Bound, judge: Classifier, *, cells: int, stride: int
     def by_local_evidence(
         z: Tensor, photographs: Tensor, tags: Bool[Tensor, "batch foreground"], generator: torch.Generator
     ) -> Tensor:
-        cams = as_cams(evidence(judge, photographs, cells))
+        cams = as_cams(evidence(judge, photographs, cells, scale=settings.evidence_scale))
         return local_evidence(z, cams, tags, alpha=settings.alpha, absent=settings.absent)
 
     def by_masked_cam(z: Tensor, photographs: Tensor, tags: Tensor, generator: torch.Generator) -> Tensor:
         return masked_cam(
             z,
-            evidence(judge, photographs, cells),
+            evidence(judge, photographs, cells, scale=settings.evidence_scale),
             tags,
             least_share=settings.least_share,
             eps=settings.eps,
