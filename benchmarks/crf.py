@@ -45,26 +45,11 @@ from wsss import crf
 from wsss.datasets import shapes
 from wsss.labels import VOID
 from wsss.maths import metrics
+from wsss.options import crf as crf_options
 from wsss.options.crf import TRAINABLE, Crf
 from wsss.runtime import machine
 
-PSA = Crf(
-    "cells",
-    10,
-    3,
-    3,
-    10,
-    80,
-    13,
-    normalisation="symmetric",
-    max_cells=1200,
-    window_px=44,
-    window="square",
-    first_message="probabilities",
-    unary_weight=1,
-    coarsening="guided",
-    least_probability=0,
-)
+PSA = replace(crf_options.PSA, window_px=44)
 
 ROWS = (
     {"engine": "none"},

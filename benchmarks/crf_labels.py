@@ -16,25 +16,10 @@ from scipy.ndimage import gaussian_filter
 from timing import median_times
 
 from wsss import crf
+from wsss.options import crf as crf_options
 from wsss.options.crf import Crf
 
-PSA = Crf(
-    "cells",
-    10,
-    3,
-    3,
-    10,
-    80,
-    13,
-    normalisation="symmetric",
-    max_cells=1200,
-    window_px=44,
-    window="square",
-    first_message="probabilities",
-    unary_weight=1,
-    coarsening="guided",
-    least_probability=0,
-)
+PSA = replace(crf_options.PSA, window_px=44)
 SEC = replace(PSA, smoothness_px=0.25, appearance_px=6.67)
 """The paper's numbers divided by 12, for 41 cells of an image of 500 px."""
 

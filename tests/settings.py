@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from wsss.labels import Classes
-from wsss.options.crf import Crf
+from wsss.options import crf as crf_options
 from wsss.options.lcrf import Bound, Prior
 from wsss.options.network import Features
 from wsss.options.sec import SecLosses
@@ -13,23 +13,7 @@ CLASSES = Classes.of({"cat": 8, "dog": 12})
 FEATURES = Features("timm/test_efficientnet", stride=8, weights="none", freeze=False)
 """The smallest backbone."""
 
-PSA = Crf(
-    engine="exact",
-    steps=10,
-    smoothness_weight=3,
-    smoothness_px=3,
-    appearance_weight=10,
-    appearance_px=80,
-    appearance_rgb=13,
-    normalisation="symmetric",
-    max_cells=1200,
-    window_px=1,
-    window="square",
-    first_message="probabilities",
-    unary_weight=1,
-    coarsening="guided",
-    least_probability=0,
-)
+PSA = replace(crf_options.PSA, engine="exact")
 """The CRF that refines PSA's label maps."""
 
 SEC = replace(PSA, smoothness_px=3 / 12, appearance_px=80 / 12)

@@ -17,7 +17,7 @@ from wsss.labels import VOID, Classes
 from wsss.networks import file
 from wsss.networks.file import About
 from wsss.networks.segmenter import Segmenter
-from wsss.options.crf import Crf
+from wsss.options.crf import PSA
 from wsss.options.network import Features
 from wsss.results import fitted_crf
 from wsss.runtime.errors import WsssError
@@ -108,23 +108,7 @@ def test_a_network_is_described(tmp_path, capsys):
 
 
 def test_a_fitted_crf_is_described(tmp_path, capsys):
-    crf = Crf(
-        "cells",
-        5,
-        3,
-        3,
-        10,
-        80,
-        13,
-        normalisation="symmetric",
-        max_cells=100,
-        window_px=20,
-        window="square",
-        first_message="probabilities",
-        unary_weight=1,
-        coarsening="guided",
-        least_probability=0,
-    )
+    crf = replace(PSA, steps=5)
     learned = {"smoothness_weight": torch.tensor(2.5), "compatibility": torch.zeros(3, 3, 1, 1)}
     potentials = replace(potentials_of(crf, like=torch.zeros(())), **learned)
     fitted_crf.write(tmp_path / "x.json", crf, potentials, classes=CLASSES, about={"images": 7, "masks": "pseudo"})

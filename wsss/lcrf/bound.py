@@ -14,13 +14,14 @@ the background. All terms are of each image by itself, those of the KL divided b
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from wsss.maths.pooling import one_hot
-from wsss.options.crf import Crf
+from wsss.options.crf import PSA, Crf
 from wsss.options.lcrf import Bound, Prior
 from wsss.runtime.errors import WsssError
 from wsss.sec.losses import probabilities, seeding_loss
@@ -193,7 +194,8 @@ def label_entropy(q: Float[Tensor, "batch classes height width"]) -> Float[Tenso
 
 def kernel_of(prior: Prior) -> Crf:
     """The prior's numbers as the exact CRF takes them; its pixels are the cells."""
-    return Crf(
+    return replace(
+        PSA,
         engine="exact",
         steps=1,
         smoothness_weight=prior.smoothness_weight,
@@ -201,14 +203,6 @@ def kernel_of(prior: Prior) -> Crf:
         appearance_weight=prior.appearance_weight,
         appearance_px=prior.appearance_cells,
         appearance_rgb=prior.appearance_rgb,
-        normalisation="symmetric",
-        max_cells=1200,
-        window_px=1,
-        window="square",
-        first_message="probabilities",
-        unary_weight=1,
-        coarsening="guided",
-        least_probability=0,
     )
 
 

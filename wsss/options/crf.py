@@ -116,3 +116,23 @@ class Fit:
     def __post_init__(self) -> None:
         if self.compatibility < 0 or (self.compatibility and self.compatibility % 2 == 0):
             refuse([f"compatibility is {self.compatibility}: give an odd side, or 0"], "a fit that cannot be made")
+
+
+PSA = Crf(
+    engine="cells",
+    steps=10,
+    smoothness_weight=3,
+    smoothness_px=3,
+    appearance_weight=10,
+    appearance_px=80,
+    appearance_rgb=13,
+    normalisation="symmetric",
+    max_cells=1200,
+    window_px=20,
+    window="square",
+    first_message="probabilities",
+    unary_weight=1,
+    coarsening="guided",
+    least_probability=0,
+)
+"""PSA's numbers, for photographs of some 500 px."""

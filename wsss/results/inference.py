@@ -12,32 +12,13 @@ from wsss.datasets import pictures
 from wsss.labels import Classes
 from wsss.networks import file
 from wsss.networks.segmenter import Segmenter
-from wsss.options.crf import Crf
+from wsss.options.crf import PSA, Crf
 from wsss.results import fitted_crf, image_prior
 from wsss.results.probabilities import Photograph, maps_of
 from wsss.results.refinement import Scored, label_maps, refined_scores
 from wsss.runtime import machine
 from wsss.runtime.errors import WsssError
 from wsss.stores import store
-
-DEFAULT = Crf(
-    "cells",
-    10,
-    3,
-    3,
-    10,
-    80,
-    13,
-    normalisation="symmetric",
-    max_cells=1200,
-    window_px=20,
-    window="square",
-    first_message="probabilities",
-    unary_weight=1,
-    coarsening="guided",
-    least_probability=0,
-)
-"""The CRF of a network whose run is not there: PSA's numbers."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +35,7 @@ class Settings:
 
     scales: tuple[float, ...] = (1.0,)
     image_prior: float = 0
-    crf: Crf = DEFAULT
+    crf: Crf = PSA
     potentials: Potentials | None = None
     source: str = "the defaults, since the network's run is not beside it"
 
