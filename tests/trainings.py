@@ -74,7 +74,7 @@ def run(stage: str, cues: Path, output: Path, *, gpus: int) -> None:
     common = {"images": cues / "images.csv", stage: output / f"{stage}.safetensors"}
     common |= {"features": FEATURES, "schedule": SCHEDULE}
     common["job"] = Job(gpus, 1, output / f"{stage}_checkpoint.pt", STEPS, output / f"{stage}.csv", ())
-    square = {"dilation": 1, "decoder": True, "warped": WARPED}
+    square = {"dilation": 1, "decoder": True, "balance": 0.5, "warped": WARPED}
     if stage == "classifier":
         classifier(classes_table=cues / "classes.csv", augment=AUGMENT, balance=1.0, **common)
     elif stage == "affinity_net":

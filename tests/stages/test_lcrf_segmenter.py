@@ -11,6 +11,7 @@ from runs import rows
 from settings import CLASSES, FEATURES, PRIOR
 
 from wsss.crf import exact
+from wsss.datasets import manifest
 from wsss.lcrf.bound import kernel_of, objective
 from wsss.lcrf.likelihoods import local_evidence
 from wsss.networks import file
@@ -38,7 +39,7 @@ CHANGES = (
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
-def trained(folder, *, bound=BOUND, seeds=(), warm_share=0, input_px=32, stride=8, decoder=False, epochs=3):
+def trained(folder, *, bound=BOUND, seeds=(), warm_share=0, input_px=32, stride=8, epochs=3, **more):
     """The rows of the curve of a training with a classifier of random weights."""
     torch.manual_seed(0)
     frozen = folder / "classifier.safetensors"
@@ -50,13 +51,13 @@ def trained(folder, *, bound=BOUND, seeds=(), warm_share=0, input_px=32, stride=
         lcrf_segmenter=folder / "lcrf_segmenter.safetensors",
         features=replace(FEATURES, weights=str(frozen), stride=stride),
         dilation=1,
-        decoder=decoder,
         warped=replace(WARPED, input_px=input_px),
         bound=bound,
         prior=PRIOR,
         warm_share=warm_share,
         schedule=replace(settings.ADAMW, epochs=epochs, learning_rate=0.002),
         job=Job(1, 1, folder / "checkpoint.pt", 100, folder / "curve.csv", ()),
+        **({"decoder": False, "balance": 0} | more),
     )
     return rows((folder / "curve.csv").read_text())
 
@@ -88,6 +89,12 @@ def test_the_loss_is_the_sum_of_its_terms(seeded):
 def test_options_change_the_training(seeded, change):
     base = replace(BOUND, likelihood="masked_cam", prior_ramp=0)
     assert trained(seeded, bound=replace(base, **change))[-1]["loss"] != trained(seeded, bound=base)[-1]["loss"]
+
+
+def test_a_balance_changes_what_is_inferred(seeded):
+    found = manifest.read(seeded / "images.csv")
+    manifest.write(seeded / "images.csv", [replace(row, tags=tuple({*row.tags, "cat"})) for row in found])
+    assert trained(seeded, balance=1)[-1]["loss"] != trained(seeded)[-1]["loss"]
 
 
 def test_a_warm_start_uses_seeds_and_records_it(seeded):

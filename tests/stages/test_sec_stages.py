@@ -31,7 +31,18 @@ WARPED = WarpedInput(input_px=32, crop_share=1, flip=False, jitter=0, jitter_by=
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
-def trained(seeded, *, losses=LOSSES, stride=8, decoder=False, warped=WARPED, epochs=2, learning_rate=0.003, **changes):
+def trained(
+    seeded,
+    *,
+    losses=LOSSES,
+    stride=8,
+    decoder=False,
+    balance=0,
+    warped=WARPED,
+    epochs=2,
+    learning_rate=0.003,
+    **changes,
+):
     """The curve of a training, and the network's file."""
     sec_segmenter(
         images=seeded / "images.csv",
@@ -40,6 +51,7 @@ def trained(seeded, *, losses=LOSSES, stride=8, decoder=False, warped=WARPED, ep
         features=replace(FEATURES, stride=stride),
         dilation=1,
         decoder=decoder,
+        balance=balance,
         warped=warped,
         losses=losses,
         crf=replace(CRF, **changes),
@@ -145,6 +157,15 @@ def test_a_decoder_learns_on_the_finer_grid_of_its_layer(seeded):
     assert network.stride == 8 and about.settings["decoder"] == "True"
     with pytest.raises(WsssError, match="input_px is 40: give a multiple of 16"):
         trained(seeded, stride=16, decoder=True, warped=replace(WARPED, input_px=40))
+
+
+def test_a_balance_changes_what_is_learned(seeded):
+    found = manifest.read(seeded / "images.csv")
+    manifest.write(seeded / "images.csv", [replace(row, tags=tuple({*row.tags, "cat"})) for row in found])
+    plain, balanced = (trained(seeded, balance=tau) for tau in (0, 1))
+    assert [row["seed"] for row in plain] != [row["seed"] for row in balanced]
+    _, about = file.load(seeded / "sec_segmenter.safetensors", Segmenter)
+    assert about.settings["balance"] == "1"
 
 
 def test_windows_of_the_images_are_another_training(seeded):

@@ -62,6 +62,16 @@ def log_odds(tags: Iterable[Collection[str]], names: Sequence[str]) -> Float[Ten
     return ((shown + 1) / (len(images) - shown + 1)).log().float()
 
 
+def log_rarities(tags: Iterable[Collection[str]], names: Sequence[str]) -> Float[Tensor, " classes"]:
+    """log(n / max n) for the number n of images whose tags name each class; 0 of the background, which comes first.
+
+    One image is added to each class.
+    """
+    images = list(tags)
+    shown = torch.tensor([1 + sum(name in of for of in images) for name in names]).double()
+    return torch.cat([torch.zeros(1), (shown / shown.max()).log().float()])
+
+
 def log_shares(labels: Iterable[UInt8[np.ndarray, "_ _"]], *, classes: int) -> Float[Tensor, " {classes}"]:
     """Logarithm of each class's share among all labelled pixels of label maps; void ones are passed over.
 

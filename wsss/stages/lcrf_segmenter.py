@@ -16,6 +16,7 @@ def lcrf_segmenter(
     features: Flat[Features],
     dilation: int,
     decoder: bool,
+    balance: float,
     warped: Flat[WarpedInput],
     bound: Flat[Bound],
     prior: Prior,
@@ -25,6 +26,10 @@ def lcrf_segmenter(
 ) -> None:
     """Train a segmentation network on tags only: it infers the latent labels of a CRF.
 
+    With a balance tau above 0, tau log(images with the class / those with the most frequent one) is added to the logits
+    in training, and not in use, so that classes of few images are not left to others (logit adjustment, Menon et al.
+    2021, arXiv:2007.07314); the background's are left as they are.
+
     Args:
         images: manifest; the splits train and extra are used for training.
         classifier: trained classifier, kept frozen, that provides the evidence of the likelihood.
@@ -33,6 +38,7 @@ def lcrf_segmenter(
         features: the backbone.
         dilation: dilation of the atrous layer, in cells.
         decoder: whether a decoder joins an earlier layer, so that the scores have the grid of that (DeepLabv3+).
+        balance: strength of the correction for classes of few images, tau; 0: none.
         warped: size of the square input, and augmentation of the training images.
         bound: likelihood, and weights of the terms of the bound.
         prior: kernel of the CRF prior.
@@ -47,6 +53,7 @@ def lcrf_segmenter(
     from wsss.datasets import manifest, pictures
     from wsss.labels import VOID
     from wsss.lcrf.bound import kernel_of, objective, warm
+    from wsss.maths.cues import log_rarities
     from wsss.maths.photographs import at_cells
     from wsss.networks import file
     from wsss.networks.classifier import Classifier
@@ -75,18 +82,19 @@ def lcrf_segmenter(
             f"the seeds have {cues.attributes['setting.cells']} cells per side, the network has {cells}: "
             "set the cells of the seeds to input_px / stride"
         )
-    fill = network.backbone.mean
+    adjustment = balance * log_rarities([row.tags for row in rows], classes.foreground)[:, None, None]
     likelihood = likelihood_of(bound, frozen, cells=cells, stride=network.stride)
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         row = rows[position]
         labels = cues[row.id]["labels"] if cues else np.full((cells, cells), VOID, np.uint8)
-        image, labels = augmented_square(pictures.photograph_of(row), labels, warped=warped, fill=fill)
+        image, labels = augmented_square(pictures.photograph_of(row), labels, warped=warped, fill=network.backbone.mean)
         return image, labels, torch.tensor([name in row.tags for name in classes.foreground])
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> loop.Loss:
         photographs, labels, tags = batch
         logits = model(photographs).float()
+        logits = logits + adjustment.to(logits)
         if done < warm_share:
             return warm(logits, labels)
         # a generator with the seed that training has set for this step
@@ -98,7 +106,7 @@ def lcrf_segmenter(
         kernels = exact.kernels(at_cells(photographs, cells), kernel_of(prior))
         return objective(logits, tags, kernels, log_likelihood, bound=bound, done=done, generator=generator)
 
-    settings = {"dilation": dilation, "decoder": decoder, "warm_share": warm_share}
+    settings = {"dilation": dilation, "decoder": decoder, "balance": balance, "warm_share": warm_share}
     settings |= loop.options(features, warped, schedule, bound, prior)
     task = loop.Task(
         "lcrf_segmenter", item, [row.id for row in rows], loss, settings, [images, classifier, *seeds, *features.files]

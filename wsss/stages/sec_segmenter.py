@@ -16,6 +16,7 @@ def sec_segmenter(
     features: Flat[Features],
     dilation: int,
     decoder: bool,
+    balance: float,
     warped: Flat[WarpedInput],
     losses: Flat[SecLosses],
     crf: Crf,
@@ -24,6 +25,10 @@ def sec_segmenter(
 ) -> None:
     """Train a segmentation network on seeds and tags, by SEC's losses: seed, expand and constrain.
 
+    With a balance tau above 0, tau log(images with the class / those with the most frequent one) is added to the logits
+    in training, and not in use, so that classes of few images are not left to others (logit adjustment, Menon et al.
+    2021, arXiv:2007.07314); the background's are left as they are.
+
     Args:
         images: manifest; the splits train and extra are used for training.
         seeds: store of label maps on the network's grid.
@@ -31,6 +36,7 @@ def sec_segmenter(
         features: the backbone.
         dilation: dilation of the atrous layer, in cells.
         decoder: whether a decoder joins an earlier layer, so that the scores have the grid of that (DeepLabv3+).
+        balance: strength of the correction for classes of few images, tau; 0: none, as in the paper.
         warped: size of the square input, and augmentation of the training images.
         losses: weights and poolings of the losses.
         crf: CRF of the loss constrain; its pixels are the cells of the network's grid.
@@ -42,6 +48,7 @@ def sec_segmenter(
     import torch
 
     from wsss.datasets import manifest, pictures
+    from wsss.maths.cues import log_rarities
     from wsss.maths.photographs import at_cells
     from wsss.networks.file import About
     from wsss.networks.segmenter import Segmenter
@@ -63,6 +70,7 @@ def sec_segmenter(
             f"cells: set input_px to {cells * network.stride}, or the cells of the seeds to input_px / stride"
         )
     fill = network.backbone.mean
+    adjustment = balance * log_rarities([row.tags for row in rows], names[1:])[:, None, None]
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         row = rows[position]
@@ -73,9 +81,10 @@ def sec_segmenter(
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> loop.Loss:
         photographs, seeded, tags = batch
         colours = at_cells(photographs, cells)
-        return objective(model(photographs).float(), seeded, tags, colours, losses=losses, crf=crf)
+        logits = model(photographs).float()
+        return objective(logits + adjustment.to(logits), seeded, tags, colours, losses=losses, crf=crf)
 
-    settings = {"dilation": dilation, "decoder": decoder, **asdict(crf)}
+    settings = {"dilation": dilation, "decoder": decoder, "balance": balance, **asdict(crf)}
     settings |= loop.options(features, warped, schedule, losses)
     task = loop.Task("sec_segmenter", item, [row.id for row in rows], loss, settings, [images, seeds, *features.files])
     about = About(labels.classes, "tags and cues", warped_px=warped.input_px, longest_px=manifest.longest_px(rows))
