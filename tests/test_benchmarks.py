@@ -11,6 +11,10 @@ import pytest
 import torch
 from projects import ROOT
 
+from wsss.crf import exact
+from wsss.lcrf.bound import divergence, kernel_of, messages, ruled_by_tags
+from wsss.lcrf.likelihoods import evidence_of_labels
+from wsss.maths.photographs import at_cells
 from wsss.psa import affinity
 
 BENCHMARKS = ROOT / "benchmarks"
@@ -192,3 +196,27 @@ def test_thresholds_of_single_classes_replace_the_common_one(oracles):
     row = SimpleNamespace(id="a")
     assert oracles.thresholded(row, source, {0.35: {}, 0.15: {}})[0.35].tolist() == [[2, 0]]
     assert oracles.thresholded(row, source, {0.15: {5: 0.01}})[0.15].tolist() == [[5, 5]]
+
+
+def test_the_best_labels_are_a_fixed_point_of_the_bounds_gradient(benchmarks, monkeypatch):
+    import lcrf_labels
+
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(1, 2, 4, 4, generator=generator)
+    monkeypatch.setattr(lcrf_labels, "evidence", lambda judge, square, cells, scale: maps)
+    square, tags = torch.rand(1, 3, 8, 8, generator=generator), torch.tensor([[True, False]])
+    numbers = lcrf_labels.Numbers(prior_weight=0.2, appearance_rgb=40)
+    q = lcrf_labels.best(None, square, tags, numbers=numbers, cells=4)
+    assert (q[:, 2] < 1e-6).all()  # not in the tags
+    kernel = exact.kernels(at_cells(square, 4), kernel_of(numbers.prior))
+    energies = evidence_of_labels(lcrf_labels.as_cams(maps), tags, alpha=numbers.alpha, absent=numbers.absent).log()
+
+    def bound(logits):
+        log_q = ruled_by_tags(logits, tags).log_softmax(1)
+        kl = divergence(log_q, messages(log_q.exp(), kernel), entropy_weight=1, prior_weight=numbers.prior_weight)
+        return (kl - (log_q.exp() * energies).sum(1).mean((-2, -1))).mean()
+
+    logits = q.clamp(min=1e-30).log().requires_grad_()
+    (slope,) = torch.autograd.grad(bound(logits), logits)
+    (elsewhere,) = torch.autograd.grad(bound(other := (logits + 1 * maps.new_tensor([0, 1, 0])[:, None, None])), other)
+    assert slope.abs().max() < 1e-3 * elsewhere.abs().max()

@@ -98,6 +98,17 @@ def test_oracles_say_where_it_loses(project):
     assert [row[1] for row in rows[9:11]] == [f"{100 * sec[name]['miou']:.1f}" for name in ("plain", "refined")]
 
 
+def test_labels_that_the_latent_crf_asks_for(project):
+    command = [sys.executable, projects.ROOT / "benchmarks/lcrf_labels.py", "--input-px", "64", "--cells", "8"]
+    table = subprocess.run(
+        command, cwd=project, env=projects.environment(project), capture_output=True, text=True, check=True
+    )
+    head, _, *rows = [line.strip("| ").split(" | ") for line in table.stdout.splitlines()]
+    assert head[0] == "of 12 train images" and rows[0][0] == "these numbers" and len(rows) == 11
+    assert all(0 < float(score) <= 100 for _, score in rows)
+    assert len({score for _, score in rows}) > 1
+
+
 def test_scores_and_pictures_are_there(project):
     results = project / "results"
     scores = json.loads((results / "psa_val_miou.json").read_text())

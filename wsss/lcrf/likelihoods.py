@@ -100,11 +100,11 @@ def local_evidence(
 ) -> Float[Tensor, " batch"]:
     """A potential that replaces log p(y|z,x), the classifier's evidence at every cell; it is linear in z.
 
-        1/n sum_j sum_k z_jk log e_jk,    e_j = [ (1 - max_{k in T} cam_jk)^alpha, cam_jk for k in T ] / their sum
+        1/n sum_j sum_k z_jk log e_jk
 
-    with T the tags. No e is below `absent`, which is the e of the other classes. It is normalised over the labels, not
-    over y, so the latent CRF is then a CRF of activation maps and pairs, whose q is a network. Since it is linear, its
-    value for q is its expectation, and no sample is needed.
+    with e the `evidence_of_labels`. It is normalised over the labels, not over y, so the latent CRF is then a CRF of
+    activation maps and pairs, whose q is a network. Since it is linear, its value for q is its expectation, and no
+    sample is needed.
 
     Args:
         z: labels.
@@ -116,17 +116,33 @@ def local_evidence(
     Raises:
         WsssError: an alpha below 0, an e not between 0 and 1.
     """
+    # ASSUME: tags are explained cell by cell, not as a whole: what pools its evidence is content with a few cells of a
+    # class, while the prior counts them all
+    evidence = evidence_of_labels(cams, tags, alpha=alpha, absent=absent)
+    return (z * evidence.log()).sum(dim=1).mean((-2, -1))
+
+
+def evidence_of_labels(
+    cams: Float[Tensor, "batch foreground height width"],
+    tags: Bool[Tensor, "batch foreground"],
+    *,
+    alpha: float,
+    absent: float,
+) -> Float[Tensor, "batch classes height width"]:
+    """The evidence for each label at each cell, which `local_evidence` sums up.
+
+        e_j = [ (1 - max_{k in T} cam_jk)^alpha, cam_jk for k in T ] / their sum
+
+    with T the tags. No e is below `absent`, which is the e of the other classes. See there for the arguments.
+    """
     if not 0 <= alpha < math.inf:
         raise WsssError(f"the alpha of local_evidence is {alpha}: it must be 0 or more, such as 8")
     if not 0 < absent < 1:
         raise WsssError(f"the evidence of absent classes is {absent}: give a small one above 0, such as 0.001")
-    # ASSUME: tags are explained cell by cell, not as a whole: what pools its evidence is content with a few cells of a
-    # class, while the prior counts them all
     shown = cams.where(tags[:, :, None, None], 0)
     background = (1 - shown.amax(dim=1, keepdim=True)).clamp(min=0) ** alpha
     evidence = torch.cat([background, shown], dim=1)
-    evidence = (evidence / evidence.sum(dim=1, keepdim=True)).clamp(min=absent)
-    return (z * evidence.log()).sum(dim=1).mean((-2, -1))
+    return (evidence / evidence.sum(dim=1, keepdim=True)).clamp(min=absent)
 
 
 def _drawn(

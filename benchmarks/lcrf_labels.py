@@ -1,0 +1,134 @@
+"""What labels the latent CRF's bound asks for: its maximum over all q, which a network can only come near to.
+
+    PYTHONPATH=. python benchmarks/lcrf_labels.py --results results
+
+It reads a finished run, and prints a table of the training images that have masks: for the numbers of the command line,
+and for one change at a time, the mIoU of the labels of the best q given the tags, for the likelihood local_evidence. So
+the numbers of evidence and prior can be chosen in minutes, without a training; what is lost between this table and the
+trained network is lost by the network. Labels are judged at the images' size, without the CRF that follows a training.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from wsss.crf import exact
+from wsss.datasets import manifest, pictures
+from wsss.datasets.manifest import Row
+from wsss.lcrf.bound import kernel_of, messages, ruled_by_tags
+from wsss.lcrf.likelihoods import evidence_of_labels
+from wsss.maths import grid
+from wsss.maths.photographs import at_cells, to_tensor
+from wsss.networks import file
+from wsss.networks.classifier import Classifier
+from wsss.options.lcrf import Prior
+from wsss.results import evaluation
+from wsss.training.lcrf_evidence import as_cams, evidence
+
+ROUNDS = 30
+"""Of messages, each mixed with the labels before it, so that they settle."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Those of the latent CRF that a row of the table has; of docs/configuration.md, with the preset's values.
+
+    Args:
+        evidence_scale: resize factor of the photographs that the classifier sees.
+        alpha: exponent of the background's score.
+        absent: evidence of a class that is not in the tags.
+        prior_weight: weight of the prior.
+        appearance_cells: width of its kernel of colours in space, cells.
+        appearance_rgb: width of its kernel of colours, levels.
+    """
+
+    evidence_scale: float = 1.5
+    alpha: float = 5
+    absent: float = 0.001
+    prior_weight: float = 1
+    appearance_cells: float = 2.6
+    appearance_rgb: float = 13
+
+    @property
+    def prior(self) -> Prior:
+        return Prior(3, 0.25, 10, self.appearance_cells, self.appearance_rgb)
+
+
+def main(
+    numbers: tyro.conf.OmitArgPrefixes[Numbers] = Numbers(),
+    results: Path = Path("results"),
+    input_px: int = 256,
+    cells: int = 16,
+    every: int = 1,
+) -> None:
+    """Print the table.
+
+    Args:
+        numbers: of the first row.
+        results: folder of the run.
+        input_px: side of the square to which images are warped.
+        cells: side of the grid.
+        every: of the training images that have masks each so many.
+    """
+    rows = [row for row in manifest.read(results / "images.csv", "train") if row.mask][::every]
+    judge, about = file.load(results / "classifier.safetensors", Classifier)
+    changes = changed(numbers)
+    counts = {name: evaluation.Counts(about.classes) for name in changes}
+    with torch.inference_mode():
+        for row in rows:
+            square = to_tensor(pictures.warped(pictures.photograph_of(row), input_px)[None])
+            tags = torch.tensor([[name in row.tags for name in about.classes.foreground]])
+            for name, each in changes.items():
+                q = best(judge, square, tags, numbers=each, cells=cells)
+                counts[name].add(row, {"q": labels_of(row, q, input_px=input_px)})
+    print(f"| of {len(rows)} train images | mIoU |\n|---|--:|")
+    for name, found in counts.items():
+        print(f"| {name} | {100 * found.table()['q']['miou']:.1f} |", flush=True)
+
+
+def changed(numbers: Numbers) -> dict[str, Numbers]:
+    """The rows of the table: the numbers, and one change at a time."""
+    changes = {
+        "evidence_scale": (1.0, 1.5),
+        "alpha": (numbers.alpha / 2, 2 * numbers.alpha),
+        "prior_weight": (0.0, numbers.prior_weight / 2, 2 * numbers.prior_weight),
+        "appearance_cells": (numbers.appearance_cells / 2, 2.5 * numbers.appearance_cells),
+        "appearance_rgb": (numbers.appearance_rgb / 2, 2 * numbers.appearance_rgb),
+    }
+    singly = {
+        f"… {name} {value:g}": replace(numbers, **{name: value}) for name, values in changes.items() for value in values
+    }
+    return {"these numbers": numbers} | {name: each for name, each in singly.items() if each != numbers}
+
+
+def best(
+    judge: Classifier,
+    square: Float[Tensor, "1 3 side side"],
+    tags: Bool[Tensor, "1 foreground"],
+    *,
+    numbers: Numbers,
+    cells: int,
+) -> Float[Tensor, "1 classes {cells} {cells}"]:
+    """The q that maximises the bound of an image, among those that the tags allow: log q = log e - w_p m + constant."""
+    cams = as_cams(evidence(judge, square, cells, scale=numbers.evidence_scale))
+    energies = evidence_of_labels(cams, tags, alpha=numbers.alpha, absent=numbers.absent).log()
+    kernel = exact.kernels(at_cells(square, cells), kernel_of(numbers.prior))
+    q = ruled_by_tags(energies, tags).softmax(1)
+    for _ in range(ROUNDS if numbers.prior_weight else 0):
+        q = (q + ruled_by_tags(energies - numbers.prior_weight * messages(q, kernel), tags).softmax(1)) / 2
+    return q
+
+
+def labels_of(row: Row, q: Float[Tensor, "1 classes _ _"], *, input_px: int) -> np.ndarray:
+    """The label of each pixel (height, width) of an image, from those of its square's cells."""
+    size = pictures.photograph_size(row.image)
+    return grid.unwarped(q, size, side=input_px, stride=input_px // q.shape[-1])[0].argmax(0).byte().numpy()
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
