@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import tyro
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from wsss.crf import exact
@@ -83,8 +83,11 @@ def main(
         for row in rows:
             square = to_tensor(pictures.warped(pictures.photograph_of(row), input_px)[None])
             tags = torch.tensor([[name in row.tags for name in about.classes.foreground]])
+            scales = {each.evidence_scale for each in changes.values()}
+            cams = {scale: as_cams(evidence(judge, square, cells, scale=scale)) for scale in scales}
+            colours = at_cells(square, cells)
             for name, each in changes.items():
-                q = best(judge, square, tags, numbers=each, cells=cells)
+                q = best(cams[each.evidence_scale], colours, tags, numbers=each)
                 counts[name].add(row, {"q": labels_of(row, q, input_px=input_px)})
     print(f"| of {len(rows)} train images | mIoU |\n|---|--:|")
     for name, found in counts.items():
@@ -107,17 +110,15 @@ def changed(numbers: Numbers) -> dict[str, Numbers]:
 
 
 def best(
-    judge: Classifier,
-    square: Float[Tensor, "1 3 side side"],
+    cams: Float[Tensor, "1 foreground cells cells"],
+    colours: UInt8[Tensor, "1 cells cells 3"],
     tags: Bool[Tensor, "1 foreground"],
     *,
     numbers: Numbers,
-    cells: int,
-) -> Float[Tensor, "1 classes {cells} {cells}"]:
+) -> Float[Tensor, "1 classes cells cells"]:
     """The q that maximises the bound of an image, among those that the tags allow: log q = log e - w_p m + constant."""
-    cams = as_cams(evidence(judge, square, cells, scale=numbers.evidence_scale))
     energies = evidence_of_labels(cams, tags, alpha=numbers.alpha, absent=numbers.absent).log()
-    kernel = exact.kernels(at_cells(square, cells), kernel_of(numbers.prior))
+    kernel = exact.kernels(colours, kernel_of(numbers.prior))
     q = ruled_by_tags(energies, tags).softmax(1)
     for _ in range(ROUNDS if numbers.prior_weight else 0):
         q = (q + ruled_by_tags(energies - numbers.prior_weight * messages(q, kernel), tags).softmax(1)) / 2
