@@ -27,10 +27,10 @@ ROOT = Path(__file__).parents[1]
 CLASSES = Classes.of({"cat": 8, "dog": 12})
 
 
-def wsss(*words: object, folder: Path) -> subprocess.CompletedProcess:
-    """`python -m wsss` in a folder."""
+def wsss(*words: object, folder: Path, columns: int = 300) -> subprocess.CompletedProcess:
+    """`python -m wsss` in a folder, on a terminal so wide."""
     command = [sys.executable, "-m", "wsss", *map(str, words)]
-    environment = os.environ | {"COLUMNS": "300"}
+    environment = os.environ | {"COLUMNS": str(columns)}
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, env=environment)
 
 
@@ -47,7 +47,7 @@ def test_help_lists_stages_and_commands_apart(tmp_path):
 
 
 def test_help_of_a_stage_has_a_title_for_each_group_of_options(tmp_path):
-    shown = wsss("sec_segmenter", "--help", folder=tmp_path).stdout
+    shown = wsss("sec_segmenter", "--help", folder=tmp_path, columns=80).stdout  # a wide one has groups side by side
     titles = ["features options", "warped options", "losses options", "crf options", "schedule options", "job options"]
     places = [shown.index(f"─ {title} ─") for title in titles]
     assert places == sorted(places)
