@@ -93,7 +93,18 @@ def test_without_a_clone_init_ends_in_the_command_that_works(wsss, tmp_path):
 
 def test_the_lock_of_a_killed_run_is_taken_away(wsss, tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY)
-    words = ["run", "--cores", "1", "--configfile", "tiny.yaml", "--", "results/classifier.safetensors"]
+    long = "classifier={epochs: 1000}"  # it must not end before it is killed, however slow the machine is
+    words = [
+        "run",
+        "--cores",
+        "1",
+        "--configfile",
+        "tiny.yaml",
+        "--config",
+        long,
+        "--",
+        "results/classifier.safetensors",
+    ]
     running = subprocess.Popen(
         [wsss, *words], cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
