@@ -3,4 +3,4 @@
 
 def say(text: str) -> None:
     """Print a text: this is what these commands are for."""
-    print(text)  # noqa: T201
+    print(text, flush=True)  # noqa: T201 -- a process that is replaced or killed loses what was not flushed
