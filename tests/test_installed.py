@@ -37,7 +37,7 @@ def wsss(tmp_path_factory):
 
 
 def environment():
-    names = ("PYTHONPATH", "PYTHONWARNINGS")
+    names = ("PYTHONPATH", "PYTHONWARNINGS", "PYTHONUNBUFFERED")
     return {name: value for name, value in os.environ.items() if name not in names}
 
 
