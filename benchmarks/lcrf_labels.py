@@ -2,10 +2,11 @@
 
     PYTHONPATH=. python benchmarks/lcrf_labels.py --results results
 
-It reads a finished run, and prints a table of the training images that have masks: for the numbers of the command line,
-and for one change at a time, the mIoU of the labels of the best q given the tags, for the likelihood local_evidence. So
-the numbers of evidence and prior can be chosen in minutes, without a training; what is lost between this table and the
-trained network is lost by the network. Labels are judged at the images' size, without the CRF that follows a training.
+It reads a finished run, and prints a table of the training images that have masks: for the numbers of the command
+line, and for one change at a time, the mIoU of the labels of the best q given the tags, for the likelihood
+local_evidence. So the numbers of evidence and prior can be chosen in minutes, without a training; what is lost
+between this table and the trained network is lost in training, which may collapse with numbers that are good here
+(docs/results.md). Labels are judged at the images' size, without the CRF that follows a training.
 """
 
 from dataclasses import dataclass, replace
@@ -36,7 +37,7 @@ ROUNDS = 30
 
 @dataclass(frozen=True)
 class Numbers:
-    """Those of the latent CRF that a row of the table has; of docs/configuration.md, with the preset's values.
+    """Those of the latent CRF that a row of the table has; of docs/configuration.md, with the values of docs/results.md.
 
     Args:
         evidence_scale: resize factor of the photographs that the classifier sees.
