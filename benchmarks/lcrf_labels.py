@@ -37,7 +37,7 @@ ROUNDS = 30
 
 @dataclass(frozen=True)
 class Numbers:
-    """Those of the latent CRF that a row of the table has (docs/configuration.md); the values are those of docs/results.md.
+    """Those of the latent CRF that a row of the table has (docs/configuration.md), as docs/results.md has them.
 
     Args:
         evidence_scale: resize factor of the photographs that the classifier sees.
