@@ -13,15 +13,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import damage
 import finished_run
 import kills
 import outcomes
 import projects
 import pytest
 
-ROOM = 2**20
-"""Bytes that are left of the disk beside the results."""
+ROOM = 2**26
+"""Bytes that are left of the disk beside the results: more than any stage of the tiny configuration writes anew."""
 
 NO_ROOM = ("full disk", "limit of files")
 
@@ -126,27 +125,24 @@ def told(run: subprocess.CompletedProcess, error: str) -> str:
     return outcomes.of_message(errors[0], "results/")
 
 
-def _quick(stage: kills.Stage) -> kills.Stage:
-    """The stage in one process; a training must have the threads that it had, since others round differently."""
-    if "--checkpoint" in stage.words or "--threads" not in stage.words:
-        return stage
-    return kills.Stage(damage.changed(stage.words, "--threads", "1"), stage.seconds)
-
-
 @pytest.mark.faults
 def test_stages_on_failing_disks(finished, tmp_path):
     generator = random.Random(outcomes.SEED)
-    stages = [_quick(stage) for stage in kills.stages(finished) if stage.words not in kills.OF_SCORES]
+    stages = [stage for stage in kills.stages(finished) if stage.words not in kills.OF_SCORES]
 
     def tried(stage: kills.Stage, seed: float) -> list[str]:
         project = finished_run.copied(finished, tmp_path / stage.name)
         with on_a_disk_of_its_own(project):
-            found = {fault: without_room(stage, project, fault, random.Random(seed)) for fault in NO_ROOM}
-            found["read-only disk"] = on_a_read_only_disk(stage, project)
+            for fault in (*NO_ROOM, "read-only disk"):
+                if fault in NO_ROOM:
+                    found = without_room(stage, project, fault, random.Random(seed))
+                else:
+                    found = on_a_read_only_disk(stage, project)
+                outcomes.count(f"disk: {fault}", found)
+                if found not in ("right", "told"):  # and the results are not those that the next fault begins with
+                    return [f"{stage.name}, {fault}: {found}"]
         shutil.rmtree(project)
-        for fault, what in found.items():
-            outcomes.count(f"disk: {fault}", what)
-        return [f"{stage.name}, {fault}: {what}" for fault, what in found.items() if what not in ("right", "told")]
+        return []
 
     with ThreadPoolExecutor(2) as pool:
         wrong = pool.map(tried, stages, [generator.random() for _ in stages])
