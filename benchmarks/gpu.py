@@ -3,9 +3,9 @@
     PYTHONPATH=. python benchmarks/gpu.py
 
 It wants a large GPU and takes at most 8 minutes there (`--minutes`: rows that would begin later are left out). On a CPU
-`--device cpu --small` runs the same rows at tiny sizes, to see that they run. Figures are medians of wall time, after
-calls that are not timed, with the GPU waited for. The limit is that of `limits.py`, from a copy and matrix products
-of the same run; for loading it is the decoding of the photographs alone. A convolution can do with fewer operations
+`--device cpu --small` runs the rows of one network at tiny sizes, to see that they run. Figures are medians of wall
+time, after calls that are not timed, with the GPU waited for. The limit is that of `limits.py`, from a copy and matrix
+products of the same run; for loading it is the decoding of the photographs alone. A convolution can do with fewer operations
 than its definition (Winograd), so that a small one may pass its limit. A row that fails says so.
 
 The inputs are made up and the networks' weights random, with fixed norms as in training from pretrained weights. Maps
@@ -46,8 +46,9 @@ LARGE = Sizes(
     (256, 512),
     9,
     machine.MOST_TOGETHER,
+    ("timm/tf_efficientnet_lite0", "timm/resnet50", "vgg16", "resnet38"),
 )
-SMALL = Sizes(1, 512, 2**26, 32, 2, 64, 9, 2, (24, 32), ((6, 8), (8, 12)), 32, 2, 2, (1, 2), (24, 48), 2, 2)
+SMALL = Sizes(1, 512, 2**26, 32, 2, 64, 9, 2, (24, 32), ((6, 8), (8, 12)), 32, 2, 2, (1, 2), (24, 48), 2, 2, LARGE.backbones[:1])
 
 
 def lines(bench: Bench) -> Iterator[Line]:

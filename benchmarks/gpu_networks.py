@@ -28,22 +28,22 @@ from wsss.runtime import machine
 from wsss.training import loop
 from wsss.training.augment import augmented_photograph
 
-BACKBONES = {"timm/tf_efficientnet_lite0": 16, "timm/resnet50": 16, "vgg16": 8, "resnet38": 8}
-"""And their strides."""
+STRIDES = {"timm/tf_efficientnet_lite0": 16, "timm/resnet50": 16, "vgg16": 8, "resnet38": 8}
+"""Of each backbone."""
 
 
 @lru_cache(maxsize=1)
 def classifier(backbone: str) -> Classifier:
     """A classifier with random weights, the last one asked for."""
     torch.manual_seed(0)
-    return Classifier.build(Features(backbone, BACKBONES[backbone], "none", True), classes=CLASSES)
+    return Classifier.build(Features(backbone, STRIDES[backbone], "none", True), classes=CLASSES)
 
 
 @lru_cache(maxsize=1)
 def segmenter(backbone: str) -> Segmenter:
     """A segmenter with random weights, the last one asked for."""
     torch.manual_seed(0)
-    return Segmenter.build(Features(backbone, BACKBONES[backbone], "none", True), classes=CLASSES, dilation=2)
+    return Segmenter.build(Features(backbone, STRIDES[backbone], "none", True), classes=CLASSES, dilation=2)
 
 
 def photographs_of(bench: Bench, count: int) -> np.ndarray:
@@ -126,7 +126,8 @@ def network_lines(bench: Bench) -> Iterator[Line]:
     """Maps and steps of each network."""
     sizes = bench.sizes
     height, width = sizes.photograph
-    for backbone, stride in BACKBONES.items():
+    for backbone in sizes.backbones:
+        stride = STRIDES[backbone]
         for precision, count in (("32-true", 1), ("32-true", sizes.together), ("bf16-mixed", 1)):
             words = f"CAMs, {backbone}, stride {stride}, {precision}, {count} of {width} × {height} px,"
             yield f"{words} {len(sizes.scales)} scales", "", partial(maps_found, bench, backbone, precision, count)
@@ -138,7 +139,8 @@ def network_lines(bench: Bench) -> Iterator[Line]:
 def scores_lines(bench: Bench) -> Iterator[Line]:
     """Scores of each network, of images alone and together."""
     height, width = bench.sizes.photograph
-    for backbone, stride in BACKBONES.items():
+    for backbone in bench.sizes.backbones:
+        stride = STRIDES[backbone]
         for count in (1, bench.sizes.together):
             words = f"scores, {backbone}, stride {stride}, 32-true, {count} of {width} × {height} px, 1 scale"
             yield words, "", partial(scores_found, bench, backbone, count)

@@ -30,6 +30,7 @@ class Sizes:
     resize_px: tuple[int, int]
     rounds: int
     together: int
+    backbones: tuple[str, ...]
 
 
 @dataclass(frozen=True)
