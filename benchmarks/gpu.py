@@ -5,8 +5,8 @@
 It wants a large GPU and takes at most 8 minutes there (`--minutes`: rows that would begin later are left out). On a CPU
 `--device cpu --small` runs the rows of one network at tiny sizes, to see that they run. Figures are medians of wall
 time, after calls that are not timed, with the GPU waited for. The limit is that of `limits.py`, from a copy and matrix
-products of the same run; for loading it is the decoding of the photographs alone. A convolution can do with fewer operations
-than its definition (Winograd), so that a small one may pass its limit. A row that fails says so.
+products of the same run; for loading it is the decoding of the photographs alone. A convolution can do with fewer
+operations than its definition (Winograd), so that a small one may pass its limit. A row that fails says so.
 
 The inputs are made up and the networks' weights random, with fixed norms as in training from pretrained weights. Maps
 in bf16-mixed are by autocast, as a training has it; the stages cams and scores themselves work in float32, of which
@@ -48,7 +48,9 @@ LARGE = Sizes(
     machine.MOST_TOGETHER,
     ("timm/tf_efficientnet_lite0", "timm/resnet50", "vgg16", "resnet38"),
 )
-SMALL = Sizes(1, 512, 2**26, 32, 2, 64, 9, 2, (24, 32), ((6, 8), (8, 12)), 32, 2, 2, (1, 2), (24, 48), 2, 2, LARGE.backbones[:1])
+SMALL = Sizes(
+    1, 512, 2**26, 32, 2, 64, 9, 2, (24, 32), ((6, 8), (8, 12)), 32, 2, 2, (1, 2), (24, 48), 2, 2, LARGE.backbones[:1]
+)
 
 
 def lines(bench: Bench) -> Iterator[Line]:
