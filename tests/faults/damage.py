@@ -25,7 +25,7 @@ CUT = 4096
 FEW = 8
 """Zeroed sectors and flipped bytes, where the number of tries is not given; and all tries of a checkpoint."""
 
-SECONDS = 60
+SECONDS = 30
 """A stage that is not done by then hangs: of a damaged checkpoint it trains from scratch."""
 
 CUES = ("cams", "pseudo_masks", "seeds")

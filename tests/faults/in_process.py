@@ -6,6 +6,7 @@ import logging
 import re
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from wsss import cli
 from wsss.runtime import progress
 
 SECONDS = 5
+WAITED = 6
+"""A busy machine makes a command wait, which is no hang; one that waits for ever is."""
 
 ERROR = re.compile(r"^(?:\d\d:\d\d:\d\d )?error: ", re.MULTILINE)
 """How the text of an error begins."""
@@ -43,7 +46,7 @@ class Hang(BaseException):
 
 
 def wsss(*words: object, folder: Path, seconds: float = SECONDS) -> Ended:
-    """`wsss WORDS` in a folder, by its main function; given up after some seconds."""
+    """`wsss WORDS` in a folder, by its main function; given up after some seconds of the processor."""
     said = Said()
     before = sys.argv
     sys.argv = ["wsss", *map(str, words)]
@@ -85,8 +88,14 @@ def _status() -> int | str:
 
 @contextlib.contextmanager
 def _limited(seconds: float) -> Iterator[None]:
+    """Give up after so many seconds of the processor, and after WAITED times as long where it is hardly had."""
+    began, begun = time.monotonic(), time.process_time()
+
     def give_up(*_: object) -> None:
-        raise Hang
+        left = seconds - (time.process_time() - begun)
+        if left <= 0 or time.monotonic() - began > WAITED * seconds:
+            raise Hang
+        signal.setitimer(signal.ITIMER_REAL, max(left, 0.1))
 
     before = signal.signal(signal.SIGALRM, give_up)
     signal.setitimer(signal.ITIMER_REAL, seconds)
