@@ -158,6 +158,14 @@ def test_reading_does_not_change_the_time_stamp(tmp_path):
     assert [path.stat().st_mtime_ns for path in [*shards, tmp_path / "x.h5"]] == [10**18] * 3
 
 
+def test_a_store_that_is_removed_while_it_is_read(tmp_path):
+    path = write(tmp_path / "x.h5", {"a": 1})
+    with store.read(path, "cams") as reader:
+        path.unlink()
+        with pytest.raises(WsssError, match=r"x\.h5 was removed while it was read: rerun its stage"):
+            reader["a"]
+
+
 def test_shared_survives_pickling_before_and_after_use(tmp_path):
     shared = store.Shared(write(tmp_path / "x.h5"), "cams")
     for _ in range(2):

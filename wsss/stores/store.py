@@ -208,6 +208,8 @@ class Reader:
         """The group of an image; damage that is met there is told of the file in which it lies."""
         place = self._place(image_id)
         if not place.exists():
+            if place == self.path:
+                raise WsssError(f"{place} was removed while it was read: rerun its stage, and one run at a time")
             raise WsssError(f"{place} was joined to {self.path} and is not there: remove both and rerun their stages")
         with damage.told(place, joined=self.path):
             yield self._file[key_of(image_id)]
