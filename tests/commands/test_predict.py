@@ -143,6 +143,29 @@ def test_two_photographs_with_one_name_are_both_named(tmp_path, photographs, net
         predict(network(), (str(photographs), str(other)), out=tmp_path / "out")
 
 
+def test_no_photograph_and_no_table_is_written_over(tmp_path, photographs, network):
+    path, before = network(), {file: file.read_bytes() for file in photographs.rglob("*.png")}
+    (photographs / "areas.csv").write_text("file_name\none.png\n")
+    (tmp_path / "link").symlink_to(photographs)
+    for words, out in (
+        ((photographs,), photographs),
+        ((photographs,), tmp_path / "link"),
+        ((photographs / "one.png",), photographs),
+        ((photographs / "areas.csv",), photographs),
+    ):
+        with pytest.raises(WsssError, match="is one of the files that are read, and would be written over"):
+            predict(path, tuple(map(str, words)), out=out, crf=False)
+    assert {file: file.read_bytes() for file in photographs.rglob("*.png")} == before
+    assert (photographs / "areas.csv").read_text() == "file_name\none.png\n"
+
+
+def test_masks_of_an_earlier_call_are_no_photographs(tmp_path, photographs, network):
+    path = network()
+    for _ in range(2):
+        predict(path, (str(photographs),), out=photographs / "masks", crf=False)
+    assert set(written(photographs / "masks")) == set(NAMES)
+
+
 def test_a_bad_photograph_is_passed_over_and_listed(tmp_path, photographs, network, caplog):
     (photographs / "bad.jpg").write_bytes(b"no picture")
     with pytest.raises(SystemExit) as ended:

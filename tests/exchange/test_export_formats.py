@@ -172,6 +172,30 @@ def drawn_by_labelme(shapes, size, values):
     return np.asarray(mask)
 
 
+@pytest.mark.parametrize("as_", ["png", "grey", "overlay"])
+def test_no_photograph_and_no_true_mask_is_written_over(tmp_path, as_):
+    source, _ = masks(tmp_path, CLASSES)
+    table, suffix = tmp_path / "results/images.csv", ".jpg" if as_ == "overlay" else ".png"
+    photograph, truth = tmp_path / f"day/a{suffix}", tmp_path / "true/a.png"
+    for path in (photograph, truth):
+        path.parent.mkdir()
+        Image.new("RGB", SIZE[::-1]).save(path)
+    rows = [manifest.Row("a", "val", photograph, truth, (), "test"), *manifest.read(table)[1:]]
+    manifest.write(table, rows)
+    for folder in [photograph.parent, *([] if as_ == "overlay" else [truth.parent])]:
+        before = {path: path.read_bytes() for path in folder.iterdir()}
+        with pytest.raises(WsssError, match=f"a{suffix} is one of the files that are read"):
+            export(source, folder, as_=as_)
+        assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_polygons_that_may_be_corrected_by_hand_are_not_written_over(run, tmp_path):
+    source, _ = run
+    export(source, tmp_path / "out", as_="labelme")
+    with pytest.raises(WsssError, match=r"a\.json is there already and may hold work by hand"):
+        export(source, tmp_path / "out", as_="labelme")
+
+
 def test_labelmes_polygons(run, tmp_path):
     source, content = run
     export(source, tmp_path / "out", as_="labelme")

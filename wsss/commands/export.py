@@ -17,6 +17,9 @@ Format = Literal["png", "grey", "overlay", "voc_server", "labelme", "coco", "cva
 SUFFIXES = {"coco": ".json", "cvat": ".zip"}
 """Of formats that are one file."""
 
+PICTURES = {"png": ".png", "grey": ".png", "overlay": ".jpg"}
+"""Suffixes of formats whose files could be those of photographs or masks of the run."""
+
 OF_PHOTOGRAPHS = ("overlay", "labelme", "coco")
 """Formats that name the photographs, or show them."""
 
@@ -75,6 +78,7 @@ def _label_maps(store: Path, kind: str, out: Path, as_: Format, rows: "dict[str,
 
     from wsss.datasets.pictures import photograph_size, stretched
     from wsss.exchange import coco, cvat, labelme, pictures
+    from wsss.runtime.files import require_no_inputs
     from wsss.runtime.progress import track
     from wsss.stores.store import final_labels, read
 
@@ -82,6 +86,9 @@ def _label_maps(store: Path, kind: str, out: Path, as_: Format, rows: "dict[str,
     for write in (pictures.png, pictures.grey, pictures.overlay, pictures.voc_server):
         writers[write.__name__] = partial(pictures.each, write)
     with read(store, kind) as source, writers[as_](out, source.classes) as add:
+        if as_ in PICTURES:
+            inputs = (path for row in rows.values() for path in (row.image, row.original, row.mask) if path)
+            require_no_inputs((pictures.file_of(out, image_id, PICTURES[as_]) for image_id in source), inputs)
         for image_id in track(source, "export", total=len(source)):
             arrays, row = source[image_id], rows.get(image_id)
             labels = final_labels(arrays) if maps == "refined" else arrays["plain"]

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 Network = positional(Path, "NETWORK")
 Photographs = positional(tuple[str, ...], "PHOTOGRAPHS")
 
+AREAS = "areas.csv"
+OVERLAY = ".overlay.jpg"
+"""How the names of photographs with their classes in colour end."""
+
 
 def predict(
     network: Network,
@@ -49,11 +53,18 @@ def predict(
     from wsss.exchange.pictures import LabelMap
     from wsss.results.inference import Predictor
     from wsss.results.refinement import label_maps
+    from wsss.runtime.files import require_no_inputs
     from wsss.runtime.parallel import mapped
     from wsss.runtime.progress import LOG, track
     from wsss.stores.store import final_labels
 
-    found = dict(_found(photographs))
+    found = dict(_found(photographs, out))
+    suffixes = (".png", OVERLAY) if overlays else (".png",)
+    written = [out / f"{name}{suffix}" for name in found for suffix in suffixes] + [
+        out / AREAS,
+        *([coco] if coco else []),
+    ]
+    require_no_inputs(written, [*found.values(), *map(Path, photographs)])
     predictor = Predictor(network, crf=crf)
     classes = predictor.about.classes
     LOG.info("predict: scales, prior and CRF are those of %s", predictor.settings.source)
@@ -69,14 +80,12 @@ def predict(
             path.parent.mkdir(parents=True, exist_ok=True)
             pictures.write_mask(path, classes.values_of(labels))
             if overlays:
-                pictures.write_photograph(
-                    out / f"{scored.id}.overlay.jpg", pictures.overlaid(original, labels, classes)
-                )
+                pictures.write_photograph(out / f"{scored.id}{OVERLAY}", pictures.overlaid(original, labels, classes))
             if add:
                 add(LabelMap(scored.id, labels, found[scored.id]))
             rows.append([str(found[scored.id]), *_shares(labels, len(classes.names))])
     if rows:
-        _write_areas(out / "areas.csv", classes.names, rows)
+        _write_areas(out / AREAS, classes.names, rows)
     values = ", ".join(f"{value} {name}" for name, value in zip(classes.names, classes.mask_values, strict=True))
     say(f"{out}: {len(rows)} masks; their values are {values}")
     if bad:
@@ -99,8 +108,10 @@ def _scored(predictor: "Predictor", found: dict[str, Path], bad: list[str]) -> "
         yield predictor.scored(name, photograph)
 
 
-def _found(words: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
+def _found(words: tuple[str, ...], out: Path) -> Iterator[tuple[str, Path]]:
     """The name of each mask, and its photograph; a name is the path below the folder that was given.
+
+    Masks that an earlier call wrote to a folder below that one are no photographs.
 
     Raises:
         WsssError: nothing is given, a word names nothing, or two photographs would have masks of one name.
@@ -111,7 +122,7 @@ def _found(words: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
         raise WsssError("no photographs are given: name files, folders, patterns or a CSV after the network")
     seen: dict[str, Path] = {}
     for word in words:
-        for name, path in folder.named(word):
+        for name, path in folder.named(word, masks=out):
             if name in seen and seen[name] != path:
                 raise WsssError(
                     f"{seen[name]} and {path} would both have the mask {name}.png: label them into two folders"

@@ -184,10 +184,11 @@ def _files(root: Path, *, masks: Path | None, problems: list[str]) -> dict[str, 
     return dict(sorted(found.items()))
 
 
-def named(word: str) -> Iterator[tuple[str, Path]]:
+def named(word: str, *, masks: Path) -> Iterator[tuple[str, Path]]:
     """Name and file of the photographs that a word gives: a file, a folder, a pattern, or a table of file names.
 
-    Names are paths without their suffix: below the folder, below that of the table, or of a single file its own.
+    Names are paths without their suffix: below the folder, below that of the table, or of a single file its own. What
+    lies in the folder of the masks, below the one that is given, is left out.
 
     Raises:
         WsssError: nothing is found, or a table names what is not there.
@@ -195,7 +196,7 @@ def named(word: str) -> Iterator[tuple[str, Path]]:
     path = Path(word)
     if path.is_dir():
         problems: list[str] = []
-        files = _files(path, masks=None, problems=problems)
+        files = _files(path, masks=masks, problems=problems)
         refuse(problems, f"the photographs in {path} cannot be told apart by their names")
         yield from ((image_id, path / name) for image_id, name in files.items())
     elif path.suffix.lower() in (".csv", ".tsv"):

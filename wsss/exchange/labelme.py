@@ -7,6 +7,7 @@ from pathlib import Path
 from wsss.exchange.outlines import Region, regions
 from wsss.exchange.pictures import LabelMap, file_of
 from wsss.labels import BACKGROUND, VOID, Classes
+from wsss.runtime.errors import WsssError
 from wsss.runtime.files import whole_or_absent
 
 VERSION = "5.4.1"
@@ -17,8 +18,14 @@ NO_CLASS = {BACKGROUND: "_background_", VOID: "__ignore__"}
 
 
 def write(folder: Path, classes: Classes, image: LabelMap) -> None:
-    """ID.json; labelme draws its polygons in their order, so that enclosed regions lie on top of what encloses them."""
+    """ID.json; labelme draws its polygons in their order, so that enclosed regions lie on top of what encloses them.
+
+    Raises:
+        WsssError: the file is there already.
+    """
     path = file_of(folder, image.id, ".json")
+    if path.exists():
+        raise WsssError(f"{path} is there already and may hold work by hand: remove it, or give another folder")
     height, width = image.labels.shape
     content = {
         "version": VERSION,

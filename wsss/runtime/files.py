@@ -5,7 +5,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -45,6 +45,28 @@ def check_regular(path: Path) -> None:
     """Refuse what is there and is no file: to open a named pipe would wait for ever."""
     if path.exists() and not path.is_file():
         raise WsssError(f"{path} is a {'folder' if path.is_dir() else 'pipe or device'}, no file: put the file there")
+
+
+def require_no_inputs(targets: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse to write over files that are read, such as the user's photographs.
+
+    Raises:
+        WsssError: a target is one of the inputs, by whatever name.
+    """
+    known = {(place.st_dev, place.st_ino) for path in inputs if (place := _place(path))}
+    for target in targets:
+        place = _place(target)
+        if place and (place.st_dev, place.st_ino) in known:
+            raise WsssError(
+                f"{target} is one of the files that are read, and would be written over: give another folder"
+            )
+
+
+def _place(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
 
 
 def _runs(process: int) -> bool:
