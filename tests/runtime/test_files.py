@@ -1,5 +1,6 @@
 """Files are whole or absent, whatever happens to their writer; stores show it."""
 
+import os
 import random
 import signal
 import socket
@@ -146,6 +147,20 @@ def test_leftovers_of_other_files_and_hosts_stay(tmp_path):
         other.touch()
     write(tmp_path / "x.h5")
     assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "x.h5", *others])
+
+
+@pytest.mark.parametrize("name", ["a**.json", "a[1].json", "**"])
+def test_a_name_may_be_a_pattern(tmp_path, name):
+    with files.whole_or_absent(tmp_path / name) as partial:
+        partial.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(WsssError, match="pipe is a pipe or device"), files.whole_or_absent(tmp_path / "pipe"):
+        pass
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_a_twin_that_still_writes_is_left_alone(tmp_path):

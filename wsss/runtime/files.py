@@ -1,5 +1,6 @@
 """Files that are whole or absent, whatever kills their writer."""
 
+import glob
 import hashlib
 import json
 import os
@@ -19,9 +20,10 @@ def whole_or_absent(path: Path) -> Iterator[Path]:
     What killed writers of this machine have left of the same file is removed. The name carries host and process, since
     a job that a cluster restarts may have a twin that still writes.
     """
+    check_regular(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     start = f".{path.name}.{socket.gethostname()}"
-    for left in path.parent.glob(f"{start}.*.partial"):
+    for left in path.parent.glob(f"{glob.escape(start)}.*.partial"):
         process = re.fullmatch(rf"{re.escape(start)}\.(\d+)\.partial", left.name)
         if process and not _runs(int(process[1])):
             left.unlink(missing_ok=True)

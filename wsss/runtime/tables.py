@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from wsss.runtime.errors import WsssError
 from wsss.runtime.files import check_regular, whole_or_absent
@@ -32,6 +33,18 @@ class _Sum:
         return f"{zlib.crc32(b'end', self._sum) if last else self._sum:08x}"
 
 
+class _Lines:
+    """Puts lines into a file, which end in LF there; a writer quotes what would end a line by the ends that it has."""
+
+    ENDED = "\r\n"
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> None:
+        self._file.write(line.removesuffix(self.ENDED) + "\n")
+
+
 @contextmanager
 def writer(path: Path, header: list[str]) -> Iterator[Callable[[Iterable[object]], None]]:
     """A function that adds a line to a table; the file appears once all lines are written, or not at all.
@@ -42,7 +55,7 @@ def writer(path: Path, header: list[str]) -> Iterator[Callable[[Iterable[object]
     """
     checks = _Sum(header)
     with whole_or_absent(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
+        table = csv.writer(_Lines(file), lineterminator=_Lines.ENDED)
         table.writerow([*header, CHECK])
         waiting: list[list[str]] = []  # the newest line, until it is known whether another follows
 
@@ -72,7 +85,7 @@ def read(path: Path, header: list[str]) -> Iterator[dict[str, str]]:
     """
     check_regular(path)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="\n", encoding="utf-8") as file:
             table = csv.DictReader(_whole_lines(file))
             columns = list(table.fieldnames or [])
             yield from table if set(columns) <= set(header) else _checked(table, header)
