@@ -71,6 +71,6 @@ def test_a_configuration_is_not_overwritten(tmp_path, photographs):
 
 def test_problems_of_the_table_are_reported_and_nothing_is_written(tmp_path, photographs):
     (tmp_path / "tags.csv").write_text("file_name,tags\ngone.jpg,duck\n")
-    with pytest.raises(WsssError, match="1 files in .* are not in the folder"):
+    with pytest.raises(WsssError, match="files in .* are not in the folder"):
         made(tmp_path, photographs, tags=str(tmp_path / "tags.csv"))
     assert not (tmp_path / "mine.yaml").exists()

@@ -7,7 +7,7 @@ import yaml
 from PIL import Image
 from projects import ROOT
 
-from wsss.datasets import folder
+from wsss.datasets import folder, tag_table
 from wsss.options import configuration
 
 PAGE = (ROOT / "docs/data.md").read_text(encoding="utf-8")
@@ -34,7 +34,7 @@ def test_the_table_is_read(tmp_path):
     assert found.tags == {"cats/one": ("cat",), "day 2/Föto (3)": ("cat", "traffic light")}
 
 
-@pytest.mark.parametrize("names", [folder.FILE_COLUMNS, folder.TAG_COLUMNS])
+@pytest.mark.parametrize("names", [tag_table.FILE_COLUMNS, tag_table.TAG_COLUMNS])
 def test_the_columns_are_those_of_the_page(names):
     listed = [f"`{name}`" for name in names]
     assert ", ".join(listed[:-1]) + f" or {listed[-1]}" in " ".join(PAGE.split())

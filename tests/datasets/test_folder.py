@@ -1,5 +1,8 @@
 """Photographs in a folder and a table of their tags, as people have them."""
 
+import os
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -102,10 +105,17 @@ def test_many_lines_with_one_problem_are_one_line(root):
         ("file_name,tags\ncats/one.jpg,cat\ncats/one.jpg,dog\n", "occur more than once"),
         ("file_name,tags\ncats/one.jpg,\n", "an image needs at least one class"),
         ("file_name,tags\n,cat\ncats/one.jpg,cat\n", "line 2"),
-        ("file_name,cat\ncats/one.jpg,yes\n", "something else than 0 or 1 in the column of the class 'cat'"),
+        ("\nfile_name,tags\n\ncats/one.jpg,cat\n;\n,cat\n", "line 6"),
+        ("file_name,tags\none.jpg,cat\n", "give paths below the folder, such as cats/one or dogs/one"),
+        ("file_name,tags\none,cat\n", "give paths below the folder, such as cats/one or dogs/one"),
+        (
+            "file_name,cat\ncats/one.jpg,yes\n",
+            "in the column 'cat', which is no class then: call it tags",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_table(root, text, words):
+    Image.new("RGB", (8, 6)).save(root / "dogs/one.jpg")
     assert any(words in problem for problem in problems_of(root, text))
 
 
@@ -116,11 +126,45 @@ def test_what_is_wrong_with_a_table(root, text, words):
         (b"file_name,tags\n", "no lines below its header"),
         (b"", "no lines below its header"),
         ("file_name,tags\nd\xe9.jpg,cat\n".encode("latin-1"), "is not UTF-8 text"),
+        ("file_name\ttags\na.jpg\tcat\n".encode("utf-16"), "is not UTF-8 text"),
+        (b"PK\x03\x04 and more", "is a workbook of a spreadsheet: save it as CSV"),
     ],
 )
 def test_tables_that_cannot_be_read(root, text, words):
     with pytest.raises(WsssError, match=words):
         tags_of(root, text)
+
+
+@pytest.mark.parametrize("name", ["one.jpg", "one", "./cats/one.jpg", "cats\\one"])
+def test_a_photograph_goes_by_its_path_or_its_name_alone(root, name):
+    assert tags_of(root, f"file_name,tags\n{name},cat\n") == {"cats/one": ("cat",)}
+
+
+def test_links_to_folders_that_are_read_anyway_are_told(root):
+    for name in ("x", "y", "cats/z"):
+        (root / name).symlink_to(root)
+    found = folder.read(root, table="", masks="")
+    assert sorted(found.files.values()) == sorted(FILES)
+    (problem,) = found.problems
+    assert problem == "3 links lead to folders that are read anyway: remove them, such as 'x'; 'y'; 'cats/z'"
+    assert folder.listing(root, table="", masks="", train="", extra="", val="", test="")
+
+
+@pytest.mark.parametrize("name", [b"a\rb.jpg", b"a\nb.jpg", b"a\xffb.jpg", b"c\xff/b.jpg"])
+def test_names_that_no_table_can_hold_are_told(root, name):
+    path = os.fsencode(root) + b"/" + name
+    os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 (bytes)
+    shutil.copy(root / "cats/one.jpg", path)
+    (problem,) = folder.read(root, table="", masks="").problems
+    assert problem.startswith("names of photographs have line ends or bytes that are no UTF-8: rename them")
+    assert problem.isascii()
+    assert folder.listing(root, table="", masks="", train="", extra="", val="", test="")
+
+
+def test_a_link_to_nothing_is_told_by_the_one_who_reads_it(root):
+    (root / "cats/gone.jpg").symlink_to(root / "nowhere")
+    assert "cats/gone" in folder.read(root, table="", masks="").files
+    assert folder.listing(root, table="", masks="", train="", extra="", val="", test="")
 
 
 def test_folders_that_hold_no_photographs(tmp_path):
@@ -154,7 +198,7 @@ def test_a_list_that_names_what_is_not_there(root):
     _, problems = folder.splits(
         folder.read(root, table="", masks=""), train="", extra="", val="held_out", test="", val_share=0
     )
-    assert "name no photograph" in problems[0]
+    assert "are not in the folder: correct or remove them, such as gone.jpg" in problems[0]
     with pytest.raises(WsssError, match="other.txt does not exist"):
         folder.splits(folder.read(root, table="", masks=""), train="other", extra="", val="", test="", val_share=0)
 

@@ -8,7 +8,13 @@ import pytest
 from wsss.runtime import tables
 
 HEADER = ["id", "name", "value"]
-LINES = [["1", "a, b", "x;y"], ["r", "a\rb", "\r\n"], ["2", 'say "so"', ""], ["3", "two\nlines", "ü"], ["4", "last", "0"]]
+LINES = [
+    ["1", "a, b", "x;y"],
+    ["2", 'say "so"', ""],
+    ["3", "two\nlines", "ü"],
+    ["4", "one\rtwo", "\r\n"],
+    ["5", "", "0"],
+]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Check every image and mask before training, and report all problems at once."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -173,6 +174,12 @@ def such_as(examples: Sequence[str]) -> str:
     return f"{'; '.join(examples[:SHOWN])}{more}"
 
 
+def shared(what: str, examples: Sequence[str]) -> str:
+    """One line for what many share: how many, what, and some examples; `what` is in the plural."""
+    count = f"{len(examples)} " if len(examples) > 1 else ""
+    return f"{count}{what} such as {such_as(examples)}"
+
+
 def grouped(problems: Iterable[str]) -> list[str]:
     """Problems of the form "name: what is wrong" that differ in the name alone as one line, if they are many."""
     names: dict[str, list[str]] = {}
@@ -195,6 +202,11 @@ def empty_splits(splits: Iterable[str], required: Sequence[str]) -> list[str]:
     return [f"the split {split} holds no image: is its list empty?" for split in missing]
 
 
+def odd_characters(text: str) -> bool:
+    """Whether a name has characters that no table and no log can show: ends of lines, and bytes that are no UTF-8."""
+    return any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text)
+
+
 def tag_problem(row: Row, classes: Classes) -> str | None:
     """The problem with the tags of a row, if any: an unknown class, or no tag at all."""
     unknown = [tag for tag in row.tags if tag not in classes.foreground]
@@ -208,6 +220,8 @@ def tag_problem(row: Row, classes: Classes) -> str | None:
 def _check(item: tuple[Row, str | None, Row | None], *, classes: Classes, copies: Copies | None) -> CheckedRow:
     row, problem, known = item
     problems = [problem] if problem else []
+    if odd_characters(row.id):
+        problems.append(f"{row.id!a}: the id has line ends or bytes that are no UTF-8: rename the image")
     if known and not row.mask:
         side = max(pictures.photograph_size(known.image))
         return CheckedRow(known, problems, False, photograph=known.digest, longer_side=side)
