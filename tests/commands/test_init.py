@@ -38,14 +38,20 @@ def test_what_it_finds_is_in_the_configuration(tmp_path, photographs, capsys):
     assert printed.rstrip().endswith(f"snakemake --cores 8 --configfile {tmp_path / 'mine.yaml'}")
 
 
-def test_it_is_a_whole_configuration_that_the_schema_takes(tmp_path, photographs):
-    config = made(tmp_path, photographs)
+def made_configuration(tmp_path) -> dict:
+    """What was written, as a run reads it."""
+    config = configuration.read(tmp_path / "mine.yaml")
     defaults = configuration.read(ROOT / "config.yaml")
     schema = configuration.read(ROOT / "workflow/config.schema.yaml")
     for section in config:
         if isinstance(config[section], dict):
             config[section] = {**defaults[section], **config[section]}
-    found = configuration.completed({**defaults, **config}, defaults=defaults, schema=schema)
+    return configuration.completed({**defaults, **config}, defaults=defaults, schema=schema)
+
+
+def test_it_is_a_whole_configuration_that_the_schema_takes(tmp_path, photographs):
+    made(tmp_path, photographs)
+    found = made_configuration(tmp_path)
     assert found["classifier"]["weights"] == "offline"
 
 
@@ -61,6 +67,65 @@ def test_small_classes_are_named(tmp_path, photographs, capsys):
         path.unlink()
     made(tmp_path, photographs)
     assert "warning: fewer than 10 photographs show grey geese" in capsys.readouterr().out
+
+
+def test_tags_that_are_nearly_alike_are_named(tmp_path, photographs, capsys):
+    lines = [
+        f"ducks/{number}.jpg,{tag}"
+        for number, tag in zip((1, 2, 4, 5, 7, 8), (*("Käfer",) * 4, "käfer", "Käfr"), strict=True)
+    ]
+    lines += [f"ducks/{number}.jpg,bee" for number in (10, 11)]
+    (tmp_path / "tags.csv").write_text("\n".join(["file_name,tags", *lines]), encoding="utf-8")
+    made(tmp_path, photographs, tags=str(tmp_path / "tags.csv"))
+    printed = capsys.readouterr().out
+    assert "warning: the tags käfer (1) and Käfer (4) are nearly alike: is it one class?" in printed
+    assert "warning: the tags Käfr (1) and Käfer (4) are nearly alike" in printed
+    assert printed.count("nearly alike") == 2
+
+
+def test_masks_with_other_values_than_the_classes_are_told(tmp_path, photographs, capsys):
+    for path in photographs.rglob("*.jpg"):
+        mask = tmp_path / "masks" / path.relative_to(photographs).with_suffix(".png")
+        mask.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(path) as photograph:
+            size = photograph.size
+        Image.new("L", size, {"ducks": 2, "grey geese": 1}[path.parent.name]).save(mask)
+    made(tmp_path, photographs, masks=str(tmp_path / "masks"))
+    printed = capsys.readouterr().out
+    assert "(ducks=1, grey geese=2): correct them there" in printed
+    assert "warning: 60 of 60 masks show classes that their photographs' tags lack" in printed
+
+
+@pytest.mark.parametrize("share", [-1, 1, 2, float("nan"), float("inf"), 0.999])
+def test_a_share_that_leaves_nothing_to_train_on_is_refused(tmp_path, photographs, share):
+    with pytest.raises(WsssError, match="--val_share .*: give a"):
+        made(tmp_path, photographs, val_share=share)
+    assert not (tmp_path / "mine.yaml").exists()
+
+
+@pytest.mark.parametrize("name", ["background", " ducks", "du\ncks", "\u200b"])
+def test_a_class_that_no_run_takes_is_refused(tmp_path, photographs, name):
+    (photographs / "ducks").rename(photographs / name)
+    with pytest.raises(WsssError, match="background: leave it out|expected a name in one line|line ends"):
+        made(tmp_path, photographs)
+    assert not (tmp_path / "mine.yaml").exists()
+
+
+def test_a_folder_and_a_class_may_have_any_printable_name(tmp_path, photographs):
+    (photographs / "ducks").rename(photographs / "a=b: {c} #d")
+    renamed = photographs.rename(photographs.with_name("ph\nmethods: [sec]\nx: y #"))
+    assert made(tmp_path, renamed)["images"]["classes"][0] == "a=b: {c} #d=1"
+    assert made_configuration(tmp_path)["methods"] == ["psa"]
+
+
+def test_all_photographs_that_cannot_be_read_are_named(tmp_path, photographs):
+    for name in ("ducks/1.jpg", "grey geese/3.jpg"):
+        (photographs / name).write_bytes(b"no picture")
+    (photographs / "without a tag.jpg").write_bytes(b"no picture")
+    with pytest.raises(WsssError) as caught:
+        made(tmp_path, photographs)
+    assert "ducks/1.jpg" in str(caught.value) and "grey geese/3.jpg" in str(caught.value)
+    assert "without a tag" not in str(caught.value)
 
 
 def test_a_configuration_is_not_overwritten(tmp_path, photographs):

@@ -34,14 +34,14 @@ def rows(tmp_path):
 
 def test_nothing_wrong(rows):
     found = list(checks.checked([(row, None) for row in rows], CLASSES))
-    assert [each[:4] for each in found] == [(manifest.with_digest(row), [], True, False) for row in rows]
+    assert [each[:4] for each in found] == [(manifest.with_digest(row), [], ("cat", "dog"), False) for row in rows]
 
 
 def test_masks_of_background_and_void_show_no_class(rows):
     write_mask(rows[0].mask, np.array([[0, 255] * 4] * 6, np.uint8))
     rows[1] = replace(rows[1], mask=None)
     found = checks.checked([(row, None) for row in rows], CLASSES)
-    assert [checked.shows_class for checked in found] == [False, False, True]
+    assert [bool(checked.shown) for checked in found] == [False, False, True]
 
 
 def findings(folder: Path, masks: list[np.ndarray]) -> list[str]:
@@ -53,6 +53,17 @@ def findings(folder: Path, masks: list[np.ndarray]) -> list[str]:
     for checked in checks.checked([(row, None) for row in rows], Classes.of({f"c{n}": n for n in range(1, 16)})):
         found.add(checked)
     return found.problems(folder)
+
+
+def test_masks_that_show_other_classes_than_the_tags(tmp_path):
+    found = checks.Findings([])
+    for number in range(10):
+        row = replace(good_row(tmp_path, f"m{number}", "train"), tags=("cat",) if number < 3 else ("cat", "dog"))
+        for checked in checks.checked([(row, None)], CLASSES):
+            found.add(checked)
+        (warning,) = found.strange_masks() or [""]
+        assert (number >= 2) == ("3 of" in warning)
+    assert "3 of 10 masks show classes that their photographs' tags lack" in warning and "m0.png (dog)" in warning
 
 
 def test_masks_that_were_interpolated(tmp_path):

@@ -1,5 +1,6 @@
 """Check every image and mask before training, and report all problems at once."""
 
+import difflib
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,17 +26,28 @@ SHOWN = 3
 LARGE_PX = 1000
 """Photographs with a longer side than this are worth a warning."""
 
+FEW = 10
+"""Photographs of a class, below which a warning says so."""
+
+ALIKE = 0.85
+"""How much of two words must agree, by difflib's measure, for one to be taken for a slip of the other."""
+
 LEAST_BLENDED = 3
 SHARE_BLENDED = 0.1
 """So many masks, and more than this share of all, must look interpolated before they are refused."""
 
 
+LEAST_STRANGE = 3
+SHARE_STRANGE = 0.2
+"""So many masks, and more than this share of all, must show what is not in the tags before a warning says so."""
+
+
 class CheckedRow(NamedTuple):
-    """A row with the digest of its files, its problems (one line each), and whether its mask shows a class."""
+    """A row with the digest of its files, its problems (one line each), and the classes that its mask shows."""
 
     row: Row
     problems: list[str]
-    shows_class: bool
+    shown: tuple[str, ...] = ()
     blended: bool = False
     """Whether its mask may have been interpolated; see `masks.blended`."""
     photograph: str = ""
@@ -90,6 +102,8 @@ class Findings:
         self._problems = list(problems)
         self._masked = Counter[str]()
         self._showing = set[str]()
+        self._compared = 0
+        self._strange: list[str] = []
         self._blended: list[Path] = []
         self._tags = Counter[str]()
         self._trained = 0
@@ -102,8 +116,12 @@ class Findings:
         row = checked.row
         self._problems += checked.problems
         self._masked[row.split] += row.mask is not None
-        if checked.shows_class:
+        if checked.shown:
             self._showing.add(row.split)
+        if checked.shown and row.tags:
+            self._compared += 1
+            strange = [name for name in checked.shown if name not in row.tags]
+            self._strange += [f"{row.mask} ({', '.join(strange)})"] if strange else []
         if checked.blended:
             self._blended.append(row.mask)
         if row.split in manifest.TRAINING_SPLITS:
@@ -126,6 +144,7 @@ class Findings:
         if self._twice:
             same = such_as(self._twice)
             found.append(f"{len(self._twice)} photographs are trained on and held out, byte for byte: {same}")
+        found += self.strange_masks() + alike(self._tags)
         absent = [name for name in classes.foreground if not self._tags[name]]
         if absent:
             found.append(f"no training image shows {', '.join(absent)}: nothing can be learned of that")
@@ -141,6 +160,15 @@ class Findings:
                 " memory and time, unless images: longest_px is set, such as to 500"
             )
         return found
+
+    def strange_masks(self) -> list[str]:
+        """A warning if many masks show classes that are not in the tags, as where classes have other values there."""
+        if len(self._strange) < LEAST_STRANGE or len(self._strange) <= SHARE_STRANGE * self._compared:
+            return []
+        return [
+            f"{len(self._strange)} of {self._compared} masks show classes that their photographs' tags lack, such as"
+            f" {such_as(self._strange)}: are the values in images: classes those of the masks?"
+        ]
 
     def problems(self, mask_folder: Path) -> list[str]:
         """All problems of the data set, each listed once; `mask_folder` is that of the masks."""
@@ -166,6 +194,23 @@ class Findings:
     def mask_summary(self, images: dict[str, int]) -> str:
         """How many images of each split have a mask, from the number of images of each split."""
         return ", ".join(f"{self._masked[name]} of {count} {name} images" for name, count in images.items())
+
+
+def alike(tags: Mapping[str, int]) -> list[str]:
+    """A warning for each tag that is written nearly like one which more photographs have, given how many have each."""
+    found = []
+    ordered = sorted(tags, key=lambda name: (-tags[name], name))
+    for place, name in enumerate(ordered[1:], 1):
+        others = {other.casefold(): other for other in reversed(ordered[:place])}
+        near = [name.casefold()] if name.casefold() in others else []
+        if not near and tags[name] < FEW:
+            near = difflib.get_close_matches(name.casefold(), others, n=1, cutoff=ALIKE)
+        if near:
+            other = others[near[0]]
+            found.append(
+                f"the tags {name} ({tags[name]}) and {other} ({tags[other]}) are nearly alike: is it one class?"
+            )
+    return found
 
 
 def such_as(examples: Sequence[str]) -> str:
@@ -224,7 +269,7 @@ def _check(item: tuple[Row, str | None, Row | None], *, classes: Classes, copies
         problems.append(f"{row.id!a}: the id has line ends or bytes that are no UTF-8: rename the image")
     if known and not row.mask:
         side = max(pictures.photograph_size(known.image))
-        return CheckedRow(known, problems, False, photograph=known.digest, longer_side=side)
+        return CheckedRow(known, problems, photograph=known.digest, longer_side=side)
     image = None if known else _read(pictures.read_photograph, row.image, problems)
     size = (
         _read(pictures.photograph_size, row.image, problems)
@@ -243,16 +288,19 @@ def _check(item: tuple[Row, str | None, Row | None], *, classes: Classes, copies
             )
         elif problem := masks.problem(row.mask, mask, classes):
             problems.append(problem)
-    shows_class = mask is not None and bool(np.isin(mask, classes.mask_values[1:]).any())
+    values = set() if mask is None else set(np.unique(mask).tolist())
+    shown = tuple(
+        name for name, value in zip(classes.foreground, classes.mask_values[1:], strict=True) if value in values
+    )
     if problems:
-        return CheckedRow(row, problems, shows_class)
+        return CheckedRow(row, problems, shown)
     labelmap = masks.labelmap_of(row.mask) if row.mask else None
     row = manifest.with_digest(row, *([labelmap] if labelmap else []))
     photograph = row.digest.partition("-")[0]
     if copies and copies.longest_px and max(size) > copies.longest_px:
         row = _copied(row, image, size, mask, copies)
     blended = mask is not None and masks.blended(mask)
-    return CheckedRow(row, problems, shows_class, blended, photograph, max(size))
+    return CheckedRow(row, problems, shown, blended, photograph, max(size))
 
 
 def _copied(row: Row, image: np.ndarray | None, size: tuple[int, int], mask: np.ndarray | None, copies: Copies) -> Row:
