@@ -135,6 +135,22 @@ def test_files_patterns_and_tables_name_photographs(tmp_path, photographs, netwo
         predict(path, (str(photographs / "gone*.png"),), out=tmp_path / "none")
 
 
+def test_a_photograph_outside_of_the_tables_folder_goes_by_its_name(tmp_path, photographs, network):
+    path, before = network(), (photographs / "one.png").read_bytes()
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    (tables / "absolute.csv").write_text(f"file_name\n{photographs / 'one.png'}\n", encoding="utf-8")
+    (tables / "relative.csv").write_text(f"file_name\n../{photographs.name}/one.png\n", encoding="utf-8")
+    for name in ("absolute", "relative"):
+        predict(path, (str(tables / f"{name}.csv"),), out=tmp_path / name, crf=False)
+        assert set(written(tmp_path / name)) == {"one"}
+    assert (photographs / "one.png").read_bytes() == before
+    for wrong in (".", "/", "a\0b.png"):
+        (tables / "wrong.csv").write_text(f'file_name\n"{wrong}"\n')
+        with pytest.raises(WsssError, match=r"wrong\.csv names no photograph by"):
+            predict(path, (str(tables / "wrong.csv"),), out=tmp_path / "wrong")
+
+
 def test_two_photographs_with_one_name_are_both_named(tmp_path, photographs, network):
     other = tmp_path / "other/one.png"
     other.parent.mkdir()

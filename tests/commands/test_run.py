@@ -3,8 +3,26 @@
 import fcntl
 import os
 
+import pytest
+
 from wsss.commands import run
 from wsss.runtime import pipeline
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--configfile", "typo.yaml"),
+        ("--configfile=typo.yaml",),
+        ("--configfile", "there.yaml", "typo.yaml", "--", "x"),
+    ],
+)
+def test_a_configuration_that_is_not_there_is_named(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.yaml").touch()
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("began a run"))
+    with pytest.raises(SystemExit, match=r"^error: typo\.yaml does not exist: name configurations after --configfile"):
+        run.run("--cores", "2", *words)
 
 
 def test_one_of_several_runs_takes_a_lock_away(tmp_path, monkeypatch):

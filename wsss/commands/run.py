@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from wsss.commands.terminal import say
@@ -24,8 +25,11 @@ def run(*words: str) -> None:
             `--configfile presets/voc12_psa_vgg16.yaml`, `--workflow-profile profiles/slurm`.
     """
     root = pipeline.root()
-    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
     given = [_found(word, root) for word in words]
+    for path in _configurations(given):
+        if not path.is_file():
+            sys.exit(f"error: {path} does not exist: name configurations after --configfile, and targets after --")
+    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
     if not any(word.split("=")[0] in ("--profile", "--workflow-profile") for word in words):
         snakemake += ["--workflow-profile", str(root / "profiles/default")]
     if not any(word.split("=")[0] in ("--directory", "-d") for word in words):
@@ -39,6 +43,20 @@ def _found(word: str, root: Path) -> str:
     path = Path(word)
     beside = path.parts[:1] in (("presets",), ("profiles",)) and not path.exists() and (root / path).exists()
     return str(root / path) if beside else word
+
+
+def _configurations(words: list[str]) -> Iterator[Path]:
+    """The files that follow --configfile."""
+    following = False
+    for word in words:
+        if word in ("--configfile", "--configfiles"):
+            following = True
+        elif word.startswith(("--configfile=", "--configfiles=")):
+            yield Path(word.partition("=")[2])
+        elif word.startswith("-"):
+            following = False
+        elif following:
+            yield Path(word)
 
 
 def _unlock(snakemake: list[str]) -> None:

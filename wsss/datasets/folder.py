@@ -82,7 +82,7 @@ def splits(
         extra: list of further training images; "" for none.
         val: list of the images for the final scores; "" for none, or those that `val_share` draws.
         test: list of images that are segmented, and neither trained on nor scored; "" for none.
-        val_share: share of the tagged images that is drawn for val where there is no list of it: always the same ones.
+        val_share: share of the tagged images that is drawn for val without a list of it; equal for equal images.
     """
     problems: list[str] = []
     lists = {

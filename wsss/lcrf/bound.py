@@ -225,7 +225,10 @@ def objective(
     done: float,
     generator: torch.Generator,
 ) -> Loss:
-    """Minus the lower bound, its terms, and signs of a collapse.
+    """What a step lowers, its terms, and signs of a collapse.
+
+    It is minus the lower bound. With `bound.by_tags` the bound is that of q(z|x,y), and the cross-entropy of the
+    network's own q(z|x), which has no tags, to it is added, as the term `distilled`.
 
     Args:
         logits: output of the inference network.

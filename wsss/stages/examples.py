@@ -36,4 +36,6 @@ def examples(
         tested = [
             panels.predictions(row, predicted) for row in manifest.evenly(manifest.read(images, split), val_images)
         ]
-        figures.write(picture, {"training images": trained, f"{split} images": tested}, predicted.classes)
+        figures.write(
+            picture, {"cues of training images": trained, f"predictions of {split} images": tested}, predicted.classes
+        )
