@@ -338,6 +338,12 @@ def test_nested_values_of_the_command_line_are_numbers(project):
     }
 
 
+def test_a_key_that_stands_twice_on_the_command_line_is_refused(project):
+    run = snakemake(project, "--dry-run", "--config", "masks={crf.steps: 3, crf.steps: 5}")
+    assert run.returncode != 0
+    assert "--config: masks, line 1: the key crf.steps stands twice" in run.stdout + run.stderr
+
+
 def test_a_seed_of_the_whole_run_reaches_every_training(project):
     dry = snakemake(project, "--dry-run", "--config", "seed=7", "sec_segmenter={seed: 8}")
     said = re.findall(r"wsss (\w+) .*?--seed (\d+)", dry.stdout + dry.stderr)

@@ -12,7 +12,8 @@ from options_of_stages import CONFIG, SCHEMA, flags, numbers
 from projects import ROOT
 
 from wsss import cli
-from wsss.options import configuration
+from wsss.options import configuration, ranges
+from wsss.runtime.errors import WsssError
 
 RULES = dict(
     re.findall(
@@ -116,3 +117,43 @@ def test_an_option_that_is_left_out_is_asked_for(stage, capsys):
             parsed(stage, words[:place] + words[after:])
         assert ended.value.code == 2
         assert f"--{name}" in capsys.readouterr().err
+
+
+def beyond(part: dict) -> dict[str, str]:
+    """Numbers that a key cannot have; none for what is no number."""
+    part = configuration.resolved(part.get("items", part), SCHEMA)
+    if isinstance(part.get("enum", [""])[0], int):
+        return {"below": str(min(part["enum"]) - 1), "above": str(max(part["enum"]) + 1), "none": "nan"}
+    if part.get("type") not in ("integer", "number"):
+        return {}
+    below = part["minimum"] - 1 if "minimum" in part else part["exclusiveMinimum"]
+    above = part["maximum"] + 1 if "maximum" in part else part["exclusiveMaximum"]
+    return {"below": str(below), "above": str(above), "none": "nan"}
+
+
+@pytest.mark.parametrize("where", ["below", "above", "none"])
+@pytest.mark.parametrize("stage", cli.STAGES)
+def test_a_number_beyond_its_range_is_refused_before_a_stage_begins(stage, where, caplog):
+    keys = {name: part for section in configuration.sections(SCHEMA).values() for name, part in section.items()}
+    keys |= configuration.sections(SCHEMA).get(stage, {})
+    found = {name: beyond(configuration.resolved(keys[name], SCHEMA)).get(where) for name in numbers(stage)}
+    wrong = {name: value for name, value in found.items() if value is not None}
+    words = [word for name, value in wrong.items() for word in (f"--{name}", value)]
+    with pytest.raises(SystemExit) as ended:
+        cli._run(cli.STAGES[stage], stage, words, log=None)
+    assert ended.value.code == (1 if wrong else 2)  # without any the parser asks for files
+    told = caplog.messages[0].removeprefix("error: ").splitlines() if wrong else []
+    expected = [f"--{name} is {value}: give " for name, value in wrong.items()]
+    assert [line[: len(start)] for line, start in zip(told, expected, strict=True)] == expected
+
+
+@pytest.mark.parametrize("stage", [name for name in cli.STAGES if name in RULES])
+def test_every_number_of_a_stage_has_a_range_in_which_that_of_the_configuration_lies(stage):
+    words = [*with_value(rule_options(stage)), *flags(stage)]
+    ranges.check(stage, words)
+    taken = {name: value if isinstance(value, tuple) else (value,) for name, value in parsed(stage, words).items()}
+    names = [name for name, values in taken.items() if {*map(type, values)} & {int, float}]
+    if names:
+        with pytest.raises(WsssError) as refused:
+            ranges.check(stage, [word for name in names for word in (f"--{name}", "inf")])
+        assert [line.split()[0] for line in str(refused.value).splitlines()] == [f"--{name}" for name in names]

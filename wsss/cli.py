@@ -153,7 +153,10 @@ def _circumstances() -> Iterator[str]:
 
 def _run(function: Callable[..., None], name: str, words: list[str], *, log: Path | None) -> None:
     """Call a command with its words, and end the process as its error deserves."""
+    from wsss.options import ranges  # with YAML, for which --help does not wait
+
     try:
+        ranges.check(name, words)
         tyro.cli(function, args=words, prog=f"wsss {name}", use_underscores=True)
         if log and name in STAGES:
             progress.done("/".join(log.with_suffix("").parts[-2:]).removeprefix("logs/"))

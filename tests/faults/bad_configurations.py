@@ -41,7 +41,7 @@ def of_configuration() -> Iterator[tuple[str, dict]]:
     """The configuration with one bad value, for each key several ones; the name begins with the key."""
     for section, keys in configuration.sections(SCHEMA).items():
         for key, part in keys.items():
-            for value in _bad_values(configuration._resolved(part, SCHEMA)):
+            for value in _bad_values(configuration.resolved(part, SCHEMA)):
                 yield f"{section}: {key} is {value!r}", DEFAULTS | {section: DEFAULTS[section] | {key: value}}
         yield f"{section}: unknown is 1", DEFAULTS | {section: DEFAULTS[section] | {"unknown": 1}}
         yield f"{section} is a list", DEFAULTS | {section: []}

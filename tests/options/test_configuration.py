@@ -126,7 +126,7 @@ NUMBERS = [
     (section, key)
     for section, keys in configuration.sections(SCHEMA).items()
     for key, leaf in keys.items()
-    if configuration._resolved(leaf, SCHEMA).get("type") in ("integer", "number")
+    if configuration.resolved(leaf, SCHEMA).get("type") in ("integer", "number")
 ]
 
 
@@ -170,7 +170,7 @@ def test_every_key_has_a_description():
     for section, keys in configuration.sections(SCHEMA).items():
         assert SCHEMA["properties"][section]["description"]
         for key, leaf in keys.items():
-            assert configuration._resolved(leaf, SCHEMA).get("description"), f"{section}: {key}"
+            assert configuration.resolved(leaf, SCHEMA).get("description"), f"{section}: {key}"
     assert all("description" in part for part in SCHEMA["properties"].values())
 
 
@@ -179,7 +179,7 @@ def test_a_key_in_px_or_cells_says_so():
         for key, leaf in keys.items():
             unit = key.rpartition("_")[2]
             if unit in ("px", "cells"):
-                words = configuration._resolved(leaf, SCHEMA)["description"].replace("pixels", "px")
+                words = configuration.resolved(leaf, SCHEMA)["description"].replace("pixels", "px")
                 assert unit in words or "[0, 0]" in words, f"{section}: {key}: {words}"
 
 

@@ -1,5 +1,7 @@
 """Configurations are read as they are written, or refused."""
 
+import re
+
 import pytest
 import yaml
 from hypothesis import given
@@ -69,3 +71,21 @@ def test_any_text_is_read_or_refused(text):
         strict_yaml.parsed(text)
     except strict_yaml.Refused as error:
         assert str(error)
+
+
+def test_entries_of_the_command_line():
+    taken = {"classifier": {"epochs": "3"}, "seed": 1, "cams_store": "a: {b"}
+    strict_yaml.check_entries(["classifier={epochs: 3, balance: 1}", "seed=1", "cams_store=a: {b"], taken=taken)
+
+
+@pytest.mark.parametrize(
+    ("entries", "line"),
+    [
+        (["classifier={epochs: 3, epochs: 5}"], "--config: classifier, line 1: the key epochs stands twice: keep one"),
+        (["classifier={epochs: 010}"], "--config: classifier, line 1: 010 is no plain decimal number: write one"),
+        (["seed=1", "seed=2"], "--config: the key seed stands twice: keep one of them"),
+    ],
+)
+def test_entries_that_say_something_twice_are_refused(entries, line):
+    with pytest.raises(WsssError, match=re.escape(line)):
+        strict_yaml.check_entries(entries, taken={"classifier": {"epochs": "5"}, "seed": 2})

@@ -3,7 +3,7 @@ import os
 from pathlib import Path
 
 from wsss.datasets import listing
-from wsss.options import configuration, consistency
+from wsss.options import configuration, consistency, strict_yaml
 from wsss.options.network import weights_file
 from wsss.runtime import machine, pipeline, provenance
 from wsss.runtime.errors import WsssError
@@ -13,6 +13,7 @@ SCHEMA = configuration.read(Path(workflow.basedir, "workflow/config.schema.yaml"
 try:
     for file in workflow.overwrite_configfiles:  # again: Snakemake takes 010 for 8 and the last of equal keys
         configuration.read(Path(file))
+    strict_yaml.check_entries(workflow.config_settings.config_args, taken=workflow.config_settings.config)
     config |= configuration.completed(config, defaults=DEFAULTS, schema=SCHEMA)
     consistency.check(config)
     config["images"]["root"] = str(Path(config["images"]["root"]).expanduser())

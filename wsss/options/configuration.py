@@ -64,7 +64,7 @@ def as_options(values: dict) -> str:
 
 def sections(schema: Schema) -> dict[str, dict[str, Schema]]:
     """The sections with their keys, and the schema of each key; ablations, whose keys are names, are left out."""
-    tables = {name: _resolved(part, schema) for name, part in schema["properties"].items()}
+    tables = {name: resolved(part, schema) for name, part in schema["properties"].items()}
     return {name: _keys(part, schema) for name, part in tables.items() if _keys(part, schema)}
 
 
@@ -75,14 +75,14 @@ def page(defaults: dict, schema: Schema) -> str:
     single = {name: part for name, part in schema["properties"].items() if name not in known}
     lines += ["## Whole run", "", *_table(single, defaults, schema)]
     for name, keys in known.items():
-        lines += ["", f"## {name}", "", _resolved(schema["properties"][name], schema)["description"], ""]
+        lines += ["", f"## {name}", "", resolved(schema["properties"][name], schema)["description"], ""]
         lines += _table(keys, defaults[name], schema)
     return "\n".join(lines) + "\n"
 
 
 def allowed(part: Schema, schema: Schema) -> str:
     """A description of the values that a key may have: its type, range or choices."""
-    part = _resolved(part, schema)
+    part = resolved(part, schema)
     if "enum" in part:
         return "one of " + ", ".join(map(str, part["enum"]))
     if "const" in part:
@@ -101,7 +101,7 @@ def _table(keys: dict[str, Schema], defaults: dict, schema: Schema) -> Iterator[
     yield "| key | default | allowed | meaning |"
     yield "| --- | --- | --- | --- |"
     for key, part in keys.items():
-        leaf = _resolved(part, schema)
+        leaf = resolved(part, schema)
         default = f"`{_written(defaults[key])}`" if key in defaults else "the run's `seed`"
         words = (f"`{key}`", default, allowed(leaf, schema), leaf["description"])
         yield f"| {' | '.join(word.replace('|', ' or ') for word in words)} |"
@@ -117,7 +117,7 @@ def _written(value: object) -> str:
     )
 
 
-def _resolved(part: Schema, schema: Schema) -> Schema:
+def resolved(part: Schema, schema: Schema) -> Schema:
     """A part of a schema with its $ref resolved; its own keywords take precedence."""
     while "$ref" in part:
         name = part["$ref"].removeprefix("#/$defs/")
@@ -129,7 +129,7 @@ def _keys(part: Schema, schema: Schema) -> dict[str, Schema]:
     """The keys of a table: its own, then those of the parts that it is composed of."""
     keys = dict(part.get("properties", {}))
     for other in part.get("allOf", []):
-        keys |= {key: leaf for key, leaf in _keys(_resolved(other, schema), schema).items() if key not in keys}
+        keys |= {key: leaf for key, leaf in _keys(resolved(other, schema), schema).items() if key not in keys}
     return keys
 
 
@@ -247,7 +247,7 @@ def _leaf(path: list, schema: Schema) -> Schema | None:
         leaf = _changeable(section, schema).get(path[2])
     else:
         leaf = sections(schema).get(section, {}).get(keys[0]) if keys else schema["properties"].get(section)
-    return _resolved(leaf, schema) if leaf else None
+    return resolved(leaf, schema) if leaf else None
 
 
 def _where(path) -> str:

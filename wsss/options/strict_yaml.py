@@ -5,6 +5,7 @@ YAML 1.1 reads 010 as 8, 1:30 as 90 and 1e-3 as text, and of two equal keys it k
 
 import math
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
@@ -94,6 +95,28 @@ def read(path: Path) -> dict:
     if not isinstance(content, dict):
         raise WsssError(f"{path} holds no table of keys and values: begin it with a section, such as images:")
     return content
+
+
+def check_entries(entries: Iterable[str], *, taken: Mapping[str, object]) -> None:
+    """Refuse entries NAME=VALUE of --config that say something twice, of which Snakemake takes the last.
+
+    Args:
+        entries: as they were written.
+        taken: what Snakemake takes them for; values that are no tables have no keys, and are checked later.
+
+    Raises:
+        WsssError: the entry that is refused, and what `parsed` refuses in it.
+    """
+    seen = set()
+    for name, _, text in (entry.partition("=") for entry in entries):
+        if name in seen:
+            raise WsssError(f"--config: the key {name} stands twice: keep one of them")
+        seen.add(name)
+        try:
+            if isinstance(taken.get(name), dict):
+                parsed(text)
+        except Refused as error:
+            raise WsssError(f"--config: {name}, {error}") from error
 
 
 def _line(place: yaml.Node | yaml.Event, reason: str) -> str:
