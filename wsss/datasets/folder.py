@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from wsss.datasets import checks
 from wsss.datasets.manifest import MASKED_SPLITS, Classes, Row
 from wsss.runtime.errors import WsssError, refuse
-from wsss.runtime.files import check_regular
+from wsss.runtime.files import read_text
 from wsss.runtime.progress import LOG
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jp2", ".heic", ".heif")
@@ -342,9 +342,8 @@ def _table(path: Path) -> list[list[str]]:
 
 def _text(path: Path) -> str:
     """Text in UTF-8, with or without a byte order mark."""
-    check_regular(path)
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_text(path, encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: correct its name in the configuration, or create it") from error
     except UnicodeDecodeError as error:

@@ -59,6 +59,8 @@ def of_the_machine(error: BaseException) -> str | None:
     """One line with the way out, where a machine and not a program is to blame: disks, permissions, memory, limits."""
     if isinstance(error, OSError) and error.errno in REMEDIES:
         return f"{error}: {REMEDIES[error.errno]}"
+    if isinstance(error, UnicodeEncodeError):
+        return f"{error}: name it with other letters, or let this machine write all of them (LC_ALL=C.UTF-8)"
     if isinstance(error, MemoryError):
         return NO_MEMORY
     if isinstance(error, RuntimeError | ImportError) and any(words in str(error) for words in OF_TORCH):
