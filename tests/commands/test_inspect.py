@@ -111,11 +111,13 @@ def test_a_fitted_crf_is_described(tmp_path, capsys):
     crf = replace(PSA, steps=5)
     learned = {"smoothness_weight": torch.tensor(2.5), "compatibility": torch.zeros(3, 3, 1, 1)}
     potentials = replace(potentials_of(crf, like=torch.zeros(())), **learned)
-    fitted_crf.write(tmp_path / "x.json", crf, potentials, classes=CLASSES, about={"images": 7, "masks": "pseudo"})
+    fitted_crf.write(
+        tmp_path / "x.json", crf, potentials, classes=CLASSES, about={"images": 7, "split": "train", "masks": "pseudo"}
+    )
     inspect(tmp_path / "x.json")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{tmp_path / 'x.json'}: a fitted CRF for 3 classes"
-    assert "fitted to: images 7, masks pseudo" in lines
+    assert "fitted to: images 7, split train, masks pseudo" in lines
     assert "smoothness_weight: 2.5, before fitting 3" in lines
     assert "compatibility: learned, (3, 3, 1, 1)" in lines
     assert "setting.engine: cells" in lines

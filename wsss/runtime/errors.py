@@ -1,6 +1,7 @@
 """The one exception that a user is meant to see, and which others are no bug but the machine's."""
 
 import errno
+from collections.abc import Sequence
 
 MOST_PROBLEMS = 20
 """Problems that one error lists: more are counted."""
@@ -19,6 +20,12 @@ def refuse(problems: list[str], title: str) -> None:
         more = len(problems) - MOST_PROBLEMS
         rest = [f"... and {more} more"] if more > 0 else []
         raise WsssError("\n  ".join([f"{title} ({len(problems)} found):", *problems[:MOST_PROBLEMS], *rest]))
+
+
+def require(given: Sequence[object], option: str, what: str) -> None:
+    """Refuse an option that takes several values and was given none."""
+    if not given:
+        raise WsssError(f"no {option} are given: name {what} after --{option}")
 
 
 REMEDIES = {

@@ -118,9 +118,10 @@ def read_json(path: Path) -> dict:
     """
     try:
         content = json.loads(read_bytes(path).decode())
+        if not isinstance(content, dict):
+            raise ValueError("it holds no table")
     except (OSError, ValueError, RecursionError) as error:
         raise WsssError(f"{path} cannot be read ({error}): remove it and rerun the stage that writes it") from error
-    damaged = not isinstance(content, dict)
-    if damaged or content.pop("digest", None) not in (None, _digest(content)):
+    if content.pop("digest", None) not in (None, _digest(content)):
         raise WsssError(f"{path} is damaged: remove it and rerun the stage that writes it")
     return content
