@@ -113,7 +113,7 @@ def curves(results: Path) -> list[Curve]:
 def _columns(path: Path) -> dict[str, list[float]]:
     """The columns of a curve, each of two steps or more."""
     try:
-        header, *lines = csv.reader(read_text(path).splitlines()) or [[]]
+        header, *lines = filter(None, csv.reader(read_text(path).splitlines()))
         columns = {name: [float(cell) for cell in cells if cell] for name, *cells in zip(header, *lines, strict=True)}
         if any(not abs(value) < LARGEST for values in columns.values() for value in values):
             raise ValueError("a value that no training has")
@@ -159,7 +159,7 @@ def records(results: Path) -> list[Record]:
     """The heads of the logs of all jobs, the newest last; a log whose command is damaged is left out, with a word."""
     found = []
     for name, text in _newest_last(results / "logs", ".log"):
-        lines = [line.partition(" ")[2] for line in text.splitlines()[:30]]
+        lines = [line.partition(" ")[2] for line in text.split("\n")[:30]]
         if not lines or not lines[0].startswith("$ wsss "):
             continue
         about = {match[1]: match[2] for line in lines if (match := re.match(r"(by|on|for|GPU:) (.*)", line))}
