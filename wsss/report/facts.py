@@ -113,8 +113,10 @@ def curves(results: Path) -> list[Curve]:
 def _columns(path: Path) -> dict[str, list[float]]:
     """The columns of a curve, each of two steps or more."""
     try:
-        header, *lines = filter(None, csv.reader(read_text(path).splitlines()))
-        columns = {name: [float(cell) for cell in cells if cell] for name, *cells in zip(header, *lines, strict=True)}
+        lines = [line for line in csv.reader(read_text(path).splitlines()) if line]
+        if len(set(map(len, lines))) != 1:
+            raise ValueError("it is empty, or its lines are not alike")
+        columns = {name: [float(cell) for cell in cells if cell] for name, *cells in zip(*lines, strict=True)}
         if any(not abs(value) < LARGEST for values in columns.values() for value in values):
             raise ValueError("a value that no training has")
     except (OSError, ValueError, csv.Error) as error:
