@@ -11,5 +11,5 @@ def gather(*, shards: tuple[Path, ...], store: Path) -> None:
     from wsss.runtime.errors import require
     from wsss.stores.store import gather as join
 
-    require(shards, "shards", "the stores to join, in order")
+    require(shards, "shards", "the stores to join")
     join(list(shards), store)
