@@ -30,7 +30,7 @@ from wsss.commands.seeds_export import seeds_export
 from wsss.commands.seeds_import import seeds_import
 from wsss.commands.sheet import sheet
 from wsss.commands.summary import summary
-from wsss.runtime import machine, progress, version
+from wsss.runtime import machine, progress, streams, version
 from wsss.runtime.errors import WsssError, of_the_machine
 from wsss.stages.ablation import ablation
 from wsss.stages.affinity_labels import affinity_labels
@@ -124,23 +124,34 @@ CRASHED = 70
 
 def main() -> None:
     """Run one command; bad input ends in one line and exit status 1, an unknown command or option in exit status 2."""
+    streams.prepare()
     words = sys.argv[1:]
     if not words or words[0] in ("-h", "--help"):
-        sys.stdout.write(_help())
+        _run(lambda: sys.stdout.write(_help()), "help")
     elif words[0] == "--version":
-        sys.stdout.write(f"{version.in_words()}\n")
+        _run(lambda: sys.stdout.write(f"{version.in_words()}\n"), "version")
     elif words[0] == "run" and words[1:] not in (["-h"], ["--help"]):
-        run(*words[1:])  # Snakemake parses them
+        _run(lambda: run(*words[1:]), "run")  # Snakemake parses them
     else:
         arguments, rest = _job_options(words)
         name, function = _command(rest)
         machine.use_threads(arguments.threads)
         machine.end_with_run()
-        try:
-            progress.set_up(arguments.log, "$ " + shlex.join(["wsss", *words]), _circumstances)
-        except OSError as error:
-            sys.exit(f"error: {of_the_machine(error) or error}")
-        _run(function, name, rest[1:], log=arguments.log)
+        _run(lambda: _logged(function, name, rest[1:], log=arguments.log), name, log=arguments.log)
+
+
+def _logged(function: Callable[..., None], name: str, words: list[str], *, log: Path | None) -> None:
+    """Call a command with its words, and log it."""
+    from wsss.options import ranges  # with YAML, for which --help does not wait
+
+    try:
+        progress.set_up(log, "$ " + shlex.join(["wsss", *sys.argv[1:]]), _circumstances)
+    except OSError as error:
+        raise WsssError(of_the_machine(error) or str(error)) from error
+    ranges.check(name, words)
+    tyro.cli(function, args=words, prog=f"wsss {name}", use_underscores=True)
+    if log and name in STAGES:
+        progress.done("/".join(log.with_suffix("").parts[-2:]).removeprefix("logs/"))
 
 
 def _circumstances() -> Iterator[str]:
@@ -151,35 +162,37 @@ def _circumstances() -> Iterator[str]:
         yield f"for {os.environ[machine.COMMAND]}"
 
 
-def _run(function: Callable[..., None], name: str, words: list[str], *, log: Path | None) -> None:
-    """Call a command with its words, and end the process as its error deserves."""
-    from wsss.options import ranges  # with YAML, for which --help does not wait
-
+def _run(work: Callable[[], object], name: str, *, log: Path | None = None) -> None:
+    """Do the work of a command, and end the process as its error deserves."""
     try:
-        ranges.check(name, words)
-        tyro.cli(function, args=words, prog=f"wsss {name}", use_underscores=True)
-        if log and name in STAGES:
-            progress.done("/".join(log.with_suffix("").parts[-2:]).removeprefix("logs/"))
-        sys.stdout.flush()
+        try:
+            work()
+        finally:
+            sys.stdout.flush()  # as Python ends, it would be too late to tell what could not be written
     except WsssError as error:
         progress.LOG.error("error: %s", error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # what reads our output has ended, such as `| head`
-        sys.stderr.close()
+        _give_up_stdout()
         sys.exit(1)
     except Exception as error:
         if line := of_the_machine(error):
             progress.LOG.error("error: %s", line)
-            with suppress(OSError):
-                sys.stdout.close()  # what could not be written there would fail once more
+            _give_up_stdout()
             sys.exit(1)
         progress.LOG.error("%s crashed", name, exc_info=True)
         what = log or "the lines above"
         plea = "error: this is a bug in %s: please report it with %s at the project's issue tracker"
         progress.LOG.error(plea, version.in_words(), what)
         sys.exit(CRASHED)
+
+
+def _give_up_stdout() -> None:
+    """Close it: what could not be written would fail once more as Python ends."""
+    with suppress(OSError):
+        sys.stdout.close()
 
 
 def _command(words: list[str]) -> tuple[str, Callable[..., None]]:

@@ -136,8 +136,41 @@ def test_runs_without_curves_are_named_in_one_line(tmp_path):
     assert not (tmp_path / "curves.png").exists()
 
 
-def test_a_damaged_curve_is_named(tmp_path):
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"",
+        b"0,\xff\xfe\n",
+        b"0,0.1,2\n1,0.1,1,7\n",
+        b"0,0.1,2\n1,0.1\n",
+        b"0,0.1,1e308\n1,0.1,1e308\n",
+        b"0,0.1,nan\n1,0.1,nan\n",
+        b"0,0.1,x\n1,0.1,1\n",
+    ],
+)
+def test_a_damaged_curve_is_named(tmp_path, lines):
     run = run_of(tmp_path / "a", classifier={"loss": [2, 1]})
-    (run / "curves/classifier.csv").write_bytes(b"step,loss\n0,\xff\xfe\n")
+    (run / "curves/classifier.csv").write_bytes(lines and b"step,learning_rate,loss\n" + lines)
     with pytest.raises(WsssError, match=r"classifier\.csv is damaged .*: remove it and rerun the training"):
+        curves((run,), out=tmp_path / "curves.png")
+
+
+def test_a_curve_that_is_no_file_is_named(tmp_path):
+    run = run_of(tmp_path / "a", classifier={"loss": [2, 1]})
+    for link, words in (("gone", "is damaged"), ("/dev/zero", "is a pipe or device, no file")):
+        (run / "curves/classifier.csv").unlink()
+        (run / "curves/classifier.csv").symlink_to(link)
+        with pytest.raises(WsssError, match=rf"classifier\.csv {words}"):
+            curves((run,), out=tmp_path / "curves.png")
+
+
+def test_the_largest_losses_are_drawn(tmp_path):
+    curves((run_of(tmp_path / "a", classifier={"loss": [3e38, -3e38]}),), out=tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").exists()
+
+
+def test_a_curve_without_steps_is_none(tmp_path):
+    run = run_of(tmp_path / "a", classifier={"loss": [2, 1]})
+    (run / "curves/classifier.csv").write_text("step,learning_rate,loss\n")
+    with pytest.raises(WsssError, match="no training curves of two or more steps"):
         curves((run,), out=tmp_path / "curves.png")

@@ -111,14 +111,28 @@ def test_a_fitted_crf_is_described(tmp_path, capsys):
     crf = replace(PSA, steps=5)
     learned = {"smoothness_weight": torch.tensor(2.5), "compatibility": torch.zeros(3, 3, 1, 1)}
     potentials = replace(potentials_of(crf, like=torch.zeros(())), **learned)
-    fitted_crf.write(tmp_path / "x.json", crf, potentials, classes=CLASSES, about={"images": 7, "masks": "pseudo"})
+    fitted_crf.write(
+        tmp_path / "x.json", crf, potentials, classes=CLASSES, about={"images": 7, "split": "train", "masks": "pseudo"}
+    )
     inspect(tmp_path / "x.json")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{tmp_path / 'x.json'}: a fitted CRF for 3 classes"
-    assert "fitted to: images 7, masks pseudo" in lines
+    assert "fitted to: images 7, split train, masks pseudo" in lines
     assert "smoothness_weight: 2.5, before fitting 3" in lines
     assert "compatibility: learned, (3, 3, 1, 1)" in lines
     assert "setting.engine: cells" in lines
+
+
+def test_a_fitted_crf_that_was_changed_is_told(tmp_path):
+    path = tmp_path / "x.json"
+    about = {"images": 7, "split": "train", "masks": "pseudo"}
+    fitted_crf.write(path, PSA, potentials_of(PSA, like=torch.zeros(())), classes=CLASSES, about=about)
+    path.write_text(path.read_text().replace('"split": "train"', '"split": "brain"'))
+    with pytest.raises(WsssError, match=r"x\.json is damaged: remove it and rerun"):
+        inspect(path)
+    path.write_text('{"kind": "wsss fitted CRF", "classes": 7}')
+    with pytest.raises(WsssError, match=r"x\.json cannot be read as a fitted CRF .*: remove it and rerun"):
+        inspect(path)
 
 
 def test_the_lists_of_images_and_of_classes_are_summed_up(tmp_path, capsys):
@@ -169,6 +183,7 @@ NO_NETWORK = "is damaged, or no network: copy it again, or run its stage again"
         ("x.pth", b"\x80\x02 weights in an old format", UNKNOWN),
         ("x.pt", b"PK\x03\x04 weights", UNKNOWN),
         ("x.json", b"{", UNKNOWN),
+        ("x.json", b"[1]", UNKNOWN),
         ("miou.json", b'{"miou": 0.5}', "is not a fitted CRF; `wsss summary` shows the scores of a run"),
         ("curve.csv", b"step,learning_rate,loss\n", UNKNOWN),
         ("x.csv", b"id,name\n1,\xff\n", UNKNOWN),

@@ -7,6 +7,7 @@ import pytest
 
 from wsss.commands import run
 from wsss.runtime import pipeline
+from wsss.runtime.errors import WsssError
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ def test_a_configuration_that_is_not_there_is_named(tmp_path, monkeypatch, words
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there.yaml").touch()
     monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("began a run"))
-    with pytest.raises(SystemExit, match=r"^error: typo\.yaml does not exist: name configurations after --configfile"):
+    with pytest.raises(WsssError, match=r"^typo\.yaml does not exist: name configurations after --configfile"):
         run.run("--cores", "2", *words)
 
 

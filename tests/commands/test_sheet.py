@@ -42,6 +42,12 @@ def test_never_more_images_than_asked_for(masks, capsys):
     assert "5 of 12 images" in capsys.readouterr().out
 
 
+def test_a_sheet_of_no_image_is_refused(masks):
+    for count in (0, -3):
+        with pytest.raises(WsssError, match=f"--count is {count}: give the number of images to draw, at least 1"):
+            drawn(masks, count=count)
+
+
 def test_activation_maps_are_drawn_as_heat(tmp_path):
     write_manifest(tmp_path)
     cam = np.linspace(0, 1, 12, dtype=np.float16).reshape(1, 3, 4)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 
 import numpy as np
@@ -103,6 +104,31 @@ def test_scores_of_another_data_set_are_left_out_and_named(tmp_path, capsys, sco
 def test_a_damaged_score_is_named(tmp_path):
     (tmp_path / "psa_val_miou.json").write_text('{"masks": 3}')
     with pytest.raises(WsssError, match="psa_val_miou.json is damaged: remove it and rerun"):
+        summary((tmp_path,))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"plain": "x"},
+        {"plain": None},
+        {"plain": 7},
+        {"iou": [1]},
+        {"iou": {"cat": "x"}},
+        {"images": "x"},
+        {"split": [1]},
+    ],
+    ids=str,
+)
+def test_values_that_are_no_scores_are_damage(tmp_path, wrong):
+    miou_json(tmp_path / "psa_val_miou.json", **({"plain": 0.5} | wrong))
+    with pytest.raises(WsssError, match=r"psa_val_miou\.json is damaged: remove it and rerun"):
+        summary((tmp_path,))
+
+
+def test_pipes_are_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "psa_val_miou.json")
+    with pytest.raises(WsssError, match=r"psa_val_miou\.json is a pipe or device, no file"):
         summary((tmp_path,))
 
 

@@ -1,5 +1,6 @@
 """Numbers of a CRF that are learned: the loss, what is kept, the file, and the stages that write and take it."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +31,8 @@ START = replace(
 )
 FIT = Fit(epochs=6, learning_rate=0.3, compatibility=0, colours=False, seed=0)
 CLASSES = labels.Classes.of({"cat": 1, "dog": 2})
+NUMBERS_OF_START = {name: getattr(START, name) for name in NUMBERS}
+ABOUT = {"images": 4, "split": "train", "masks": "pseudo"}
 
 
 def scene(seed, size=(20, 24)):
@@ -124,10 +127,10 @@ def test_an_even_side_is_refused():
 def test_file_there_and_back(tmp_path):
     potentials = Learned(START, classes=3, fit=replace(FIT, compatibility=3, colours=True))()
     path = tmp_path / "crf.json"
-    fitted_crf.write(path, START, potentials, classes=CLASSES, about={"images": 4})
+    fitted_crf.write(path, START, potentials, classes=CLASSES, about=ABOUT)
     start, found, about = fitted_crf.read(path, CLASSES)
     numbers = {name: pytest.approx(getattr(potentials, name).item()) for name in NUMBERS}
-    assert about == {"images": 4} and {**vars(start)} == {**vars(START), **numbers}
+    assert about == ABOUT and {**vars(start)} == {**vars(START), **numbers}
     for name in ("appearance_px", "compatibility", "colour_map"):
         torch.testing.assert_close(getattr(found, name), getattr(potentials, name).detach())
 
@@ -136,8 +139,8 @@ def test_file_there_and_back(tmp_path):
     ("text", "words"),
     [
         ("{", "cannot be read"),
-        ("[]", "is damaged: remove it and rerun"),
-        ('{"kind": "wsss fitted CRF", "classes": []}', "cannot be read as a fitted CRF.*'potentials'"),
+        ("[]", "cannot be read .it holds no table"),
+        ('{"kind": "wsss fitted CRF", "classes": []}', "cannot be read as a fitted CRF.*'about'"),
         ('{"kind": "something"}', "is not a fitted CRF"),
     ],
 )
@@ -156,14 +159,45 @@ def test_other_files_are_refused(tmp_path, text, words):
 )
 def test_numbers_that_cannot_be_are_refused(tmp_path, numbers, words):
     wrong = replace(potentials_of(START, like=torch.zeros(())), **numbers)
-    fitted_crf.write(tmp_path / "crf.json", START, wrong, classes=CLASSES, about={})
+    fitted_crf.write(tmp_path / "crf.json", START, wrong, classes=CLASSES, about=ABOUT)
     with pytest.raises(WsssError, match=words):
+        fitted_crf.read(tmp_path / "crf.json", CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("classes", 7),
+        ("classes", [1, 2, 3]),
+        ("about", None),
+        ("about", "pseudo masks"),
+        ("about", {"images": 4}),
+        ("crf", 3),
+        ("crf", {}),
+        ("crf", vars(START) | {"steps": 2.5}),
+        ("crf", vars(START) | {"appearance_px": "x"}),
+        ("crf", vars(START) | {"engine": "magic"}),
+        ("potentials", []),
+        ("potentials", {}),
+        ("potentials", NUMBERS_OF_START | {"appearance_px": None}),
+        ("potentials", NUMBERS_OF_START | {"appearance_px": [3.0]}),
+        ("potentials", NUMBERS_OF_START | {"more": 3.0}),
+        ("potentials", NUMBERS_OF_START | {"compatibility": [[[[1.0]]]]}),
+        ("potentials", NUMBERS_OF_START | {"compatibility": 1.0}),
+        ("potentials", NUMBERS_OF_START | {"colour_map": [[1.0, 2.0]]}),
+    ],
+)
+def test_what_is_of_another_kind_is_told_with_the_name_of_the_file(tmp_path, part, value):
+    content = {"classes": CLASSES.names, "about": ABOUT, "crf": vars(START), "potentials": NUMBERS_OF_START}
+    content = {"kind": fitted_crf.KIND, **content, part: value}
+    (tmp_path / "crf.json").write_text(json.dumps(content))
+    with pytest.raises(WsssError, match=r"crf\.json.*: .*remove it and rerun the stage crf"):
         fitted_crf.read(tmp_path / "crf.json", CLASSES)
 
 
 def test_other_classes_are_refused(tmp_path):
     fitted_crf.write(
-        tmp_path / "crf.json", START, potentials_of(START, like=torch.zeros(())), classes=CLASSES, about={}
+        tmp_path / "crf.json", START, potentials_of(START, like=torch.zeros(())), classes=CLASSES, about=ABOUT
     )
     with pytest.raises(WsssError, match="was fitted for .*cat.*dog.*, but the scores are for .*cow"):
         fitted_crf.read(tmp_path / "crf.json", labels.Classes.of({"cow": 1}))

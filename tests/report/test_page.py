@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import re
 
 import numpy as np
@@ -112,6 +113,34 @@ def test_its_head_says_what_was_run_where(run):
     text = written(run)
     for fact in ("wsss 1.2.3 (commit abcdef)", "A processor, 2 cores", "3 train, 5 val", "0.2 minutes"):
         assert fact in text
+
+
+LOGS = {
+    "open.log": b"12:00:00 $ wsss cams --x 'abc\n",
+    "bare.log": b"12:00:00 $ wsss \n",
+    "gone.log": "gone",
+    "zero.log": "/dev/zero",
+}
+
+
+def test_logs_and_times_that_cannot_be_read_are_left_out_with_a_word(run, caplog):
+    for name, content in LOGS.items():
+        if isinstance(content, bytes):
+            (run / "logs" / name).write_bytes(content)
+        else:
+            (run / "logs" / name).symlink_to(content)
+    (run / "benchmarks/latin.tsv").write_bytes(b"s\tmax_rss\tword\n7.5\tnan\tcaf\xe9\tmore\n")
+    os.mkfifo(run / "benchmarks/pipe.tsv")
+    text = written(run)
+    assert "A processor, 2 cores" in text and "0.3 minutes" in text  # 12.5 + 0.5 + 7.5 s
+    for name in [*LOGS, "pipe.tsv"]:
+        assert sum(name in line for line in caplog.messages) == 1
+
+
+def test_numbers_of_images_and_pixels_that_cannot_be_are_refused(run):
+    for option, value in (("images", -1), ("longest_px", 0), ("longest_px", -5)):
+        with pytest.raises(WsssError, match=f"--{option} is {value}: give the l"):
+            written(run, **{option: value})
 
 
 def test_several_runs_are_averaged(tmp_path):

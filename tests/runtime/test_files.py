@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -175,6 +176,24 @@ def test_a_twin_that_still_writes_is_left_alone(tmp_path):
         partial.write_text("mine again")
     assert [path.name for path in tmp_path.iterdir()] == ["x.txt"]
     assert (tmp_path / "x.txt").read_text() == "mine again"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/.."])
+def test_a_path_without_a_name_is_refused(name):
+    words = r"the output '[a./]+' has no name of a file: give one"
+    with pytest.raises(WsssError, match=words), whole_or_absent(Path(name)):
+        raise AssertionError("never reached")
+
+
+@pytest.mark.parametrize("read", [files.read_bytes, files.read_text, files.read_json])
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for name in ("pipe", "link"):
+        with pytest.raises(WsssError, match=f"{name} is a pipe or device, no file: put the file there"):
+            read(tmp_path / name)
+    with pytest.raises(WsssError, match="is a folder, no file: put the file there"):
+        read(tmp_path)
 
 
 def test_any_flipped_byte_of_a_table_is_told(tmp_path):

@@ -1,5 +1,7 @@
 """What changes the digest of a data set's folder, and what does not."""
 
+import os
+
 from wsss.runtime import provenance
 
 PARTS = ["JPEGImages", "lists/train.txt", "lists/val.txt", "Annotations"]
@@ -54,6 +56,14 @@ def test_listing_follows_links(tmp_path):
     assert listing(root) == first
     (images / "b.jpg").symlink_to(images / "a.jpg")
     assert listing(root) != first
+
+
+def test_listing_waits_for_no_pipe(tmp_path):
+    root = dataset(tmp_path / "data")
+    (root / "lists/val.txt").unlink()
+    absent = listing(root)
+    os.mkfifo(root / "lists/val.txt")
+    assert listing(root) == absent  # the stage refuses it
 
 
 def test_listing_of_the_same_files_is_the_same(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from wsss.runtime import machine
+from wsss.runtime.errors import WsssError
 
 GPUS = "GPU-a", "GPU-b", "GPU-c"
 JOB = """
@@ -116,6 +117,25 @@ def test_other_users_may_open_a_lock(jobs, tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "wsss-GPU-a.lock").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_process_has_the_number_that_its_environment_says(monkeypatch):
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    assert machine.rank() == 0
+    monkeypatch.setenv("SLURM_PROCID", "2")
+    assert machine.rank() == 2
+    monkeypatch.setenv("RANK", "")  # says nothing
+    assert machine.rank() == 2
+    for word in ("x", "-1", "1.5"):
+        monkeypatch.setenv("RANK", word)
+        with pytest.raises(WsssError, match=f"RANK is '{word}' in the environment, expected the number"):
+            machine.rank()
+
+
+def test_a_lock_that_is_a_pipe_is_not_waited_for(jobs, tmp_path):
+    os.mkfifo(tmp_path / "wsss-GPU-a.lock")
+    assert jobs()[1] in GPUS
 
 
 def test_on_a_cpu_pictures_go_alone(monkeypatch):

@@ -1,11 +1,13 @@
 import io
 import logging
+import os
 import re
 import sys
 
 import pytest
 
 from wsss.runtime import progress
+from wsss.runtime.errors import WsssError
 from wsss.runtime.progress import LOG, set_up, track
 
 
@@ -43,6 +45,17 @@ def test_a_log_holds_the_last_run_alone(tmp_path):
     log.write_text("old\n")
     set_up(log, "$ wsss")
     assert lines(log) == ["$ wsss"]
+
+
+def test_a_log_that_is_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "a.log")
+    with pytest.raises(WsssError, match=r"a\.log is a pipe, .*: name a file"):
+        set_up(tmp_path / "a.log", "$ wsss")
+
+
+def test_a_log_takes_any_letter(tmp_path):
+    set_up(tmp_path / "a.log", "$ wsss é \udcff")
+    assert "é \\udcff" in (tmp_path / "a.log").read_text(encoding="utf-8")
 
 
 def test_plain_lines_where_there_is_no_terminal(monkeypatch):

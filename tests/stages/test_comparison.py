@@ -63,3 +63,11 @@ def test_a_damaged_file_is_named(tmp_path):
     with pytest.raises(WsssError, match=r"psa_val_miou\.json is damaged: remove it and rerun the stage"):
         written(tmp_path, psa_val_miou={"masks": 3})
     assert not (tmp_path / "comparison.csv").exists()
+
+
+def test_files_without_scores_and_none_are_refused(tmp_path):
+    with pytest.raises(WsssError, match=r"psa_crf\.json holds no scores: give files of the stages cue_scores and miou"):
+        written(tmp_path, psa_crf={"kind": "wsss fitted CRF"})
+    with pytest.raises(WsssError, match="no scores are given: name JSON files of .* after --scores"):
+        written(tmp_path)
+    assert not (tmp_path / "comparison.csv").exists()

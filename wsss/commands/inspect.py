@@ -12,7 +12,7 @@ from wsss.commands.positional import File, ImageId
 from wsss.commands.terminal import say
 from wsss.labels import Classes
 from wsss.runtime.errors import WsssError
-from wsss.runtime.files import check_regular
+from wsss.runtime.files import check_regular, read_json
 
 if TYPE_CHECKING:
     from wsss.stores.store import Reader
@@ -144,25 +144,27 @@ def _network(path: Path) -> list[str]:
 
 def _fitted_crf(path: Path) -> list[str]:
     """A fitted CRF: what it was fitted to, and each number before and after."""
-    import json
+    from dataclasses import asdict
 
-    import numpy as np
-
-    from wsss.results.fitted_crf import KIND
+    from wsss.results import fitted_crf
 
     try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise _unknown(path) from error
-    if not isinstance(content, dict) or content.get("kind") != KIND:
+        kind = read_json(path).get("kind")
+    except WsssError as error:
+        if error.__cause__:  # the file of another program, perhaps, which nobody should remove
+            raise _unknown(path) from error
+        raise
+    if kind != fitted_crf.KIND:
         raise WsssError(f"{path} is not a fitted CRF; `wsss summary` shows the scores of a run")
-    before, after = content["crf"], content["potentials"]
+    found = fitted_crf.load(path)
+    before = asdict(found.start)
+    after = {name: value for name, value in vars(found.potentials).items() if value is not None}
     return [
-        f"{path}: a fitted CRF for {len(content['classes'])} classes",
-        f"classes: {' '.join(content['classes'])}",
-        "fitted to: " + ", ".join(f"{name} {value}" for name, value in content["about"].items()),
-        *(f"{name}: {after[name]:.4g}, before fitting {value:g}" for name, value in before.items() if name in after),
-        *(f"{name}: learned, {np.shape(value)}" for name, value in after.items() if name not in before),
+        f"{path}: a fitted CRF for {len(found.classes)} classes",
+        f"classes: {' '.join(found.classes)}",
+        "fitted to: " + ", ".join(f"{name} {value}" for name, value in found.about.items()),
+        *(f"{name}: {float(after[name]):.4g}, before fitting {before[name]:g}" for name in before if name in after),
+        *(f"{name}: learned, {tuple(value.shape)}" for name, value in after.items() if name not in before),
         *(f"setting.{name}: {value}" for name, value in before.items() if name not in after),
     ]
 

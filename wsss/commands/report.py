@@ -4,6 +4,7 @@ from pathlib import Path
 
 from wsss.commands.positional import Runs
 from wsss.commands.terminal import say
+from wsss.runtime.errors import WsssError
 
 
 def report(
@@ -27,6 +28,10 @@ def report(
     """
     from wsss.report import page as pages
 
+    if images < 0:
+        raise WsssError(f"--images is {images}: give the largest number of images of each split, or 0 for none")
+    if longest_px < 1:
+        raise WsssError(f"--longest_px is {longest_px}: give the longer side of the pictures, at least 1 px")
     target = page or results[0] / "report.html"
     pages.write(list(results), target, images=images, longest_px=longest_px)
     say(f"{target}: {target.stat().st_size / 1e6:.1f} MB; open it in a browser")

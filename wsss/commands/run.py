@@ -10,6 +10,7 @@ from pathlib import Path
 
 from wsss.commands.terminal import say
 from wsss.runtime import machine, pipeline
+from wsss.runtime.errors import WsssError
 
 LOCKS = Path(".snakemake/locks")
 
@@ -28,7 +29,7 @@ def run(*words: str) -> None:
     given = [_found(word, root) for word in words]
     for path in _configurations(given):
         if not path.is_file():
-            sys.exit(f"error: {path} does not exist: name configurations after --configfile, and targets after --")
+            raise WsssError(f"{path} does not exist: name configurations after --configfile, and targets after --")
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
     if not any(word.split("=")[0] in ("--profile", "--workflow-profile") for word in words):
         snakemake += ["--workflow-profile", str(root / "profiles/default")]

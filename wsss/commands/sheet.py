@@ -36,6 +36,8 @@ def sheet(
     from wsss.results.evaluation import at_pixels
     from wsss.stores.store import kind_of, read
 
+    if count < 1:
+        raise WsssError(f"--count is {count}: give the number of images to draw, at least 1")
     kind = kind_of(store)
     with read(store, kind) as source:
         if label and label not in source.classes.names:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, UInt8
 
 from wsss.labels import BACKGROUND, VOID
 from wsss.runtime.errors import WsssError
-from wsss.runtime.files import check_regular
+from wsss.runtime.files import read_bytes
 
 LEAST_NUMBERS = 6
 """Of a polygon: with fewer it has no area, and pycocotools would take four for a box."""
@@ -56,9 +56,8 @@ def read(path: Path) -> Instances:
     Raises:
         WsssError: the file is missing, is no JSON, or is not in COCO's format.
     """
-    check_regular(path)
     try:
-        content = json.loads(path.read_bytes(), object_hook=_compact)
+        content = json.loads(read_bytes(path), object_hook=_compact)
         categories = {entry["id"]: _text(entry["name"]) for entry in content["categories"]}
         images = {
             entry["id"]: Image(_text(entry["file_name"]), (_px(entry["height"]), _px(entry["width"])), [])

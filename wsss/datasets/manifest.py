@@ -19,6 +19,7 @@ from pathlib import Path
 from wsss.labels import Classes
 from wsss.runtime import tables
 from wsss.runtime.errors import WsssError
+from wsss.runtime.files import read_bytes
 
 SPLITS = ("train", "extra", "crf_fit", "val", "test")
 """train: training images, whose masks, if any, serve to score the cues; extra: more training images, without masks;
@@ -134,7 +135,7 @@ def digest_of(*paths: Path) -> str:
     """Digest of the bytes of files, one after the other."""
     content = hashlib.sha256()
     for path in paths:
-        content.update(path.read_bytes())
+        content.update(read_bytes(path))
     return content.hexdigest()[:16]
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 from wsss.datasets import pictures
 from wsss.labels import BACKGROUND, VOID, Classes, colour
 from wsss.runtime.errors import WsssError
+from wsss.runtime.files import read_text
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".jpg", ".jpeg", ".webp")
 """Of files that may be masks, in lower or upper case; of lossy ones too, so that they are refused and not missed."""
@@ -202,7 +203,7 @@ def _of_labelmap(path: Path, classes: Classes) -> Colours:
     values = {"void": VOID, "ignore": VOID} | dict(zip(classes.names, classes.mask_values, strict=True))
     found = {colour(VOID): VOID}
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path, encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise WsssError(f"{path} is not UTF-8 text ({error}): convert it to UTF-8") from error
     for line in filter(None, map(str.strip, lines)):

@@ -81,6 +81,7 @@ def photograph_of(row: Row) -> np.ndarray:
 
 def photograph_size(path: Path) -> tuple[int, int]:
     """(height, width) of a photograph, set upright, without decoding it."""
+    _check_regular(path)
     try:
         with Image.open(path, formats=formats()) as picture:
             width, height = picture.size

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from wsss.datasets import checks
 from wsss.runtime.errors import WsssError
-from wsss.runtime.files import check_regular
+from wsss.runtime.files import read_bytes
 
 FILE_COLUMNS = ("file_name", "filename", "file", "image", "photograph", "path", "id", "name")
 TAG_COLUMNS = ("tags", "tag", "labels", "label", "classes", "class")
@@ -161,9 +161,8 @@ def text(path: Path) -> str:
     Raises:
         WsssError: the file is missing, a spreadsheet's own, or no such text.
     """
-    check_regular(path)
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: correct its name in the configuration, or create it") from error
     if content.startswith(WORKBOOKS):

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from wsss.runtime.errors import WsssError
-from wsss.runtime.files import check_regular
+from wsss.runtime.files import read_text
 
 DECIMAL = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 LEADING_ZERO = re.compile(r"[-+]?0\d.*")
@@ -85,9 +85,8 @@ def read(path: Path) -> dict:
     Raises:
         WsssError: the file cannot be read, or holds no table, or anything that `parsed` refuses.
     """
-    check_regular(path)
     try:
-        content = parsed(path.read_text(encoding="utf-8"))
+        content = parsed(read_text(path))
     except Refused as error:
         raise WsssError(f"{path}, {error}") from error
     except (OSError, UnicodeDecodeError) as error:

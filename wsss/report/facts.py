@@ -1,10 +1,12 @@
 """What the files beside the results say of a run: time and memory, training curves, commands and settings."""
 
 import csv
+import math
 import re
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -14,6 +16,14 @@ from wsss.datasets.manifest import Row
 from wsss.options import strict_yaml
 from wsss.runtime import pipeline
 from wsss.runtime.errors import WsssError
+from wsss.runtime.files import check_regular, read_text
+from wsss.runtime.progress import LOG
+
+MOST_LETTERS = 100_000
+"""Of a log that are read: its command and what follows it stand first."""
+
+LARGEST = 3.5e38
+"""Beyond the numbers of single precision, in which losses are computed."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +44,32 @@ class Stage:
 def stages(results: Path) -> list[Stage]:
     """The jobs of a run, in the order in which they ended."""
     found = []
-    for path in sorted((results / "benchmarks").rglob("*.tsv"), key=lambda path: (path.stat().st_mtime, path)):
-        with path.open(newline="", encoding="utf-8") as file:
-            for line in csv.DictReader(file, delimiter="\t"):
-                name = str(path.relative_to(results / "benchmarks").with_suffix(""))
-                found.append(Stage(name, _number(line.get("s")) or 0.0, _number(line.get("max_rss"))))
+    for name, text in _newest_last(results / "benchmarks", ".tsv"):
+        for line in csv.DictReader(text.splitlines(), delimiter="\t"):
+            found.append(Stage(name, _number(line.get("s")) or 0.0, _number(line.get("max_rss"))))
     return found
 
 
+def _newest_last(folder: Path, suffix: str) -> Iterator[tuple[str, str]]:
+    """The names and the beginnings of the texts below a folder; what cannot be read is left out, with a word."""
+    found = []
+    for path in folder.rglob(f"*{suffix}"):
+        try:
+            check_regular(path)
+            with path.open(encoding="utf-8", errors="replace") as file:
+                found.append((path.stat().st_mtime, path, file.read(MOST_LETTERS)))
+        except (OSError, WsssError) as error:
+            LOG.warning("left out of the report: %s", error)
+    for _, path, text in sorted(found):
+        yield str(path.relative_to(folder).with_suffix("")), text
+
+
 def _number(text: str | None) -> float | None:
-    try:
-        return float(text or "")
-    except ValueError:
-        return None
+    """The number in a text; nothing where it holds none that is finite."""
+    with suppress(ValueError):
+        if math.isfinite(number := float(text or "")):
+            return number
+    return None
 
 
 @dataclass(frozen=True)
@@ -83,17 +106,23 @@ def curves(results: Path) -> list[Curve]:
     Raises:
         WsssError: a file of a curve is damaged.
     """
-    found = []
-    for path in sorted((results / "curves").glob("*.csv")):
-        try:
-            with path.open(newline="", encoding="utf-8") as file:
-                lines = list(csv.DictReader(file))
-        except (ValueError, csv.Error) as error:
-            raise WsssError(f"{path} is damaged ({error}): remove it and rerun the training that writes it") from error
-        names = [name for name in (lines[0] if lines else ()) if name not in ("step", "learning_rate")]
-        columns = {name: [value for line in lines if (value := _number(line[name])) is not None] for name in names}
-        found.append(Curve(path.stem, {name: values for name, values in columns.items() if len(values) > 1}))
+    found = [Curve(path.stem, _columns(path)) for path in sorted((results / "curves").glob("*.csv"))]
     return [curve for curve in found if curve.columns]
+
+
+def _columns(path: Path) -> dict[str, list[float]]:
+    """The columns of a curve, each of two steps or more."""
+    try:
+        lines = [line for line in csv.reader(read_text(path).splitlines()) if line]
+        if len(set(map(len, lines))) != 1:
+            raise ValueError("it is empty, or its lines are not alike")
+        columns = {name: [float(cell) for cell in cells if cell] for name, *cells in zip(*lines, strict=True)}
+        if any(not abs(value) < LARGEST for values in columns.values() for value in values):
+            raise ValueError("a value that no training has")
+    except (OSError, ValueError, csv.Error) as error:
+        raise WsssError(f"{path} is damaged ({error}): remove it and rerun the training that writes it") from error
+    names = [name for name, values in columns.items() if name not in ("step", "learning_rate") and len(values) > 1]
+    return {name: columns[name] for name in names}
 
 
 @dataclass(frozen=True)
@@ -129,16 +158,30 @@ class Record:
 
 
 def records(results: Path) -> list[Record]:
-    """The heads of the logs of all jobs, the newest last."""
+    """The heads of the logs of all jobs, the newest last; a log whose command is damaged is left out, with a word."""
     found = []
-    for path in sorted((results / "logs").rglob("*.log"), key=lambda path: (path.stat().st_mtime, path)):
-        with path.open(encoding="utf-8", errors="replace") as file:
-            lines = [line.rstrip("\n").partition(" ")[2] for line, _ in zip(file, range(30), strict=False)]
-        if lines and lines[0].startswith("$ wsss "):
-            about = {match[1]: match[2] for line in lines if (match := re.match(r"(by|on|for|GPU:) (.*)", line))}
-            name = str(path.relative_to(results / "logs").with_suffix(""))
-            found.append(Record(name, shlex.split(lines[0])[2:], about))
+    for name, text in _newest_last(results / "logs", ".log"):
+        lines = [line.partition(" ")[2] for line in text.split("\n")[:30]]
+        if not lines or not lines[0].startswith("$ wsss "):
+            continue
+        about = {match[1]: match[2] for line in lines if (match := re.match(r"(by|on|for|GPU:) (.*)", line))}
+        try:
+            found.append(Record(name, _command(lines[0]), about))
+        except ValueError as error:
+            LOG.warning("left out of the report: the command in %s (%s)", results / f"logs/{name}.log", error)
     return found
+
+
+def _command(line: str) -> list[str]:
+    """The words of a command after `$ wsss`.
+
+    Raises:
+        ValueError: there are none, or a quotation does not end.
+    """
+    words = shlex.split(line)[2:]
+    if not words:
+        raise ValueError("no stage")
+    return words
 
 
 def settings(found: list[Record]) -> list[tuple[str, str, str, str]]:

@@ -142,6 +142,6 @@ def write(counts: Counts, evaluated: dict[str, object], *, manifest: str, text: 
     lines += ["", f"The first line is the mean of the {headline} masks.", ""]
     lines += [f"{name}: {value}" for name, value in evaluated.items()]
     with whole_or_absent(text) as partial:
-        partial.write_text("\n".join(lines) + "\n")
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     content = {"miou": scores[headline]["miou"], "headline": headline, "masks": scores, "evaluated": evaluated}
     write_json(json_file, content | {"manifest": manifest})

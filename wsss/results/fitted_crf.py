@@ -1,6 +1,8 @@
 """The file of a fitted CRF: JSON, so that people can read it and other programs can use it."""
 
-from dataclasses import asdict, fields
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -25,27 +27,87 @@ def write(path: Path, start: Crf, potentials: Potentials, *, classes: Classes, a
     write_json(path, content)
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """What is in the file.
+
+    Attributes:
+        classes: names of the classes, background first.
+        about: what it was fitted to.
+        start: the settings before fitting.
+        potentials: the numbers that were learned.
+    """
+
+    classes: tuple[str, ...]
+    about: dict[str, str | float]
+    start: Crf
+    potentials: Potentials
+
+
 def read(path: Path, classes: Classes) -> tuple[Crf, Potentials, dict[str, str | float]]:
     """A fitted CRF for these classes, and what it was fitted to.
 
     Raises:
         WsssError: the file was not written by `write`, or is for other classes.
     """
+    found = load(path)
+    if found.classes != classes.names:
+        raise WsssError(f"{path} was fitted for {list(found.classes)}, but the scores are for {list(classes.names)}")
+    numbers = {name: float(getattr(found.potentials, name)) for name in NUMBERS}
+    with _named(path):
+        return replace(found.start, **numbers), found.potentials, found.about
+
+
+def load(path: Path) -> Fitted:
+    """A fitted CRF, whatever its classes.
+
+    Raises:
+        WsssError: the file was not written by `write`.
+    """
     content = read_json(path)
-    try:
-        if content["kind"] != KIND:
-            raise WsssError(f"{path} is not a fitted CRF: is it the right file?")
-        names = tuple(content["classes"])
+    if content.get("kind") != KIND:
+        raise WsssError(f"{path} is not a fitted CRF: is it the right file?")
+    with _named(path):
+        names, about = tuple(content["classes"]), content["about"]
         numbers = {name: torch.tensor(value) for name, value in content["potentials"].items()}
-        fitted = {name: float(numbers[name]) for name in NUMBERS}
-        parameters, potentials = Crf(**(content["crf"] | fitted)), Potentials(**numbers)
-        about = content["about"]
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        _check(names, about, content["crf"], numbers)
+        found = Fitted(names, about, Crf(**content["crf"]), Potentials(**numbers))
+    if not all(number.isfinite().all() for number in numbers.values()):
+        raise WsssError(f"{path} holds values that are NaN or infinite: remove it and rerun the stage crf")
+    return found
+
+
+def _check(names: tuple, about: dict, crf: dict, numbers: dict[str, torch.Tensor]) -> None:
+    """Refuse what is of another type or shape than `write` writes.
+
+    Raises:
+        ValueError: something is.
+    """
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("classes that are no names")
+    if not {"images", "split", "masks"} <= about.keys():
+        raise ValueError("not said what it was fitted to")
+    whole = [field.name for field in fields(Crf) if field.type is int]
+    if wrong := [name for name in whole if not isinstance(crf[name], int)]:
+        raise ValueError(f"{wrong[0]} is no whole number")
+    shapes = dict.fromkeys(NUMBERS, ())
+    if "compatibility" in numbers:
+        side = numbers["compatibility"].shape[-1] // 2 * 2 + 1
+        shapes["compatibility"] = (len(names), len(names), side, side)
+    if "colour_map" in numbers:
+        shapes["colour_map"] = (len(numbers["colour_map"]), 3)
+    if wrong := [name for name, shape in shapes.items() if numbers[name].shape != shape]:
+        raise ValueError(f"{wrong[0]} has the shape {tuple(numbers[wrong[0]].shape)}")
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Name the file in what is wrong with its content."""
+    try:
+        yield
+    except WsssError as error:
+        raise WsssError(f"{path}: {error}; or remove it and rerun the stage crf") from error
+    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
         raise WsssError(
             f"{path} cannot be read as a fitted CRF ({error!r}): remove it and rerun the stage crf"
         ) from error
-    if names != classes.names:
-        raise WsssError(f"{path} was fitted for {list(names)}, but the scores are for {list(classes.names)}")
-    if not all(number.isfinite().all() for number in numbers.values()):
-        raise WsssError(f"{path} holds values that are NaN or infinite: remove it and rerun the stage crf")
-    return parameters, potentials, about

@@ -1,15 +1,17 @@
 """The scores in the folder of a run, as rows of one table, and their mean and spread over several runs."""
 
 import hashlib
+import math
 import statistics
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from wsss.datasets import manifest
 from wsss.runtime.errors import WsssError
-from wsss.runtime.files import read_json
+from wsss.runtime.files import read_bytes, read_json
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,9 @@ class Score:
         miou: mean IoU, from 0 to 1.
         iou: IoU of each class; None for a class that never occurs.
         oracle: whether a number was chosen with the true masks in view.
+
+    Raises:
+        TypeError: one of them is of another kind, as in a damaged file.
     """
 
     name: str
@@ -32,10 +37,20 @@ class Score:
     iou: dict[str, float | None]
     oracle: bool = False
 
+    def __post_init__(self) -> None:
+        shares = [self.miou, *(value for value in self.iou.values() if value is not None)]
+        if type(self.split) is not str or type(self.images) is not int or not all(map(_is_share, shares)):
+            raise TypeError(f"no score: {self}")
+
     @property
     def key(self) -> tuple[str, str, int]:
         """What makes rows of several runs the same row."""
         return self.name, self.split, self.images
+
+
+def _is_share(value: object) -> bool:
+    """Whether a value is from 0 to 1, or NaN: the mean IoU of no pixel at all."""
+    return type(value) in (int, float) and (0 <= value <= 1 or math.isnan(value))
 
 
 def read(results: Path) -> tuple[list[Score], list[Path]]:
@@ -65,13 +80,36 @@ def of_file(path: Path) -> tuple[list[Score], str]:
     """The scores in a file of the stage miou or cue_scores, and the digest of the manifest whose images were scored.
 
     Raises:
-        WsssError: the file is missing or damaged.
+        WsssError: the file is missing, damaged, or of another stage.
     """
     content = read_json(path)
-    try:
-        scores = _of_segmenter(content, path) if path.stem.endswith("_miou") else _of_cues(content)
+    with _damage_told(path):
+        of_method = path.stem.endswith("_miou")
+        if not of_method and "split" not in content:
+            raise WsssError(f"{path} holds no scores: give files of the stages cue_scores and miou")
+        scores = _of_segmenter(content, path) if of_method else _of_cues(content)
         return scores, content.get("manifest", "")
-    except (KeyError, TypeError, AttributeError) as error:
+
+
+def of_method(path: Path) -> tuple[str, dict[str, Score]]:
+    """The name of a method, and the scores of its masks, plain and refined, in a file of the stage miou.
+
+    Raises:
+        WsssError: the file is missing, damaged, or of another stage.
+    """
+    if not path.stem.endswith("_miou"):
+        raise WsssError(f"{path} is no METHOD_SPLIT_miou.json: give files of the stage miou")
+    content = read_json(path)
+    with _damage_told(path):
+        scores = _of_segmenter(content, path)
+        return _variant(content, path), dict(zip(content["masks"], scores, strict=True))
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError) as error:
         raise WsssError(f"{path} is damaged: remove it and rerun the stage that writes it") from error
 
 
@@ -80,7 +118,7 @@ def _data_set(results: Path) -> tuple[tuple[str, ...], Counter[str], str]:
     images, classes = results / "images.csv", results / "classes.csv"
     if not images.exists() or not classes.exists():
         return (), Counter(), ""
-    digest = hashlib.sha256(images.read_bytes()).hexdigest()
+    digest = hashlib.sha256(read_bytes(images)).hexdigest()
     return manifest.read_classes(classes).names, Counter(row.split for row in manifest.read(images)), digest
 
 
@@ -91,6 +129,8 @@ def _of_cues(content: dict) -> list[Score]:
     found = []
     if "cam" in content:  # else no training image has a true mask, or the pseudo masks are another program's
         cam, oracle = content["cam"], content["cam_oracle"]
+        if not all(type(values["background"]) in (int, float) for values in (cam, oracle)):
+            raise TypeError("no background")
         found.append(score(f"CAM, background {cam['background']}", cam))
         found.append(score(f"CAM, background {oracle['background']} (oracle)", oracle, oracle=True))
     made_by = "random walk" if found else "pseudo masks"
@@ -100,11 +140,15 @@ def _of_cues(content: dict) -> list[Score]:
 
 def _of_segmenter(content: dict, path: Path) -> list[Score]:
     split, images = content["evaluated"]["split"], content["evaluated"]["images"]
-    variant = path.stem.removesuffix(f"_{split}_miou")
+    variant = _variant(content, path)
     names = {"plain": f"{variant} segmenter", "refined": f"{variant} segmenter and CRF"}
     return [
         Score(names[name], split, images, values["miou"], values["iou"]) for name, values in content["masks"].items()
     ]
+
+
+def _variant(content: dict, path: Path) -> str:
+    return path.stem.removesuffix(f"_{content['evaluated']['split']}_miou")
 
 
 @dataclass(frozen=True)

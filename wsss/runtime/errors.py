@@ -1,6 +1,7 @@
 """The one exception that a user is meant to see, and which others are no bug but the machine's."""
 
 import errno
+from collections.abc import Sequence
 
 MOST_PROBLEMS = 20
 """Problems that one error lists: more are counted."""
@@ -19,6 +20,12 @@ def refuse(problems: list[str], title: str) -> None:
         more = len(problems) - MOST_PROBLEMS
         rest = [f"... and {more} more"] if more > 0 else []
         raise WsssError("\n  ".join([f"{title} ({len(problems)} found):", *problems[:MOST_PROBLEMS], *rest]))
+
+
+def require(given: Sequence[object], option: str, what: str) -> None:
+    """Refuse an option that takes several values and was given none."""
+    if not given:
+        raise WsssError(f"no {option} are given: name {what} after --{option}")
 
 
 REMEDIES = {
@@ -59,6 +66,8 @@ def of_the_machine(error: BaseException) -> str | None:
     """One line with the way out, where a machine and not a program is to blame: disks, permissions, memory, limits."""
     if isinstance(error, OSError) and error.errno in REMEDIES:
         return f"{error}: {REMEDIES[error.errno]}"
+    if isinstance(error, UnicodeEncodeError):
+        return f"{error}: name it with other letters, or let this machine write all of them (LC_ALL=C.UTF-8)"
     if isinstance(error, MemoryError):
         return NO_MEMORY
     if isinstance(error, RuntimeError | ImportError) and any(words in str(error) for words in OF_TORCH):

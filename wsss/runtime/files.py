@@ -19,7 +19,12 @@ def whole_or_absent(path: Path) -> Iterator[Path]:
 
     What killed writers of this machine have left of the same file is removed. The name carries host and process, since
     a job that a cluster restarts may have a twin that still writes.
+
+    Raises:
+        WsssError: the path ends in no name, such as an empty one.
     """
+    if path.name in ("", ".."):
+        raise WsssError(f"the output {str(path)!r} has no name of a file: give one")
     check_regular(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     start = f".{path.name}.{socket.gethostname()}"
@@ -47,6 +52,22 @@ def check_regular(path: Path) -> None:
     """Refuse what is there and is no file: to open a named pipe would wait for ever."""
     if path.exists() and not path.is_file():
         raise WsssError(f"{path} is a {'folder' if path.is_dir() else 'pipe or device'}, no file: put the file there")
+
+
+def read_bytes(path: Path) -> bytes:
+    """What is in a file.
+
+    Raises:
+        WsssError: there is a pipe, a device or a folder under its name.
+    """
+    check_regular(path)
+    return path.read_bytes()
+
+
+def read_text(path: Path, *, encoding: str = "utf-8", errors: str = "strict") -> str:
+    """What is in a file of text; see `read_bytes`."""
+    check_regular(path)
+    return path.read_text(encoding=encoding, errors=errors)
 
 
 def require_no_inputs(targets: Iterable[Path], inputs: Iterable[Path]) -> None:
@@ -98,10 +119,11 @@ def read_json(path: Path) -> dict:
         WsssError: the file is missing, holds no such table, or another one than was written.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_bytes(path).decode())
+        if not isinstance(content, dict):
+            raise ValueError("it holds no table")
     except (OSError, ValueError, RecursionError) as error:
         raise WsssError(f"{path} cannot be read ({error}): remove it and rerun the stage that writes it") from error
-    damaged = not isinstance(content, dict)
-    if damaged or content.pop("digest", None) not in (None, _digest(content)):
+    if content.pop("digest", None) not in (None, _digest(content)):
         raise WsssError(f"{path} is damaged: remove it and rerun the stage that writes it")
     return content

@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+from wsss.runtime.errors import WsssError
+
 
 def use_threads(threads: int) -> None:
     """Limit this process, and those it starts, to `threads` cores, or to the available ones if they are fewer.
@@ -141,7 +143,7 @@ def _opened(path: Path) -> int | None:
     """The file, made where it is not there; nothing where that is forbidden."""
     for create in (os.O_CREAT, 0):  # of another user's file the first is refused
         with suppress(OSError):
-            file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | create, 0o644)
+            file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | create, 0o644)
             with suppress(PermissionError):
                 os.fchmod(file, 0o644)  # whatever the umask: other users must open it
             return file
@@ -154,9 +156,16 @@ def by_srun() -> bool:
 
 
 def rank() -> int:
-    """Which of the processes of a training this is: 0 where it is the only one."""
+    """Which of the processes of a training this is: 0 where it is the only one.
+
+    Raises:
+        WsssError: the environment says it by no number.
+    """
     names = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # by torchrun, by the first process of one node, by srun
-    return next((int(os.environ[name]) for name in names if name in os.environ), 0)
+    name, word = next(((name, word) for name in names if (word := os.environ.get(name))), ("", "0"))
+    if not word.isdecimal():
+        raise WsssError(f"{name} is {word!r} in the environment, expected the number of a process: unset it")
+    return int(word)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from wsss.runtime import machine
+from wsss.runtime.errors import WsssError
 
 Item = TypeVar("Item")
 
@@ -39,7 +40,12 @@ def set_up(log: Path | None, command: str, more: Callable[[], Iterable[str]] = t
         log: file of the log; None where the lines go to stderr alone.
         command: the log's first line.
         more: gives the lines after it, where there is a log.
+
+    Raises:
+        WsssError: the log is a pipe.
     """
+    if log and log.is_fifo():
+        raise WsssError(f"the log {log} is a pipe, which may wait for ever for somebody who reads it: name a file")
     first = machine.rank() == 0
     logging.raiseExceptions = False  # a line that cannot be logged, such as on a full disk, ends nothing
     LOG.setLevel(logging.INFO if first else logging.ERROR)
@@ -57,7 +63,7 @@ def set_up(log: Path | None, command: str, more: Callable[[], Iterable[str]] = t
         if first:
             log.write_text("")
         terminal.addFilter(lambda record: not record.exc_info)
-        handlers.append(logging.FileHandler(log, mode="a"))
+        handlers.append(logging.FileHandler(log, mode="a", encoding="utf-8", errors="backslashreplace"))
         handlers[-1].setFormatter(lines)
     for handler in handlers:
         LOG.addHandler(handler)

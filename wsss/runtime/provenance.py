@@ -63,6 +63,8 @@ def _files(folder: Path) -> Iterator[os.DirEntry]:
 
 def _looks(file: os.DirEntry | Path) -> str:
     """The size of a file, and the digest of its content where that is cheap."""
+    if not file.is_file():  # a pipe, which would be read for ever, is refused by the stage
+        return "absent"
     try:
         content = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file.name.endswith(OPENED) else ""
         return f"{file.stat().st_size} {content}"

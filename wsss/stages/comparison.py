@@ -9,7 +9,9 @@ def comparison(*, scores: tuple[Path, ...], table: Path) -> None:
         table: CSV to write: maps (what was scored), split, images (their number), miou and the IoU of each class.
     """
     from wsss.results import runs, tables
+    from wsss.runtime.errors import require
 
+    require(scores, "scores", "JSON files of the stages cue_scores and miou")
     rows = []
     for path in scores:
         for score in runs.of_file(path)[0]:

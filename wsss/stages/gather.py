@@ -8,6 +8,8 @@ def gather(*, shards: tuple[Path, ...], store: Path) -> None:
         shards: stores, in order.
         store: joined store to write.
     """
+    from wsss.runtime.errors import require
     from wsss.stores.store import gather as join
 
+    require(shards, "shards", "the stores to join")
     join(list(shards), store)
