@@ -6,6 +6,7 @@ wrong here is a ValueError, which `damage.told` tells of the file.
 
 import math
 import re
+import zlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -39,8 +40,8 @@ MOST_PX = 178_956_970
 
 COMPRESSION = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 FILTERS = (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE)
-SMALLEST = 1 / 1032
-"""What deflate makes of a byte at best. An array that was never written takes no byte at all."""
+SHUFFLE_SKIPPED, DEFLATE_SKIPPED = 1, 2
+"""Bits of what HDF5 says of a piece: which of the filters it went without."""
 
 
 class Image(NamedTuple):
@@ -76,11 +77,11 @@ def check(about: Mapping[str, object], images: int) -> None:
 
 def classes(about: Mapping[str, object]) -> Classes:
     """The classes that the attributes of a store name."""
-    values = about.get("mask_values")
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iu" or values.ndim != 1:
-        raise ValueError("the attribute 'mask_values' is no list of whole numbers")
+    names, values = _list(about, "classes"), about.get("mask_values")
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iu" or values.shape != names.shape:
+        raise ValueError("the attribute 'mask_values' does not give each class a whole number")
     try:
-        return Classes(tuple(_list(about, "classes")), tuple(map(int, values)))
+        return Classes(tuple(names), tuple(map(int, values)))
     except WsssError as error:
         raise ValueError(str(error)) from error
 
@@ -118,6 +119,25 @@ def size(about: Mapping[str, object]) -> tuple[int, int]:
         if min(height, width) > 0 and height * width <= MOST_PX:
             return height, width
     raise ValueError("the size of an image is not (height, width)")
+
+
+def read(array: h5py.Dataset) -> np.ndarray:
+    """The values of an array of an `Image`.
+
+    They are inflated here, since HDF5 inflates a piece to its end, however large that is.
+    """
+    skipped, content = array.id.read_direct_chunk((0,) * array.ndim)
+    if not skipped & DEFLATE_SKIPPED:
+        try:
+            content = zlib.decompressobj().decompress(content, array.nbytes + 1)
+        except zlib.error as error:
+            raise ValueError(f"{array.name!r}: {error}") from error
+    if len(content) != array.nbytes:
+        raise ValueError(f"{array.name!r} has another number of bytes than its shape says")
+    pieces = np.frombuffer(content, np.uint8)
+    if not skipped & SHUFFLE_SKIPPED:  # the first bytes of all values, then the second ones
+        pieces = pieces.reshape(array.dtype.itemsize, -1).T
+    return pieces.flatten().view(array.dtype).reshape(array.shape)
 
 
 def check_values(name: str, values: np.ndarray, classes: int) -> None:
@@ -160,16 +180,13 @@ def _grid(about: Mapping[str, object], size: tuple[int, int]) -> tuple[int, int]
 
 
 def _check_array(array: h5py.Dataset, kind: np.dtype, shape: tuple[int, ...]) -> None:
-    """Refuse an array that is not stored as `store` does it: in this file, in one piece, compressed once.
-
-    Those of other files are in no piece. What takes far more or fewer bytes than it can would fill the memory.
-    """
+    """Refuse an array that is not stored as `store` does it: in this file, in one piece, compressed once."""
     steps = array.id.get_create_plist()
     filters = tuple(steps.get_filter(number)[0] for number in range(steps.get_nfilters()))
     if array.dtype != kind or array.shape != shape or array.chunks != shape or filters != FILTERS:
-        raise ValueError(f"{array.name!r} is no array of {kind} and shape {shape}, as it should be")
+        raise ValueError(f"{array.name!r} is not stored as {kind} of shape {shape}")
     stored = array.id.get_storage_size()
-    if not SMALLEST * array.nbytes <= stored <= 1.01 * array.nbytes + 64:
+    if not 0 < stored <= 1.01 * array.nbytes + 64:  # HDF5 takes no room for what was never written
         raise ValueError(f"{array.name!r} of {array.nbytes} bytes is stored in {stored}")
 
 

@@ -26,7 +26,6 @@ def keys_of(file: h5py.File) -> list[str]:
     """
     keys = list(file)
     for key in keys:
-        key.encode()  # fails where the file's bytes are no UTF-8
-        if key_of(id_of(key)) != key:
+        if isinstance(key, bytes) or key_of(id_of(key)) != key:  # h5py gives bytes where they are no UTF-8
             raise ValueError(f"{key!r} is the name of no image")
     return keys

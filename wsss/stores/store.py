@@ -181,7 +181,7 @@ class Reader:
         """
         with self._opened(image_id) as file:
             size, content, datasets = form.image(file, key_of(image_id), self.attributes)
-            arrays = {name: dataset[()] for name, dataset in datasets.items()}
+            arrays = {name: form.read(dataset) for name, dataset in datasets.items()}
             for name, values in arrays.items():
                 form.check_values(name, values, len(self.classes.names))
             if content != _digest_of(image_id, size, arrays):
