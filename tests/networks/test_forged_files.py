@@ -1,6 +1,8 @@
 """Files of networks that are whole, and that wsss did not write: refused in one line, and nothing large is made."""
 
 import json
+import os
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -42,7 +44,37 @@ FORGED = {
     "a million million pixels": {"warped_px": 10**12},
     "a list for the backbone": {"backbone": ["vgg16"]},
     "numbers for digests": {"inputs": {"images.csv": 3}},
+    "numbers for settings": {"settings": {"radius": 3}},
+    "a class twice": {"classes": ["background", "cat", "cat"]},
+    "a class in two lines": {"classes": ["background", "cat\ndog", "dog"]},
+    "a large mask value": {"mask_values": [0, 8, 1000]},
+    "a truth value for a mask value": {"mask_values": [0, True, 8]},
+    "other colours": {"colours": [[0, 0, 0]] * 3},
+    "no features": {"features": {}},
+    "another backbone than in the features": {"backbone": "vgg16"},
+    "a stride of 0": {"features": asdict(FEATURES) | {"stride": 0}},
+    "a stride that the backbone has not": {"features": asdict(FEATURES) | {"stride": 7}},
+    "a million million pixels as stride": {"features": asdict(FEATURES) | {"stride": 10**12}},
+    "a truth value for the stride": {"features": asdict(FEATURES) | {"stride": True}},
+    "a number of classes of 0": {"shape": {"classes": 0}},
+    "a side below 0": {"warped_px": -1},
+    "a longer side below 0": {"longest_px": -1},
+    "a truth value for the size": {"warped_px": True},
+    "a key that no header has": {"more": 3},
 }
+
+TYPES = ("text", 3, 0.5, None, True, [], {}, [{}], {"a": []})
+"""Values of another type than one that a header has."""
+
+
+def other_features():
+    """The features with one that is missing, unknown, or of another type."""
+    whole = asdict(FEATURES)
+    for name in whole:
+        yield {other: value for other, value in whole.items() if other != name}
+        yield from (whole | {name: value} for value in TYPES if type(value) is not type(whole[name]))
+    yield whole | {"depth": 3}
+
 
 STATES = {
     "no weights": lambda state: {},
@@ -71,6 +103,52 @@ def test_a_forged_header_is_refused(tmp_path, whole, name):
     write(path, state, header | FORGED[name])
     with pytest.raises(WsssError, match=r"forged\.safetensors [^\n]*remove it and train again$"):
         file.load(path, Classifier)
+
+
+def assert_is_not_read(path, state, header):
+    write(path, state, header)
+    with pytest.raises(WsssError, match=r"forged\.safetensors [^\n]*remove it and train again$"):
+        file.read(path)
+
+
+@pytest.mark.parametrize("name", file.FORM)
+def test_a_header_without_a_key_or_with_another_type_is_not_read(tmp_path, whole, name):
+    state, header = whole
+    path = tmp_path / "forged.safetensors"
+    for value in TYPES:
+        if type(value) is not file.FORM[name]:
+            assert_is_not_read(path, state, header | {name: value})
+    if name != "kind":  # it marks our files
+        assert_is_not_read(path, state, {key: value for key, value in header.items() if key != name})
+
+
+def test_a_header_with_other_features_is_not_read(tmp_path, whole):
+    state, header = whole
+    for features in other_features():
+        assert_is_not_read(tmp_path / "forged.safetensors", state, header | {"features": features})
+
+
+def test_a_header_without_kind_is_that_of_weights_alone(tmp_path, whole):
+    state, header = whole
+    path = tmp_path / "forged.safetensors"
+    write(path, state, {key: value for key, value in header.items() if key != "kind"})
+    with pytest.raises(WsssError, match=r"forged\.safetensors is not a network of wsss: weights alone are given"):
+        file.read(path)
+
+
+@pytest.mark.parametrize("value", [None, "", "x", "0", "-3", "3.5", "9" * 5000])
+def test_a_missing_or_crooked_setting_is_told(tmp_path, whole, value):
+    path = tmp_path / "forged.safetensors"
+    about = replace(file.about(whole[1]), settings={} if value is None else {"radius": value})
+    with pytest.raises(WsssError, match=r"forged\.safetensors does not say with which radius it was trained: remove"):
+        file.whole_setting(path, about, "radius")
+    assert file.whole_setting(path, replace(about, settings={"radius": "5"}), "radius") == 5
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "forged.safetensors")
+    with pytest.raises(WsssError, match=r"forged\.safetensors is a pipe or device, no file"):
+        file.read(tmp_path / "forged.safetensors")
 
 
 @pytest.mark.parametrize("name", STATES)

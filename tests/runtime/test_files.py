@@ -28,11 +28,11 @@ import numpy as np
 from wsss.labels import Classes
 from wsss.stores import store
 
-rounds = 0
+rounds, classes = 0, Classes.of({f"class {number}": number for number in range(1, 251)})
 print("ready", flush=True)
 while True:
     rounds = rounds % 250 + 1
-    with store.create(Path(sys.argv[1]), "masks", classes=Classes.of({"cat": 8}), settings={}, inputs={}) as target:
+    with store.create(Path(sys.argv[1]), "masks", classes=classes, settings={}, inputs={}) as target:
         for number in range(40):
             target.add(f"image{number}", (200, 150), plain=np.full((200, 150), rounds, np.uint8))
 """

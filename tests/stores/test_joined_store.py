@@ -122,3 +122,38 @@ def test_a_removed_shard(tmp_path, shards):
         assert reader["a"]
         with pytest.raises(WsssError, match=f"was joined to {joined} and is not there: remove both"):
             reader["c"]
+
+
+@pytest.mark.parametrize("name", ["results/cams/1-of-2.h5", "link.h5", "same.h5", "results/../results/cams/1-of-2.h5"])
+def test_a_shard_is_not_written_over(tmp_path, shards, name):
+    (tmp_path / "link.h5").symlink_to(shards[0])
+    (tmp_path / "same.h5").hardlink_to(shards[0])
+    before = shards[0].read_bytes()
+    with pytest.raises(WsssError, match=f"{name} is one of the files that are read, and would be written over"):
+        store.gather(shards, tmp_path / name)
+    assert shards[0].read_bytes() == before
+    assert sorted(file.name for file in shards[0].parent.iterdir()) == ["1-of-2.h5", "2-of-2.h5"]
+
+
+def test_a_joined_store_is_no_shard(tmp_path, shards):
+    store.gather(shards, tmp_path / "results/cams.h5")
+    with pytest.raises(WsssError, match=r"results/cams\.h5 was itself joined of shards: give those"):
+        store.gather([tmp_path / "results/cams.h5"], tmp_path / "results/all.h5")
+    assert not (tmp_path / "results/all.h5").exists()
+
+
+def test_a_pipe_in_the_place_of_a_shard_or_store_is_not_waited_for(tmp_path, shards):
+    joined = tmp_path / "results/cams.h5"
+    store.gather(shards, joined)
+    with store.read(joined, "cams") as reader:
+        shards[1].unlink()
+        os.mkfifo(shards[1])
+        with pytest.raises(WsssError, match=r"2-of-2\.h5 is a pipe or device"):
+            reader["c"]
+    for function in (store.kind_of, store.digest, lambda path: store.Shared(path, "cams")):
+        with pytest.raises(WsssError, match=f"2-of-2.h5 is not the file that was joined to {joined}: remove both"):
+            function(joined)
+        with pytest.raises(WsssError, match=r"2-of-2\.h5 is a pipe or device"):
+            function(shards[1])
+    with pytest.raises(WsssError, match=r"2-of-2\.h5 is a pipe or device"):
+        store.gather(shards, joined)

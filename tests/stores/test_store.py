@@ -265,7 +265,8 @@ IDS = ("a/b", "a%2Fb", "a b", "a.b", ".", "..", "%2E", "写真/1", "a[1](2)", "a
 
 
 def test_ids_are_whole_whatever_they_hold(tmp_path):
-    with store.create(tmp_path / "s.h5", "masks", classes=CLASSES, settings={}, inputs={}) as target:
+    classes = Classes.of({f"class {number}": number for number in range(1, len(IDS))})
+    with store.create(tmp_path / "s.h5", "masks", classes=classes, settings={}, inputs={}) as target:
         for number, image_id in enumerate(IDS):
             target.add(image_id, (1, 1), plain=np.full((1, 1), number, np.uint8))
     with store.read(tmp_path / "s.h5", "masks") as source:

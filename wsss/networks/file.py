@@ -1,7 +1,8 @@
 """The file of a network: its weights by name, and a header with all that is needed to use it, as safetensors."""
 
 import math
-from dataclasses import asdict, dataclass, field, replace
+import re
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -23,6 +24,25 @@ MOST_CLASSES = 255
 
 LARGEST = 10_000
 """No number that says how a network is built, such as a dilation, or the side of its input, is larger than this."""
+
+FORM = {
+    "kind": str,
+    "backbone": str,
+    "features": dict,
+    "shape": dict,
+    "mean": list,
+    "std": list,
+    "classes": list,
+    "mask_values": list,
+    "colours": list,
+    "supervision": str,
+    "warped_px": int,
+    "longest_px": int,
+    "settings": dict,
+    "inputs": dict,
+    "code": str,
+}
+"""What the header of a network's file holds."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +106,8 @@ def load(path: Path, builder: type[Built]) -> tuple[Built, About]:
         network = builder.build(replace(Features(**header["features"]), weights="none"), **header["shape"])
         _check_numbers(state, network.state_dict())
         network.load_state_dict(state)
-    except WsssError:
-        raise
+    except WsssError as error:  # of the backbone, which knows no file
+        raise WsssError(f"{path} cannot be used ({error}): remove it and train again") from error
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:  # made by nothing of ours
         raise WsssError(
             f"{path} does not fit the network {header['backbone']} that it names: remove it and train again"
@@ -101,6 +121,18 @@ def about(header: dict) -> About:
     classes = Classes(tuple(header["classes"]), tuple(header["mask_values"]))
     said = ("supervision", "warped_px", "longest_px", "settings", "inputs", "code")
     return About(classes, **{name: header[name] for name in said})
+
+
+def whole_setting(path: Path, about: About, name: str) -> int:
+    """A whole number above 0 with which a network was trained, from what its file says.
+
+    Raises:
+        WsssError: the file does not say it.
+    """
+    value = str(about.settings.get(name))
+    if not re.fullmatch("[0-9]{1,5}", value) or not 0 < int(value) <= LARGEST:
+        raise WsssError(f"{path} does not say with which {name} it was trained: remove it and train again")
+    return int(value)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict]:
@@ -135,33 +167,42 @@ def _check_numbers(state: dict[str, Tensor], expected: dict[str, Tensor]) -> Non
 
 def _fits(header: dict) -> bool:
     """Whether the header has the form that `save` gives it, and no layer is larger than its classes ask for."""
-
-    def is_list(name: str, kind: type, length: int) -> bool:
-        found = header.get(name)
-        return isinstance(found, list) and len(found) == length and all(isinstance(item, kind) for item in found)
-
-    def is_table(name: str, kinds: type | tuple[type, ...]) -> bool:
-        found = header.get(name)
-        return isinstance(found, dict) and all(isinstance(item, kinds) for item in found.values())
-
-    classes = header.get("classes")
-    count = len(classes) if isinstance(classes, list) else 0
+    if header.keys() != FORM.keys() or not all(type(header[name]) is kind for name, kind in FORM.items()):
+        return False
+    options = {field.name: field.type for field in fields(Features)}
+    features, shape = header["features"], header["shape"]
+    count = len(header["classes"])
     return (
         0 < count <= MOST_CLASSES
-        and is_list("classes", str, count)
-        and is_list("mask_values", int, count)
-        and is_list("mean", float, 3)
+        and _are(header["classes"], str, count)
+        and _are(header["mask_values"], int, count)
+        and _are(header["mean"], float, 3)
         and all(map(math.isfinite, header["mean"]))
-        and is_list("std", float, 3)
+        and _are(header["std"], float, 3)
         and all(0 < value < math.inf for value in header["std"])
-        and is_table("features", (str, int, bool))
-        and is_table("shape", int)
-        and header["shape"].get("classes", count) == count
-        and all(0 <= value <= LARGEST for value in header["shape"].values())
-        and is_table("settings", str)
-        and is_table("inputs", str)
-        and header.get("supervision") in get_args(Supervision)
-        and all(isinstance(header.get(name), int) for name in ("warped_px", "longest_px"))
+        and features.keys() == options.keys()
+        and all(type(features[name]) is kind for name, kind in options.items())
+        and features["backbone"] == header["backbone"]
+        and 0 < features["stride"] <= LARGEST
+        and all(isinstance(value, int) and 0 < value <= LARGEST for value in shape.values())
+        and shape.get("classes", count) == count
+        and all(_are(list(header[name].values()), str) for name in ("settings", "inputs"))
+        and header["supervision"] in get_args(Supervision)
         and 0 <= header["warped_px"] <= LARGEST
-        and all(isinstance(header.get(name), str) for name in ("backbone", "code"))
+        and header["longest_px"] >= 0
+        and _colours_fit(header)
     )
+
+
+def _are(items: list, kind: type, length: int | None = None) -> bool:
+    """Whether all items of a list, of the length if one is given, are of one type."""
+    return len(items) == (len(items) if length is None else length) and all(type(item) is kind for item in items)
+
+
+def _colours_fit(header: dict) -> bool:
+    """Whether the classes may be called so, and have the colours that their mask values have."""
+    try:
+        classes = Classes(tuple(header["classes"]), tuple(header["mask_values"]))
+    except WsssError:
+        return False
+    return header["colours"] == [list(colour) for colour in classes.colours]

@@ -53,7 +53,7 @@ def pseudo_masks(
     rows = manifest.part(listed, shard)
     network, about = file.load(affinity_net, AffinityNet)
     network.to(machine.device())
-    radius = int(about.settings["radius"])
+    radius = file.whole_setting(affinity_net, about, "radius")
     settings = {"alpha": alpha, "beta": beta, "steps": steps, "radius": radius}
     settings |= {"rescale_power": rescale_power, **asdict(crf)}
     inputs = {"images": images, "cams": cams, "affinity_net": affinity_net}

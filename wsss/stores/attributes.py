@@ -5,9 +5,26 @@ zeroed. Those of fixed length lie in the header of the object, which has one.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import h5py
 import numpy as np
+
+from wsss.runtime.errors import WsssError
+
+KINDS = "biufS"
+"""What numpy calls the types of attributes: truth values, whole numbers, fractions, texts."""
+
+
+class OfStore(dict):
+    """The attributes of a store; one that is asked for and not there is told."""
+
+    def __init__(self, path: Path, found: dict[str, object]) -> None:
+        super().__init__(found)
+        self._path = path
+
+    def __missing__(self, name: str) -> object:
+        raise WsssError(f"{self._path} lacks the attribute {name!r}: remove it and rerun its stage")
 
 
 def write(place: h5py.Group, attributes: Mapping[str, object]) -> None:
@@ -17,8 +34,19 @@ def write(place: h5py.Group, attributes: Mapping[str, object]) -> None:
 
 
 def read(place: h5py.Group) -> dict[str, object]:
-    """All attributes of a file or group; texts as str, lists of them as arrays of objects."""
-    return {name: _text(value) for name, value in place.attrs.items()}
+    """All attributes of a file or group; texts as str, lists of them as arrays of objects.
+
+    Raises:
+        ValueError: one is of a type that `write` does not use, such as a text of variable length, or is no text.
+    """
+    return {name: _value(place, name) for name in place.attrs}
+
+
+def _value(place: h5py.Group, name: str) -> object:
+    attribute = place.attrs.get_id(name)
+    if attribute.get_space().get_simple_extent_type() == h5py.h5s.NULL or attribute.dtype.kind not in KINDS:
+        raise ValueError(f"the attribute {name!r} is neither numbers nor texts of fixed length")
+    return _text(place.attrs[name])
 
 
 def _fixed(value: object) -> object:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from wsss.runtime.errors import WsssError
 
+OF_HDF5 = (KeyError, OSError, ValueError, RuntimeError, TypeError)
+"""What h5py raises of a damaged file; a TypeError is of a type that numpy lacks."""
+
 
 @contextmanager
 def told(path: Path, joined: Path | None = None) -> Iterator[None]:
@@ -15,7 +18,7 @@ def told(path: Path, joined: Path | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, OSError, ValueError, RuntimeError) as error:
+    except OF_HDF5 as error:
         if isinstance(error, WsssError):
             raise
         remedy = "remove it and rerun its stage"

@@ -21,14 +21,18 @@ import numpy as np
 
 from wsss.labels import Classes
 from wsss.runtime.errors import WsssError
-from wsss.runtime.files import check_regular, whole_or_absent
-from wsss.stores import attributes, damage
+from wsss.runtime.files import check_regular, require_no_inputs, whole_or_absent
+from wsss.stores import attributes, damage, form
+from wsss.stores.keys import id_of, key_of, keys_of
 from wsss.stores.kinds import KINDS
 
 SCHEMA = 4
 
 # Debian's h5ls reads this version, and a file of this version whose writer was killed does not open as a complete one.
 LIBVER = ("v110", "v110")
+
+OF_ITS_OWN = ("digest", "images", "seal")
+"""Attributes of a shard that another shard of the same stage does not have."""
 
 CACHE = 2**17
 """Bytes of a file's groups that HDF5 keeps in memory. Each is read once, and HDF5's default of 32 MB uses 100 MB."""
@@ -50,9 +54,8 @@ class Writer:
                 raise TypeError(f"{image_id}/{name} is {array.dtype}: stores hold float16 and uint8 only")
             if not np.isfinite(array).all():
                 raise WsssError(f"{image_id}: {name} is NaN or infinite: train the network again, more slowly")
-            group.create_dataset(
-                name, data=array, chunks=array.shape, compression="gzip", compression_opts=4, shuffle=True
-            ).flush()  # else it would be written as the object vanishes, and what fails there is not raised
+            dataset = group.create_dataset(name, data=array, chunks=array.shape, **form.COMPRESSION)
+            dataset.flush()  # else it would be written as the object vanishes, and what fails there is not raised
         content = _digest_of(image_id, size, arrays)
         attributes.write(group, {"digest": content})
         self._digest = _joined(self._digest, content)
@@ -125,21 +128,6 @@ def _new_file(path: Path) -> Iterator[h5py.File]:
     file.close()
 
 
-def key_of(image_id: str) -> str:
-    """The name of an image's group: its id, but for a slash (%2F), which HDF5 takes for a group in a group.
-
-    A percent sign is %25, and the ids `.` and `..`, which HDF5 does not take, are %2E and %2E%2E.
-    """
-    if image_id in (".", ".."):
-        return image_id.replace(".", "%2E")
-    return image_id.replace("%", "%25").replace("/", "%2F")
-
-
-def id_of(key: str) -> str:
-    """The id of an image from the name of its group; see `key_of`."""
-    return key.replace("%2E", ".").replace("%2F", "/").replace("%25", "%")
-
-
 def _with_small_cache(file: h5py.File) -> h5py.File:
     """The file; at most CACHE bytes of its groups stay in memory."""
     config = file.id.get_mdc_config()
@@ -159,17 +147,15 @@ class Reader:
     def __init__(self, path: Path, file: h5py.File) -> None:
         self.path = path
         self._file = file
-        self.attributes = attributes.read(file)
-        self.classes = Classes(
-            tuple(self.attributes["classes"]), tuple(int(value) for value in self.attributes["mask_values"])
-        )
+        self.attributes = attributes.OfStore(path, attributes.read(file))
+        self.classes = form.classes(self.attributes)
 
     def __len__(self) -> int:
         return len(self._file)
 
     def __iter__(self) -> Iterator[str]:
         with damage.told(self.path):
-            keys = list(self._file)
+            keys = keys_of(self._file)
         return map(id_of, keys)
 
     @property
@@ -193,26 +179,37 @@ class Reader:
         Raises:
             WsssError: there is no such image, or its content is not what was written.
         """
-        with self._group(image_id) as group:
-            arrays = {name: _values(group, name) for name in group}
-            if attributes.read(group)["digest"] != _digest_of(image_id, _size(group), arrays):
+        with self._opened(image_id) as file:
+            size, content, datasets = form.image(file, key_of(image_id), self.attributes)
+            arrays = {name: form.read(dataset) for name, dataset in datasets.items()}
+            for name, values in arrays.items():
+                form.check_values(name, values, len(self.classes.names))
+            if content != _digest_of(image_id, size, arrays):
                 raise ValueError(f"the content of {image_id!r} is not what was written")
         return arrays
 
     def size(self, image_id: str) -> tuple[int, int]:
-        with self._group(image_id) as group:
-            return _size(group)
+        with self._opened(image_id) as file:
+            return form.size(attributes.read(form.member(file, key_of(image_id), h5py.Group)))
 
     @contextmanager
-    def _group(self, image_id: str) -> Iterator[h5py.Group]:
-        """The group of an image; damage that is met there is told of the file in which it lies."""
+    def _opened(self, image_id: str) -> Iterator[h5py.File]:
+        """The file in which an image lies; damage that is met there is told of it.
+
+        A shard is opened here and not by HDF5, which would follow what stands there to any file.
+        """
         place = self._place(image_id)
         if not place.exists():
             if place == self.path:
                 raise WsssError(f"{place} was removed while it was read: rerun its stage, and one run at a time")
             raise WsssError(f"{place} was joined to {self.path} and is not there: remove both and rerun their stages")
         with damage.told(place, joined=self.path):
-            yield self._file[key_of(image_id)]
+            if place == self.path:
+                yield self._file
+                return
+            check_regular(place)
+            with h5py.File(place, "r") as shard:
+                yield shard
 
     def _place(self, image_id: str) -> Path:
         """The file in which an image lies: the store itself, or a shard that was joined to it."""
@@ -241,11 +238,6 @@ def read(path: Path, kind: str) -> Iterator[Reader]:
         yield Reader(path, file)
 
 
-def _size(group: h5py.Group) -> tuple[int, int]:
-    height, width = group.attrs["size"]
-    return int(height), int(width)
-
-
 def _target(file: h5py.File, key: str, path: Path, *, shards: Iterable[str]) -> Path:
     """The file to which the link of an image leads. Links that no store of ours has are refused: they could show what
     stands in any file.
@@ -260,16 +252,6 @@ def _target(file: h5py.File, key: str, path: Path, *, shards: Iterable[str]) -> 
         if name in shards and place == key:
             return path.parent / name
     raise WsssError(f"{path} holds a link that wsss did not make: remove it and rerun its stage")
-
-
-def _values(group: h5py.Group, name: str) -> np.ndarray:
-    """An array of a group, which must lie in the file itself."""
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise ValueError(f"{name} is a link")
-    dataset = group[name]
-    if dataset.is_virtual or dataset.external or dataset.dtype not in (np.float16, np.uint8):
-        raise ValueError(f"{name} is no array of a store")
-    return dataset[()]
 
 
 class Shared:
@@ -295,30 +277,43 @@ class Shared:
 
 def gather(shards: list[Path], path: Path) -> None:
     """Join shards into one store of links, with the digest that a single store of all images would have."""
+    require_no_inputs([path], shards)
     content, digests = 0, []
     files = [os.path.relpath(shard, path.parent) for shard in shards]
     with whole_or_absent(path) as partial, _new_file(partial) as joined:
         for shard, name_of_file in zip(shards, files, strict=True):
             with _open(shard) as file:
-                own = ("digest", "images", "seal")
                 everything = attributes.read(file)
-                about = {name: value for name, value in everything.items() if name not in own}
+                if "files" in everything:
+                    raise WsssError(f"{shard} was itself joined of shards: give those")
+                about = {name: value for name, value in everything.items() if name not in OF_ITS_OWN}
                 digests.append(everything["digest"])
                 before = attributes.read(joined)
                 names = before.keys() | about.keys()
                 if before and any(not np.array_equal(before.get(name), about.get(name)) for name in names):
                     raise WsssError(f"{shard} was made with other settings than {shards[0]}: remove both and rerun")
                 attributes.write(joined, about)
-                for key, group in file.items():
+                for key in _checked_images(shard, file, everything):
                     if key in joined:
                         raise WsssError(
                             f"{shard} holds the image {id_of(key)!r}, as an earlier shard does: give each shard once"
                         )
                     joined[key] = h5py.ExternalLink(name_of_file, key)
-                    content = _joined(content, attributes.read(group)["digest"])
+                content = _joined(content, everything["digest"])
         about = {"shards": len(shards), "digest": f"{content:064x}", "images": len(joined)}
         attributes.write(joined, about | {"files": files, "digests": digests})
         attributes.write(joined, {"seal": _seal(attributes.read(joined))})
+
+
+def _checked_images(path: Path, file: h5py.File, about: Mapping[str, object]) -> list[str]:
+    """The names of the groups of a shard, whose images are those that it says it holds; their arrays are not read."""
+    with damage.told(path):
+        keys, content = keys_of(file), 0
+        for key in keys:
+            content = _joined(content, form.image(file, key, about).digest)
+        if f"{content:064x}" != about["digest"]:
+            raise ValueError("its images are not those that were written")
+    return keys
 
 
 def _joined(digest: int, image_digest: str) -> int:
@@ -347,19 +342,21 @@ def _open(path: Path) -> Iterator[h5py.File]:
         raise WsssError(f"{path} cannot be read as an HDF5 file ({error}): remove it and rerun its stage") from error
     with file:
         with damage.told(path):
-            _check_attributes(path, attributes.read(file))
+            if "complete" not in file.attrs:
+                raise WsssError(f"{path} is not a finished store of wsss: remove it and rerun its stage")
+            about = attributes.read(file)
+            _check_attributes(path, about)
+            form.check(about, len(file))
+            _check_shards(path, about)
         yield _with_small_cache(file)
 
 
 def _check_attributes(path: Path, about: Mapping[str, object]) -> None:
-    """Refuse a store that is not finished, of another schema, or whose attributes are not what was written."""
-    if not about.get("complete"):
-        raise WsssError(f"{path} is not a finished store of wsss: remove it and rerun its stage")
+    """Refuse a store of another schema, or whose attributes are not what was written."""
     if about.get("schema") != SCHEMA:
         raise WsssError(f"{path} has schema {about.get('schema')}, expected {SCHEMA}: remove it and rerun its stage")
     if about.get("seal") != _seal(about):
         raise WsssError(f"{path} is damaged, its attributes are not what was written: remove it and rerun its stage")
-    _check_shards(path, about)
 
 
 def _check_shards(path: Path, about: Mapping[str, object]) -> None:
@@ -369,9 +366,10 @@ def _check_shards(path: Path, about: Mapping[str, object]) -> None:
         if not shard.exists():
             continue  # what it lacks is told where an image of it is asked for
         try:
+            check_regular(shard)
             with h5py.File(shard, "r") as file:
                 same = attributes.read(file).get("digest") == content
-        except (KeyError, OSError, ValueError, RuntimeError):
+        except (WsssError, *damage.OF_HDF5):
             same = False
         if not same:
             raise WsssError(f"{shard} is not the file that was joined to {path}: remove both and rerun their stages")

@@ -1,0 +1,400 @@
+"""Stores whose digests are right, and that wsss did not make: refused in one line, and nothing large is read."""
+
+import tracemalloc
+import zlib
+from contextlib import suppress
+
+import h5py
+import numpy as np
+import pytest
+from settings import CLASSES
+
+from wsss.runtime.errors import WsssError
+from wsss.stores import attributes, form, store
+from wsss.stores.kinds import KINDS
+
+SIZE, GRID = (12, 16), (3, 4)
+CAM = np.full((1, *GRID), 0.5, np.float16)
+LABELS = np.arange(12, dtype=np.uint8).reshape(GRID) % 3
+WHOLE = {
+    "cams": ({"stride": 4}, {"cam": CAM, "classes": np.array([2], np.uint8)}),
+    "affinity_labels": ({"stride": 4}, {"labels": LABELS}),
+    "pseudo_masks": ({}, {"plain": np.full(SIZE, 255, np.uint8)}),
+    "saliency": ({"stride": 4}, {"saliency": np.ones(GRID, np.float16)}),
+    "seeds": ({"cells": 4}, {"labels": np.full((4, 4), 255, np.uint8)}),
+    "scores": ({"stride": 4, "warped_px": 8}, {"scores": np.zeros((3, 2, 2), np.float16)}),
+    "masks": ({"warped_px": 8}, {"plain": np.zeros(SIZE, np.uint8), "refined": np.full(SIZE, 2, np.uint8)}),
+}
+"""The settings and arrays of a whole store of each kind."""
+
+
+def written(path, kind="cams", **changes):
+    """A store of one image, of which some arrays are others, or left out where they are None."""
+    settings, arrays = WHOLE[kind]
+    arrays = {name: array for name, array in (arrays | changes).items() if array is not None}
+    with store.create(path, kind, classes=CLASSES, settings=settings, inputs={}) as target:
+        target.add("a", SIZE, **arrays)
+    return path
+
+
+def forged(path, change):
+    """A whole store that was changed, with the number of images and the seal that it then should have."""
+    with h5py.File(written(path), "r+") as file:
+        file.attrs["images"] = len(file)
+        change(file)
+        del file.attrs["seal"]
+        with suppress(ValueError, TypeError):  # attributes that are refused before their seal is looked at
+            attributes.write(file, {"seal": store._seal(attributes.read(file))})
+    return path
+
+
+def counted(change):
+    """A change of what a file holds, which has the number of images then counted again."""
+
+    def changed(file):
+        change(file)
+        file.attrs["images"] = len(file)
+
+    return changed
+
+
+def read_all(path):
+    with store.read(path, store.kind_of(path)) as source:
+        return [(source[image_id], source.size(image_id)) for image_id in source]
+
+
+def assert_refused(path, function, words=""):
+    with pytest.raises(WsssError) as caught:
+        function()
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert words in message
+    assert "remove it and rerun its stage" in message
+    assert len(message.splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_whole_store_of_any_kind_is_read_and_joined(tmp_path, kind):
+    path = written(tmp_path / "a.h5", kind)
+    store.gather([path], tmp_path / "joined.h5")
+    for each in (path, tmp_path / "joined.h5"):
+        [(arrays, size)] = read_all(each)
+        assert size == SIZE
+        assert arrays.keys() == WHOLE[kind][1].keys()
+        assert {name: array.dtype for name, array in arrays.items()}.items() <= form.ARRAYS[kind].items()
+
+
+# what stands in the place of an image, or of an array of it
+
+
+def placed(name, what, *, in_image=False):
+    """Put something under a name: a link, an array, a type, or what a function of the file gives; None: nothing."""
+
+    def change(file):
+        place = file["a"] if in_image else file
+        if name in place:
+            file.move(place[name].name, "/kept")
+        if what is not None:
+            place[name] = what(file) if callable(what) else what
+        if in_image or what is None:
+            file.pop("kept", None)
+
+    return counted(change)
+
+
+LINKS = {
+    "a link": h5py.SoftLink("/kept"),
+    "a link to nothing": h5py.SoftLink("/nowhere"),
+    "a link to another file": h5py.ExternalLink("/etc/passwd", "/a"),
+}
+INSTEAD = LINKS | {
+    "an array": np.zeros(3, np.uint8),
+    "a type": np.dtype("f4"),
+    "the root": lambda file: file["/"],
+    "nothing": None,
+}
+PLACES = {f"{name} for an image": placed("a", what) for name, what in INSTEAD.items()}
+PLACES |= {f"{name} beside the images": placed("b", what) for name, what in INSTEAD.items() if what is not None}
+PLACES |= {
+    f"{name} for an array": placed("cam", what, in_image=True)
+    for name, what in (INSTEAD | {"a group": lambda file: file.create_group("group")}).items()
+}
+PLACES |= {
+    f"{name} beside the arrays": placed("more", what, in_image=True)
+    for name, what in INSTEAD.items()
+    if what is not None
+}
+PLACES |= {
+    "no values for an array": placed("cam", h5py.Empty("f2"), in_image=True),
+    "a name that is not UTF-8": counted(lambda file: h5py.h5g.create(file.id, b"\xff\xfe")),
+    "a name of no image": counted(lambda file: file.create_group("%zz")),
+    "a group without attributes": counted(lambda file: file.create_group("b")),
+}
+
+
+def attribute(name, value, *, of_image=False):
+    """Set an attribute, or remove it where the value is None."""
+
+    def change(file):
+        place = file["a"] if of_image else file
+        place.attrs.pop(name, None)
+        if value is not None:
+            place.attrs[name] = attributes._fixed(value)
+
+    return change
+
+
+OF_IMAGES = {
+    "no digest": ("digest", None),
+    "a number as digest": ("digest", 3),
+    "a digest that is not hex": ("digest", "z" * 64),
+    "a short digest": ("digest", "1"),
+    "another digest": ("digest", "1" * 64),
+    "no size": ("size", None),
+    "one number as size": ("size", 5),
+    "three numbers as size": ("size", [12, 16, 3]),
+    "no numbers as size": ("size", h5py.Empty("i4")),
+    "fractions as size": ("size", [12.0, 16.0]),
+    "a size of nothing": ("size", [0, 16]),
+    "a size below nothing": ("size", [-12, -16]),
+    "a size without end": ("size", [2**40, 2**40]),
+    "texts as size": ("size", ["12", "16"]),
+    "another attribute that is not UTF-8": ("more", np.bytes_(b"\xff\xfe")),
+}
+PLACES |= {name: attribute(*what, of_image=True) for name, what in OF_IMAGES.items()}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_what_is_no_image_is_neither_read_nor_joined(tmp_path, name):
+    path = forged(tmp_path / "a.h5", PLACES[name])
+    if name != "nothing for an image":  # then there is nothing to read
+        assert_refused(path, lambda: read_all(path))
+    assert_refused(path, lambda: store.gather([path], tmp_path / "joined.h5"))
+    assert not (tmp_path / "joined.h5").exists()
+
+
+def test_a_link_in_a_shard_is_not_followed(tmp_path):
+    path = written(tmp_path / "a.h5")
+    store.gather([path], tmp_path / "joined.h5")
+    written(tmp_path / "other.h5")
+    forged(path, placed("a", h5py.ExternalLink("other.h5", "/a")))
+    with pytest.raises(WsssError, match=r"a\.h5 is damaged \('a' is a link\): remove it and .*joined\.h5"):
+        read_all(tmp_path / "joined.h5")
+
+
+# attributes of the file
+
+
+ATTRIBUTES = {
+    "no classes": ("classes", None),
+    "a number as classes": ("classes", 3),
+    "numbers as classes": ("classes", [1, 2, 3]),
+    "a text as classes": ("classes", "cat"),
+    "too few classes": ("classes", ["background", "cat"]),
+    "too many classes": ("classes", ["background", "cat", "dog", "cow"]),
+    "a class twice": ("classes", ["background", "cat", "cat"]),
+    "a table of classes": ("classes", np.array([[b"background", b"cat", b"dog"]])),
+    "a class in two lines": ("classes", ["background", "cat\ndog", "dog"]),
+    "no mask values": ("mask_values", None),
+    "NaN as a mask value": ("mask_values", [0, np.nan, 12]),
+    "a large mask value": ("mask_values", [0, 8, 1000]),
+    "a text as mask values": ("mask_values", "0 8 12"),
+    "no kind": ("kind", None),
+    "an unknown kind": ("kind", "maps"),
+    "a list as kind": ("kind", ["cams"]),
+    "a number as kind": ("kind", 3),
+    "seeds without cells": ("kind", "seeds"),
+    "no digest": ("digest", None),
+    "a digest that is not hex": ("digest", "z" * 64),
+    "a number as digest": ("digest", 3),
+    "another number of images": ("images", 2),
+    "no number of images": ("images", None),
+    "a text as number of images": ("images", "1"),
+    "no schema": ("schema", None),
+    "a list as schema": ("schema", [4, 4]),
+    "a word as stride": ("setting.stride", "x"),
+    "a stride of 0": ("setting.stride", "0"),
+    "a number as stride": ("setting.stride", 4),
+    "a stride without end": ("setting.stride", "9" * 5000),
+    "a side below 0": ("setting.warped_px", "-8"),
+    "a fraction as side": ("setting.warped_px", "8.5"),
+    "a number of cells of 0": ("setting.cells", "0"),
+    "a number as setting": ("setting.gamma", 1.0),
+    "nothing as setting": ("setting.gamma", h5py.Empty("f4")),
+    "a number as digest of an input": ("input.images", 3),
+    "a setting that is not UTF-8": ("setting.gamma", np.bytes_(b"\xff\xfe")),
+    "a setting with a name in two lines": ("setting.a\nb", 3),
+    "shards without digests": ("files", ["b.h5"]),
+    "a number as shards": ("files", 3),
+}
+FORGED = {name: attribute(*what) for name, what in ATTRIBUTES.items()}
+FORGED |= {
+    "a text of variable length": lambda file: file.attrs.update({"setting.gamma": "1"}),
+    "a reference": lambda file: file.attrs.update({"setting.gamma": file["a"].ref}),
+    "lists of variable length": lambda file: file.attrs.create(
+        "setting.gamma", np.array([np.zeros(2), np.zeros(3)], object), dtype=h5py.vlen_dtype("f8")
+    ),
+    "a time, which numpy lacks": lambda file: h5py.h5a.create(
+        file.id, b"setting.gamma", h5py.h5t.UNIX_D32LE, h5py.h5s.create(h5py.h5s.SCALAR)
+    ),
+    "texts as lists of shards": lambda file: [attribute(name, "b.h5")(file) for name in ("files", "digests")],
+    "more shards than digests": lambda file: [
+        attribute(name, list)(file) for name, list in (("files", ["b.h5", "c.h5"]), ("digests", ["1" * 64]))
+    ],
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_attributes_that_no_store_has_are_refused(tmp_path, name):
+    path = forged(tmp_path / "a.h5", FORGED[name])
+    for function in (
+        lambda: read_all(path),
+        lambda: store.kind_of(path),
+        lambda: store.digest(path),
+        lambda: store.Shared(path, "cams"),
+        lambda: store.gather([path], tmp_path / "joined.h5"),
+    ):
+        assert_refused(path, function)
+
+
+def test_a_missing_setting_is_told_where_it_is_asked_for(tmp_path):
+    with store.read(written(tmp_path / "a.h5"), "cams") as source:
+        assert_refused(source.path, lambda: source.attributes["setting.gamma"], "lacks the attribute 'setting.gamma'")
+        assert source.attributes.get("setting.gamma") is None
+
+
+# arrays: written by wsss itself, so that their digests are right
+
+
+def real(*shape):
+    return np.zeros(shape, np.float16)
+
+
+def label(*shape, value=0):
+    return np.full(shape, value, np.uint8)
+
+
+ARRAYS = {
+    "a cam of labels": ("cams", {"cam": label(1, *GRID)}),
+    "a cam of one class alone": ("cams", {"cam": real(*GRID)}),
+    "a cam of no dimension": ("cams", {"classes": label(1, value=1), "cam": real(1)}),
+    "more cams than classes in them": ("cams", {"cam": real(2, *GRID)}),
+    "more cams than the store has classes": ("cams", {"cam": real(3, *GRID), "classes": label(3, value=1)}),
+    "cams of one more row": ("cams", {"cam": real(1, 4, 4)}),
+    "cams of the image's size": ("cams", {"cam": real(1, *SIZE)}),
+    "cams of infinite numbers": ("cams", {"cam": CAM * np.float16(np.inf)}),
+    "cams of NaN": ("cams", {"cam": CAM * np.float16(np.nan)}),
+    "cams above 1": ("cams", {"cam": CAM * 3}),
+    "cams below 0": ("cams", {"cam": -CAM}),
+    "a cam of a class beyond the last": ("cams", {"classes": label(1, value=3)}),
+    "a cam of class 250": ("cams", {"classes": label(1, value=250)}),
+    "a cam of void": ("cams", {"classes": label(1, value=255)}),
+    "a cam of the background": ("cams", {"classes": label(1, value=0)}),
+    "classes in a table": ("cams", {"classes": label(1, 1, value=1)}),
+    "no classes of the cams": ("cams", {"classes": None}),
+    "no cams": ("cams", {"cam": None}),
+    "one more array": ("cams", {"more": label(1)}),
+    "an array of another kind": ("affinity_labels", {"labels": None, "plain": LABELS}),
+    "labels of class 250": ("affinity_labels", {"labels": LABELS + np.uint8(248)}),
+    "labels of the image's size": ("affinity_labels", {"labels": label(*SIZE)}),
+    "numbers for labels": ("affinity_labels", {"labels": real(*GRID)}),
+    "a mask on a grid": ("pseudo_masks", {"plain": label(*GRID)}),
+    "a mask of three channels": ("masks", {"plain": label(*SIZE, 3)}),
+    "a mask with an unknown class": ("masks", {"refined": label(*SIZE, value=3)}),
+    "a refined mask alone": ("masks", {"plain": None}),
+    "a refined mask of another size": ("masks", {"refined": label(16, 12)}),
+    "saliency of classes": ("saliency", {"saliency": real(1, *GRID)}),
+    "seeds on a grid that is not square": ("seeds", {"labels": label(*GRID)}),
+    "scores of two classes": ("scores", {"scores": real(2, 2, 2)}),
+    "scores on the grid of the image": ("scores", {"scores": real(3, *GRID)}),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_that_the_kind_does_not_have_are_refused(tmp_path, monkeypatch, name):
+    kind, changes = ARRAYS[name]
+    monkeypatch.setattr(np, "isfinite", lambda array: np.array(True))  # the writer refuses NaN
+    path = written(tmp_path / "a.h5", kind, **changes)
+    assert_refused(path, lambda: read_all(path))
+
+
+# bombs: few bytes that claim to be many
+
+
+def exchanged(name="cam", *, size=SIZE, shape=CAM.shape, chunk=None, **options):
+    """Put an array in the place of one, of an image of the size, with no content or with the chunk's bytes."""
+
+    def change(file):
+        kind = file["a"][name].dtype
+        del file["a"][name]
+        attribute("size", size, of_image=True)(file)
+        array = file["a"].create_dataset(name, shape, kind, **(form.COMPRESSION | {"chunks": shape} | options))
+        if chunk is not None:
+            array.id.write_direct_chunk((0,) * len(shape), chunk)
+
+    return change
+
+
+def twice(file):
+    """An array that is compressed twice: a million bytes may be one."""
+    steps = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    steps.set_chunk(CAM.shape)
+    steps.set_deflate(4)
+    steps.set_deflate(4)
+    del file["a/cam"]
+    space = h5py.h5s.create_simple(CAM.shape)
+    array = h5py.h5d.create(file["a"].id, b"cam", h5py.h5t.py_create(CAM.dtype, logical=True), space, steps)
+    array.write(h5py.h5s.ALL, h5py.h5s.ALL, CAM)
+
+
+LARGE = (40_000, 100_000)
+BOMBS = {
+    "an array that is not there": exchanged(),
+    "an array of thousands of pixels a side": exchanged(shape=LARGE, chunks=(1000, 1000)),
+    "such an array of a large image": exchanged(size=LARGE, shape=(1, 10_000, 25_000)),
+    "such an array of the largest image": exchanged(size=(13_000, 13_000), shape=(1, 3250, 3250)),
+    "a piece larger than the array": exchanged(chunks=(1, 10_000, 10_000), maxshape=(None, None, None)),
+    "a piece of many more bytes than the array": exchanged(chunk=zlib.compress(bytes(10**7))),
+    "a piece of fewer bytes than the array": exchanged(chunk=zlib.compress(bytes(20))),
+    "a piece that ends early": exchanged(chunk=zlib.compress(CAM.tobytes())[:-8]),
+    "a piece that is not compressed": exchanged(chunk=CAM.tobytes()),
+    "an array that is compressed twice": twice,
+    "an array that is not compressed": exchanged(compression=None, compression_opts=None, shuffle=None),
+    "an array in no pieces": exchanged(chunks=None, compression=None, compression_opts=None, shuffle=None),
+    "an array with checksums": exchanged(fletcher32=True),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused_and_takes_no_memory(tmp_path, monkeypatch, name):
+    path = forged(tmp_path / "a.h5", BOMBS[name])
+    assert path.stat().st_size < 100_000
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", None)  # HDF5 itself would inflate the whole
+    tracemalloc.start()
+    assert_refused(path, lambda: read_all(path), "is damaged (")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_a_large_array_of_one_value_is_no_bomb(tmp_path, value):
+    size = (3000, 4000)
+    with store.create(tmp_path / "a.h5", "masks", classes=CLASSES, settings={}, inputs={}) as target:
+        target.add("a", size, plain=label(*size, value=value))
+    [(arrays, found)] = read_all(tmp_path / "a.h5")
+    assert found == size
+    assert (arrays["plain"] == value).all()
+
+
+def test_what_no_filter_makes_smaller_is_read_as_it_was(tmp_path):
+    noise = np.random.default_rng(0).random((1, *GRID)).astype(np.float16)
+    in_pairs = np.frombuffer(noise.tobytes(), np.uint8).reshape(-1, 2)
+    for skipped, pieces in ((0b10, in_pairs.T), (0b11, in_pairs)):  # without deflate, and without either filter
+        path = written(tmp_path / "a.h5", cam=noise)
+        with h5py.File(path, "r+") as file:
+            file["a/cam"].id.write_direct_chunk((0, 0, 0), pieces.tobytes(), skipped)
+        with h5py.File(path, "r") as file:
+            np.testing.assert_array_equal(file["a/cam"][()], noise)
+        [(arrays, _)] = read_all(path)
+        np.testing.assert_array_equal(arrays["cam"], noise)
