@@ -23,7 +23,7 @@ def tried(project: Path, names: list[str]) -> Iterator[tuple[str, str, str]]:
     command = [sys.executable, damage.__file__, project, str(outcomes.SEED), *names]
     path = os.pathsep.join([str(projects.ROOT), *filter(None, sys.path)])
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=3600, check=False)
     assert done.returncode == 0, (done.returncode, done.stdout[-300:], done.stderr[-2000:])
     for line in done.stdout.splitlines():
         kind, name, place, found = line.split("\t")
