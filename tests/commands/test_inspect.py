@@ -162,11 +162,11 @@ def test_an_unknown_id_is_answered_with_the_nearest(tmp_path, image_id, words):
 
 def test_the_nearest_of_many_ids_is_found_quickly():
     known = [f"{year}_{number:06}" for year in range(2007, 2012) for number in range(4000)]
-    start = time.monotonic()
+    start = time.process_time()
     assert _nearest("2007_00063", known)[0] == "2007_000063"
     assert _nearest("2010-003123", known)[0] == "2010_003123"
     assert _nearest("kitchen", known) == []
-    assert time.monotonic() - start < 5  # a comparison with every id takes several times as long
+    assert time.process_time() - start < 5  # a comparison with every id takes several times as long
 
 
 UNKNOWN = (
