@@ -153,6 +153,12 @@ def test_the_command_line_is_quick_to_import(tmp_path):
     assert ended.stdout.split() == []
 
 
+@pytest.mark.parametrize("threads", ["0", "-4"])
+def test_no_cores_are_no_number_of_cores(tmp_path, threads):
+    ended = wsss("summary", f"--threads={threads}", folder=tmp_path)
+    assert ended.returncode == 2 and f"--threads is {threads}: give a number of cores, at least 1" in ended.stderr
+
+
 def test_unknown_options_and_commands(tmp_path):
     for words in (["cams", "--gama", "1"], ["cmas"], ["summary", "--folder", "x"]):
         ended = wsss(*words, folder=tmp_path)

@@ -236,4 +236,7 @@ def _job_options(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(prog="wsss", add_help=False, allow_abbrev=False)
     parser.add_argument("--threads", type=int, default=machine.cores())
     parser.add_argument("--log", type=Path)
-    return parser.parse_known_args(words)
+    options, rest = parser.parse_known_args(words)
+    if options.threads < 1:
+        parser.error(f"--threads is {options.threads}: give a number of cores, at least 1")
+    return options, rest
