@@ -91,6 +91,20 @@ def test_masks_are_those_of_the_pipeline_bit_by_bit(tmp_path, photographs, netwo
             np.testing.assert_array_equal(found[name], expected)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [{"scales": "x"}, {"scales": ""}, {"scales": "1e9"}, {"image_prior": "nan"}, {"fitted": None}, {"steps": "many"}],
+)
+def test_a_run_that_does_not_say_how_it_labelled_is_told(photographs, network, changed):
+    path = network()
+    said = {"scales": "1.0", "fitted": "no", **{name: str(value) for name, value in vars(PSA).items()}} | changed
+    said = {name: value for name, value in said.items() if value is not None}
+    with store.create(path.parent / "psa_val_masks.h5", "masks", classes=CLASSES, settings=said, inputs={}) as target:
+        target.add("a", (2, 3), plain=np.zeros((2, 3), np.uint8))
+    with pytest.raises(WsssError, match=r"psa_val_masks\.h5 does not say how its images were labelled"):
+        predict(path, (str(photographs),), out=path.parent / "out")
+
+
 def test_without_its_run_a_network_is_used_as_usual(tmp_path, photographs, network):
     predict(network(), (str(photographs / "one.png"),), out=tmp_path / "out", crf=False, overlays=True)
     assert written(tmp_path / "out")["one"].shape == SIZES[0]

@@ -1,5 +1,6 @@
 """From a segmenter and any photograph to probabilities and labels, as the stages scores and masks make them."""
 
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from wsss.results.refinement import Scored, label_maps, refined_scores
 from wsss.runtime import machine
 from wsss.runtime.errors import WsssError
 from wsss.stores import store
+
+LARGEST_SCALE = 8
+"""Of the image, as in the configuration."""
 
 
 @dataclass(frozen=True)
@@ -41,25 +45,34 @@ class Settings:
 
 
 def settings_of_run(network: Path, classes: Classes) -> Settings:
-    """How the run of a network labelled its images, from the masks beside its file."""
+    """How the run of a network labelled its images, from the masks beside its file.
+
+    Raises:
+        WsssError: the masks do not say it, or the CRF that they name cannot be read.
+    """
     method = network.stem.removesuffix("_segmenter")
     found = sorted(network.parent.glob(f"{method}_*_masks.h5"))
     if not found:
         return Settings()
     with store.read(found[0], "masks") as masks:
         attributes = {name.removeprefix("setting."): value for name, value in masks.attributes.items()}
-    scores = tuple(map(float, attributes["scales"].split())), float(attributes.get("image_prior", 0))
-    if attributes["fitted"] != "no":
-        path = network.parent / f"{method}_crf.json"
-        crf, potentials, _ = fitted_crf.read(path, classes)
-        return Settings(*scores, crf, potentials, source=f"{found[0]} and {path}")
     kinds = {int: int, float: float}
-    values = {
-        field.name: kinds.get(field.type, str)(attributes[field.name])
-        for field in fields(Crf)
-        if field.name in attributes
-    }
-    return Settings(*scores, Crf(**values), source=str(found[0]))
+    try:
+        scores = tuple(map(float, attributes["scales"].split())), float(attributes.get("image_prior", 0))
+        if not (scores[0] and all(0 < scale <= LARGEST_SCALE for scale in scores[0]) and 0 <= scores[1] < math.inf):
+            raise ValueError(f"scales {attributes['scales']}, image prior {scores[1]}")
+        fitted = attributes["fitted"] != "no"
+        numbers = {field.name: kinds.get(field.type, str) for field in fields(Crf) if field.name in attributes}
+        parameters = None if fitted else Crf(**{name: kind(attributes[name]) for name, kind in numbers.items()})
+    except (ValueError, LookupError, TypeError, WsssError) as error:
+        raise WsssError(
+            f"{found[0]} does not say how its images were labelled ({error}): remove it and rerun its stage"
+        ) from error
+    if parameters:
+        return Settings(*scores, parameters, source=str(found[0]))
+    path = network.parent / f"{method}_crf.json"
+    parameters, potentials, _ = fitted_crf.read(path, classes)
+    return Settings(*scores, parameters, potentials, source=f"{found[0]} and {path}")
 
 
 @dataclass(frozen=True)

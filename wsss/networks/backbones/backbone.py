@@ -1,5 +1,6 @@
 """What every backbone has in common: its normalisation, and the reading and strict loading of weights."""
 
+import math
 import pickle
 import re
 from collections.abc import Iterator
@@ -154,6 +155,8 @@ def _network_file(state: dict[str, Tensor], header: dict, path: Path, *, name: s
         raise WsssError(f"{path} holds weights of the backbone {header.get('backbone')!r}, not of {name!r}")
     try:
         mean, std = ((float(r), float(g), float(b)) for r, g, b in (header["mean"], header["std"]))
+        if not all(map(math.isfinite, mean)) or not all(0 < value < math.inf for value in std):
+            raise ValueError(f"mean {mean}, standard deviation {std}")
     except (LookupError, TypeError, ValueError) as error:
         raise WsssError(
             f"{path} was written by another version of wsss, or is damaged: remove it and train again"
