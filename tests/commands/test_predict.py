@@ -1,6 +1,7 @@
 """Photographs that no run has seen: labelled as the run labels its own, whatever they are called."""
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,15 @@ def test_a_photograph_outside_of_the_tables_folder_goes_by_its_name(tmp_path, ph
         (tables / "wrong.csv").write_text(f'file_name\n"{wrong}"\n')
         with pytest.raises(WsssError, match=r"wrong\.csv names no photograph by"):
             predict(path, (str(tables / "wrong.csv"),), out=tmp_path / "wrong")
+
+
+@pytest.mark.parametrize("name", [b"a\xffb.png", b"a\nb.png"])
+def test_a_name_that_no_table_can_hold_is_refused_before_any_work(tmp_path, photographs, network, name):
+    odd = tmp_path / os.fsdecode(name)
+    odd.write_bytes((photographs / "one.png").read_bytes())
+    for word in (odd, tmp_path / "a*b.png"):
+        with pytest.raises(WsssError, match="has line ends or bytes that are no UTF-8 in its name: rename it"):
+            predict(network(), (str(word),), out=tmp_path / "out")
 
 
 def test_two_photographs_with_one_name_are_both_named(tmp_path, photographs, network):

@@ -116,13 +116,15 @@ def _found(words: tuple[str, ...], out: Path) -> Iterator[tuple[str, Path]]:
     Raises:
         WsssError: nothing is given, a word names nothing, or two photographs would have masks of one name.
     """
-    from wsss.datasets import folder
+    from wsss.datasets import checks, folder
 
     if not words:
         raise WsssError("no photographs are given: name files, folders, patterns or a CSV after the network")
     seen: dict[str, Path] = {}
     for word in words:
         for name, path in folder.named(word, masks=out):
+            if checks.odd_characters(name):
+                raise WsssError(f"{str(path)!a} has line ends or bytes that are no UTF-8 in its name: rename it")
             if name in seen and seen[name] != path:
                 raise WsssError(
                     f"{seen[name]} and {path} would both have the mask {name}.png: label them into two folders"
