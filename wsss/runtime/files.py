@@ -21,11 +21,12 @@ def whole_or_absent(path: Path) -> Iterator[Path]:
     a job that a cluster restarts may have a twin that still writes.
 
     Raises:
-        WsssError: the path ends in no name, such as an empty one.
+        WsssError: the path ends in no name, such as an empty one, or is that of a pipe or device.
     """
     if path.name in ("", ".."):
         raise WsssError(f"the output {str(path)!r} has no name of a file: give one")
-    check_regular(path)
+    if path.exists() and not path.is_file() and not path.is_dir():  # which a file would replace
+        raise WsssError(f"{path} is a pipe or device, no file: give another name")
     path.parent.mkdir(parents=True, exist_ok=True)
     start = f".{path.name}.{socket.gethostname()}"
     for left in path.parent.glob(f"{glob.escape(start)}.*.partial"):
