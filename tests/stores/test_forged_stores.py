@@ -11,7 +11,7 @@ from settings import CLASSES
 
 from wsss.runtime.errors import WsssError
 from wsss.stores import attributes, form, store
-from wsss.stores.kinds import KINDS
+from wsss.stores.kinds import FORMS, KINDS
 
 SIZE, GRID = (12, 16), (3, 4)
 CAM = np.full((1, *GRID), 0.5, np.float16)
@@ -77,11 +77,12 @@ def assert_refused(path, function, words=""):
 def test_a_whole_store_of_any_kind_is_read_and_joined(tmp_path, kind):
     path = written(tmp_path / "a.h5", kind)
     store.gather([path], tmp_path / "joined.h5")
-    for each in (path, tmp_path / "joined.h5"):
-        [(arrays, size)] = read_all(each)
+    for made in (path, tmp_path / "joined.h5"):
+        [(arrays, size)] = read_all(made)
         assert size == SIZE
         assert arrays.keys() == WHOLE[kind][1].keys()
-        assert {name: array.dtype for name, array in arrays.items()}.items() <= form.ARRAYS[kind].items()
+        forms = {name: each.type for name, each in FORMS[kind].items()}
+        assert {name: array.dtype.name for name, array in arrays.items()}.items() <= forms.items()
 
 
 # what stands in the place of an image, or of an array of it

@@ -16,21 +16,10 @@ import numpy as np
 from wsss.labels import BACKGROUND, VOID, Classes
 from wsss.runtime.errors import WsssError
 from wsss.stores import attributes
+from wsss.stores.kinds import FORMS, OPTIONAL
 
-REAL, LABEL = np.dtype(np.float16), np.dtype(np.uint8)
-
-ARRAYS = {
-    "cams": {"cam": REAL, "classes": LABEL},
-    "affinity_labels": {"labels": LABEL},
-    "pseudo_masks": {"plain": LABEL, "refined": LABEL},
-    "saliency": {"saliency": REAL},
-    "seeds": {"labels": LABEL},
-    "scores": {"scores": REAL},
-    "masks": {"plain": LABEL, "refined": LABEL},
-}
-"""The arrays of an image of each kind of store, as `kinds` says in words."""
-
-OPTIONAL = {"refined"}
+REAL = np.dtype(np.float16)
+"""Of arrays with numbers in [0, 1]; all others are of labels."""
 
 NUMBERS = {"setting.stride": 1, "setting.warped_px": 0, "setting.cells": 1}
 """Settings on which the shapes of arrays depend, and the least that each may be; they have at most five digits."""
@@ -61,10 +50,10 @@ def check(about: Mapping[str, object], images: int) -> None:
     texts = [name for name in about if name.startswith(("setting.", "input."))]
     fits = {name: isinstance(about[name], str) for name in texts}
     fits |= {name: _is_number(about[name], least) for name, least in NUMBERS.items() if name in about}
-    fits["kind"] = isinstance(about.get("kind"), str) and about["kind"] in ARRAYS
+    fits["kind"] = isinstance(about.get("kind"), str) and about["kind"] in FORMS
     fits["digest"] = _is_digest(about.get("digest"))
     fits["images"] = isinstance(about.get("images"), np.integer) and about["images"] == images
-    if fits["kind"] and about["kind"] == "seeds":
+    if fits["kind"] and any("cells" in form.shape for form in FORMS[about["kind"]].values()):
         fits.setdefault("setting.cells", False)
     if "files" in about or "digests" in about:
         files, digests = _list(about, "files"), _list(about, "digests")
@@ -102,12 +91,13 @@ def image(file: h5py.File, key: str, about: Mapping[str, object]) -> Image:
     own = attributes.read(group)
     if not _is_digest(own.get("digest")):
         raise ValueError(f"{key!r} has no digest")
-    types, height_and_width = ARRAYS[about["kind"]], size(own)
-    if not types.keys() - OPTIONAL <= set(group) <= types.keys():
+    forms, height_and_width = FORMS[about["kind"]], size(own)
+    if not forms.keys() - OPTIONAL <= set(group) <= forms.keys():
         raise ValueError(f"{key!r} does not hold the arrays of {about['kind']}")
-    arrays = {name: member(group, name, h5py.Dataset) for name in types if name in group}
-    for name, shape in _shapes(arrays, about, height_and_width).items():
-        _check_array(arrays[name], types[name], shape)
+    arrays = {name: member(group, name, h5py.Dataset) for name in forms if name in group}
+    lengths = _lengths(arrays, about, height_and_width)
+    for name, array in arrays.items():
+        _check_array(array, np.dtype(forms[name].type), tuple(lengths[word] for word in forms[name].shape))
     return Image(height_and_width, own["digest"], arrays)
 
 
@@ -152,31 +142,21 @@ def check_values(name: str, values: np.ndarray, classes: int) -> None:
         raise ValueError(f"{name} has values that it cannot have")
 
 
-def _shapes(
+def _lengths(
     arrays: dict[str, h5py.Dataset], about: Mapping[str, object], size: tuple[int, int]
-) -> dict[str, tuple[int, ...]]:
-    """The shape that each array must have."""
-    grid, count = _grid(about, size), len(about["classes"])
-    shapes = dict.fromkeys(arrays, grid)
-    if "scores" in arrays:
-        shapes["scores"] = (count, *grid)
-    if "cam" in arrays:
-        maps = (arrays["classes"].shape or (0,))[0]
-        if not 0 < maps < count:
-            raise ValueError(f"an image has maps of {maps} of {count - 1} classes")
-        shapes |= {"cam": (maps, *grid), "classes": (maps,)}
-    return shapes
-
-
-def _grid(about: Mapping[str, object], size: tuple[int, int]) -> tuple[int, int]:
-    """(rows, columns) of the arrays of an image; see `maths.grid`."""
-    if about["kind"] in ("masks", "pseudo_masks"):
-        return size
-    if about["kind"] == "seeds":
-        return int(about["setting.cells"]), int(about["setting.cells"])
+) -> dict[str, int | None]:
+    """What the words of `kinds.Form` stand for in the arrays of an image; see `maths.grid` for rows and columns."""
+    count, cells = len(about["classes"]), about.get("setting.cells")
     warped_px, stride = int(about.get("setting.warped_px", 0)), int(about.get("setting.stride", 1))
-    height, width = (warped_px, warped_px) if warped_px else size
-    return math.ceil(height / stride), math.ceil(width / stride)
+    rows, columns = (math.ceil(side / stride) for side in ((warped_px, warped_px) if warped_px else size))
+    foreground = (*arrays["classes"].shape, 0)[0] if "classes" in arrays else None
+    if foreground is not None and not 0 < foreground < count:
+        raise ValueError(f"an image has maps of {foreground} of {count - 1} classes")
+    return {
+        **dict(zip(("height", "width"), size, strict=True)),
+        **{"rows": rows, "columns": columns, "cells": int(cells) if cells else None},
+        **{"classes": count, "foreground": foreground},
+    }
 
 
 def _check_array(array: h5py.Dataset, kind: np.dtype, shape: tuple[int, ...]) -> None:

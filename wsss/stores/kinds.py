@@ -1,8 +1,38 @@
 """Every kind of store, and the arrays of one image in it.
 
-The texts are for people, and each store carries its own. They change no result, so the digest of a stage's code
-ignores them.
+The texts are for people, and each store carries its own; the forms are what a store is held to. They change no result,
+so the digest of a stage's code ignores them.
 """
+
+from typing import NamedTuple
+
+
+class Form(NamedTuple):
+    """The type of an array, and its shape in words.
+
+    `height` and `width` are the image's, `rows` and `columns` those of the grid of the store's stride, `cells` is the
+    setting of that name, `classes` the number of all classes, and `foreground` that of the image's own ones.
+    """
+
+    type: str
+    shape: tuple[str, ...]
+
+
+GRID, PIXELS = ("rows", "columns"), ("height", "width")
+
+FORMS = {
+    "cams": {"cam": Form("float16", ("foreground", *GRID)), "classes": Form("uint8", ("foreground",))},
+    "affinity_labels": {"labels": Form("uint8", GRID)},
+    "pseudo_masks": {"plain": Form("uint8", PIXELS), "refined": Form("uint8", PIXELS)},
+    "saliency": {"saliency": Form("float16", GRID)},
+    "seeds": {"labels": Form("uint8", ("cells", "cells"))},
+    "scores": {"scores": Form("float16", ("classes", *GRID))},
+    "masks": {"plain": Form("uint8", PIXELS), "refined": Form("uint8", PIXELS)},
+}
+"""The forms of the arrays of each kind of store."""
+
+OPTIONAL = {"refined"}
+"""Arrays that an image may lack."""
 
 KINDS = {
     "cams": "cam: float16 (foreground, height, width) in [0, 1], the image's own classes only, on a grid; "
