@@ -193,10 +193,13 @@ def test_the_stage_seeds_by_hand(tmp_path):
         assert found.attributes["setting.threshold"] == "0.5"
 
 
+EVALUATED = {"split": "val", "images": 4}
+
+
 def test_classes_may_be_called_like_columns_of_the_ablation(tmp_path):
     iou = {"background": 0.9, "miou": 0.5, "class miou": 0.1, "method": None, "a, b": 0.25}
     masks = {"plain": {"miou": 0.6, "iou": iou}}
-    (tmp_path / "sec_val_miou.json").write_text(json.dumps({"masks": masks}))
+    (tmp_path / "sec_val_miou.json").write_text(json.dumps({"masks": masks, "evaluated": EVALUATED}))
     ablation(scores=(tmp_path / "sec_val_miou.json",), table=tmp_path / "table.csv")
     with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as table:
         [row] = csv.DictReader(table)
@@ -216,7 +219,7 @@ def test_classes_may_be_called_like_columns_of_the_ablation(tmp_path):
 def test_the_table_of_the_ablation(tmp_path):
     for name, value in {"sec": 0.5, "sec_max_pooling": 0.25}.items():
         masks = {kind: {"miou": value, "iou": {"background": value, "cat": None}} for kind in ("plain", "refined")}
-        (tmp_path / f"{name}_val_miou.json").write_text(json.dumps({"masks": masks}))
+        (tmp_path / f"{name}_val_miou.json").write_text(json.dumps({"masks": masks, "evaluated": EVALUATED}))
     files = (tmp_path / "sec_val_miou.json", tmp_path / "sec_max_pooling_val_miou.json")
     ablation(scores=files, table=tmp_path / "table.csv")
     lines = (tmp_path / "table.csv").read_text().splitlines()
