@@ -58,7 +58,7 @@ def of_manifest() -> Iterator[Case]:
         "another split": rewritten(lambda text: text.replace(",train,", ",Train,")),
     }
     called = {name: "of 2 images" for name in ("the id .", "the id ..", "an id out of the folder")}
-    called |= {"a NUL": "of 3 images", "a long id": "a" * 300, "another image": "none.jpg", "an unknown tag": "bird"}
+    called |= {"a NUL": "damaged", "a long id": "a" * 300, "another image": "none.jpg", "an unknown tag": "bird"}
     called |= {"an image that is a folder": "photographs"}
     for name, change in changes.items():
         for command in (IMPORT_MASKS, IMPORT_CAMS, IMPORT_SEEDS):
