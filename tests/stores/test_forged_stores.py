@@ -1,51 +1,13 @@
 """Stores whose digests are right, and that wsss did not make: refused in one line, and nothing large is read."""
 
-import tracemalloc
-import zlib
-from contextlib import suppress
-
 import h5py
 import numpy as np
 import pytest
-from settings import CLASSES
+from forged_stores import CAM, GRID, LABELS, SIZE, WHOLE, assert_refused, attribute, forged, read_all, written
 
 from wsss.runtime.errors import WsssError
-from wsss.stores import attributes, form, store
+from wsss.stores import store
 from wsss.stores.kinds import FORMS, KINDS
-
-SIZE, GRID = (12, 16), (3, 4)
-CAM = np.full((1, *GRID), 0.5, np.float16)
-LABELS = np.arange(12, dtype=np.uint8).reshape(GRID) % 3
-WHOLE = {
-    "cams": ({"stride": 4}, {"cam": CAM, "classes": np.array([2], np.uint8)}),
-    "affinity_labels": ({"stride": 4}, {"labels": LABELS}),
-    "pseudo_masks": ({}, {"plain": np.full(SIZE, 255, np.uint8)}),
-    "saliency": ({"stride": 4}, {"saliency": np.ones(GRID, np.float16)}),
-    "seeds": ({"cells": 4}, {"labels": np.full((4, 4), 255, np.uint8)}),
-    "scores": ({"stride": 4, "warped_px": 8}, {"scores": np.zeros((3, 2, 2), np.float16)}),
-    "masks": ({"warped_px": 8}, {"plain": np.zeros(SIZE, np.uint8), "refined": np.full(SIZE, 2, np.uint8)}),
-}
-"""The settings and arrays of a whole store of each kind."""
-
-
-def written(path, kind="cams", **changes):
-    """A store of one image, of which some arrays are others, or left out where they are None."""
-    settings, arrays = WHOLE[kind]
-    arrays = {name: array for name, array in (arrays | changes).items() if array is not None}
-    with store.create(path, kind, classes=CLASSES, settings=settings, inputs={}) as target:
-        target.add("a", SIZE, **arrays)
-    return path
-
-
-def forged(path, change):
-    """A whole store that was changed, with the number of images and the seal that it then should have."""
-    with h5py.File(written(path), "r+") as file:
-        file.attrs["images"] = len(file)
-        change(file)
-        del file.attrs["seal"]
-        with suppress(ValueError, TypeError):  # attributes that are refused before their seal is looked at
-            attributes.write(file, {"seal": store._seal(attributes.read(file))})
-    return path
 
 
 def counted(change):
@@ -56,21 +18,6 @@ def counted(change):
         file.attrs["images"] = len(file)
 
     return changed
-
-
-def read_all(path):
-    with store.read(path, store.kind_of(path)) as source:
-        return [(source[image_id], source.size(image_id)) for image_id in source]
-
-
-def assert_refused(path, function, words=""):
-    with pytest.raises(WsssError) as caught:
-        function()
-    message = str(caught.value)
-    assert message.startswith(str(path))
-    assert words in message
-    assert "remove it and rerun its stage" in message
-    assert len(message.splitlines()) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -131,18 +78,6 @@ PLACES |= {
     "a name of no image": counted(lambda file: file.create_group("%zz")),
     "a group without attributes": counted(lambda file: file.create_group("b")),
 }
-
-
-def attribute(name, value, *, of_image=False):
-    """Set an attribute, or remove it where the value is None."""
-
-    def change(file):
-        place = file["a"] if of_image else file
-        place.attrs.pop(name, None)
-        if value is not None:
-            place.attrs[name] = attributes._fixed(value)
-
-    return change
 
 
 OF_IMAGES = {
@@ -317,85 +252,3 @@ def test_arrays_that_the_kind_does_not_have_are_refused(tmp_path, monkeypatch, n
     monkeypatch.setattr(np, "isfinite", lambda array: np.array(True))  # the writer refuses NaN
     path = written(tmp_path / "a.h5", kind, **changes)
     assert_refused(path, lambda: read_all(path))
-
-
-# bombs: few bytes that claim to be many
-
-
-def exchanged(name="cam", *, size=SIZE, shape=CAM.shape, chunk=None, **options):
-    """Put an array in the place of one, of an image of the size, with no content or with the chunk's bytes."""
-
-    def change(file):
-        kind = file["a"][name].dtype
-        del file["a"][name]
-        attribute("size", size, of_image=True)(file)
-        array = file["a"].create_dataset(name, shape, kind, **(form.COMPRESSION | {"chunks": shape} | options))
-        if chunk is not None:
-            array.id.write_direct_chunk((0,) * len(shape), chunk)
-
-    return change
-
-
-def twice(file):
-    """An array that is compressed twice: a million bytes may be one."""
-    steps = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    steps.set_chunk(CAM.shape)
-    steps.set_deflate(4)
-    steps.set_deflate(4)
-    del file["a/cam"]
-    space = h5py.h5s.create_simple(CAM.shape)
-    array = h5py.h5d.create(file["a"].id, b"cam", h5py.h5t.py_create(CAM.dtype, logical=True), space, steps)
-    array.write(h5py.h5s.ALL, h5py.h5s.ALL, CAM)
-
-
-LARGE = (40_000, 100_000)
-BOMBS = {
-    "an array that is not there": exchanged(),
-    "an array of thousands of pixels a side": exchanged(shape=LARGE, chunks=(1000, 1000)),
-    "such an array of a large image": exchanged(size=LARGE, shape=(1, 10_000, 25_000)),
-    "such an array of the largest image": exchanged(size=(13_000, 13_000), shape=(1, 3250, 3250)),
-    "a piece larger than the array": exchanged(chunks=(1, 10_000, 10_000), maxshape=(None, None, None)),
-    "a piece of many more bytes than the array": exchanged(chunk=zlib.compress(bytes(10**7))),
-    "a piece of fewer bytes than the array": exchanged(chunk=zlib.compress(bytes(20))),
-    "a piece that ends early": exchanged(chunk=zlib.compress(CAM.tobytes())[:-8]),
-    "a piece that is not compressed": exchanged(chunk=CAM.tobytes()),
-    "an array that is compressed twice": twice,
-    "an array that is not compressed": exchanged(compression=None, compression_opts=None, shuffle=None),
-    "an array in no pieces": exchanged(chunks=None, compression=None, compression_opts=None, shuffle=None),
-    "an array with checksums": exchanged(fletcher32=True),
-}
-
-
-@pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_is_refused_and_takes_no_memory(tmp_path, monkeypatch, name):
-    path = forged(tmp_path / "a.h5", BOMBS[name])
-    assert path.stat().st_size < 100_000
-    monkeypatch.setattr(h5py.Dataset, "__getitem__", None)  # HDF5 itself would inflate the whole
-    tracemalloc.start()
-    assert_refused(path, lambda: read_all(path), "is damaged (")
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 2**20
-
-
-@pytest.mark.parametrize("value", [0, 255])
-def test_a_large_array_of_one_value_is_no_bomb(tmp_path, value):
-    size = (3000, 4000)
-    with store.create(tmp_path / "a.h5", "masks", classes=CLASSES, settings={}, inputs={}) as target:
-        target.add("a", size, plain=label(*size, value=value))
-    [(arrays, found)] = read_all(tmp_path / "a.h5")
-    assert found == size
-    assert (arrays["plain"] == value).all()
-
-
-def test_what_no_filter_makes_smaller_is_read_as_it_was(tmp_path):
-    noise = np.random.default_rng(0).random((1, *GRID)).astype(np.float16)
-    in_pairs = np.frombuffer(noise.tobytes(), np.uint8).reshape(-1, 2)
-    for skipped, pieces in ((0b10, in_pairs.T), (0b11, in_pairs)):  # without deflate, and without either filter
-        path = written(tmp_path / "a.h5", cam=noise)
-        with h5py.File(path, "r+") as file:
-            file["a/cam"].id.write_direct_chunk((0, 0, 0), pieces.tobytes(), skipped)
-        with h5py.File(path, "r") as file:
-            np.testing.assert_array_equal(file["a/cam"][()], noise)
-        [(arrays, _)] = read_all(path)
-        np.testing.assert_array_equal(arrays["cam"], noise)

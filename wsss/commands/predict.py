@@ -60,11 +60,8 @@ def predict(
 
     found = dict(_found(photographs, out))
     suffixes = (".png", OVERLAY) if overlays else (".png",)
-    written = [out / f"{name}{suffix}" for name in found for suffix in suffixes] + [
-        out / AREAS,
-        *([coco] if coco else []),
-    ]
-    require_no_inputs(written, [*found.values(), *map(Path, photographs)])
+    masks = [out / f"{name}{suffix}" for name in found for suffix in suffixes]
+    require_no_inputs([*masks, out / AREAS, *([coco] if coco else [])], [*found.values(), *map(Path, photographs)])
     predictor = Predictor(network, crf=crf)
     classes = predictor.about.classes
     LOG.info("predict: scales, prior and CRF are those of %s", predictor.settings.source)
