@@ -122,7 +122,8 @@ def test_all_weights_0_are_refused():
 
 
 def test_divergence_is_reported(seeded):
-    with pytest.raises(WsssError, match="logits are NaN or infinite: lower the learning rate"):
+    told = r"sec_segmenter: the loss is nan at step \d+: lower the learning rate \(the images of this step: "
+    with pytest.raises(WsssError, match=told):
         trained(seeded, epochs=20, learning_rate=1e30)
 
 

@@ -97,6 +97,9 @@ def _check(unary: Tensor, images: Tensor, sizes: Sequence[Size]) -> None:
             f"the CRF's batch is {len(unary)} images of up to {height} x {width} (height x width), its sizes are"
             f" {list(sizes)}: give one for each image"
         )
+
+
+def _check_values(unary: Tensor) -> None:
     if unary.sum().isfinite():  # one pass over the energies; finite ones whose sum overflows are counted below
         return
     if bad := int((~unary.isfinite()).sum()):
@@ -112,6 +115,7 @@ def marginals(
     *,
     sizes: Sequence[Size] | None = None,
     potentials: Potentials | None = None,
+    check_values: bool = True,
 ) -> Float[Tensor, "batch classes height width"]:
     """Marginals of the CRFs of a batch of images; over the classes they sum to 1.
 
@@ -127,6 +131,8 @@ def marginals(
         sizes: (height, width) of each image, which lies at the upper left of a batch of larger ones; all of it where
             not given. An image's marginals do not depend on the others', and are 0 beyond it.
         potentials: learned numbers instead of those of `parameters`; for engines cells and convcrf.
+        check_values: whether NaN and infinite energies are refused, for which a GPU is waited for. A training, whose
+            loss they make NaN, finds them by that.
 
     Raises:
         WsssError: no classes, NaN or infinite energies, images of another number, size or type, and what the engine
@@ -134,6 +140,8 @@ def marginals(
     """
     sizes = [tuple(unary.shape[2:])] * len(unary) if sizes is None else sizes
     _check(unary, images, sizes)
+    if check_values:
+        _check_values(unary)
     if potentials and parameters.engine not in TRAINABLE:
         raise WsssError(
             f"the CRF engine {parameters.engine} takes no learned potentials: choose one of {', '.join(TRAINABLE)}"
