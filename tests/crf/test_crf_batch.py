@@ -7,6 +7,7 @@ import pytest
 import reference
 import torch
 from settings import SEC
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from wsss import crf
 from wsss.crf import exact
@@ -173,3 +174,15 @@ def test_marginals_on_a_gpu(engine):
     found = crf.marginals(unary.cuda(), images, numbers)
     assert found.is_cuda
     torch.testing.assert_close(found.cpu(), crf.marginals(unary, images, numbers), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("engine", ["cells", "convcrf", "exact", "none"])
+@pytest.mark.parametrize("sizes", [None, [(20, 21), (17, 21)]])
+def test_nothing_leaves_a_gpu_or_waits_for_it(engine, sizes):
+    """By tensors without values, on any machine."""
+    numbers = replace(MILD, engine=engine, max_cells=50)
+    with FakeTensorMode():
+        unary = torch.empty(2, 3, 20, 21, device="cuda")
+        images = torch.empty(2, 20, 21, 3, dtype=torch.uint8, device="cuda")
+        found = crf.marginals(unary, images, numbers, sizes=sizes, check_values=False)
+    assert found.device.type == "cuda" and found.shape == (2, 3, 20, 21)

@@ -55,7 +55,7 @@ def marginals(
     side, margin, _ = next(iter(groups))
     if len(groups) == 1 and margin == (0, 0) and set(sizes) == {tuple(unary.shape[2:])}:
         inside = torch.ones_like(unary[:, :1])
-        pixels = Level(1, unary, images.movedim(3, 1).to(unary), inside)
+        pixels = Level(1, unary, images.movedim(3, 1).to(unary), inside, padded=False)
         return infer(pixels, potentials, parameters, messages, side=side)
     found = torch.zeros_like(unary)
     for (side, (above, left), _), ranks in groups.items():
@@ -65,7 +65,8 @@ def marginals(
             one[:, above : above + sizes[rank][0], left : left + sizes[rank][1]] = 1
         energies = F.pad(unary[ranks, :, :high, :wide], (left, 0, above, 0))
         colours = F.pad(images[ranks, :high, :wide].movedim(3, 1).to(unary), (left, 0, above, 0))
-        pixels = Level(1, energies, colours, inside)
+        padded = (above, left) != (0, 0) or {sizes[rank] for rank in ranks} != {(high, wide)}
+        pixels = Level(1, energies, colours, inside, padded=padded)
         q = infer(pixels, potentials, parameters, messages, side=side) * inside
         found[ranks, :, :high, :wide] = q[:, :, above:, left:]
     return found

@@ -37,6 +37,8 @@ class Level:
         areas: pixels of each cell.
         centres: (y, x) of each cell, in pixels. Where given, Gaussians of places are between these; where not, means
             over the pixels of both cells.
+        padded: whether places may lie beyond the border of their image. False where none does, so that none is weighed;
+            the areas would say so, too, but a GPU would be waited for.
     """
 
     side: int
@@ -44,6 +46,7 @@ class Level:
     colours: Float[Tensor, "batch 3 rows columns"]
     areas: Float[Tensor, "batch 1 rows columns"]
     centres: Float[Tensor, "batch 2 rows columns"] | None = None
+    padded: bool = True
 
     def in_cells(self, side: int) -> "Level":
         """The same in cells of `side` x `side` of these."""
@@ -51,12 +54,13 @@ class Level:
             return self
         mean = self.means(side)
         energies = -mean((-self.unary).softmax(dim=1)).clamp(min=LEAST_PROBABILITY).log()
-        return Level(self.side * side, energies, mean(self.colours), _sums(self.areas, side))
+        areas = _sums(self.areas, side)
+        return Level(self.side * side, energies, mean(self.colours), areas, padded=self.padded)
 
     def means(self, side: int) -> Callable[[Tensor], Tensor]:
         """The function that averages maps (batch, channels, rows, columns) over cells of `side` x `side` of these."""
         areas = _sums(self.areas, side)
-        whole = bool((self.areas == 1).all())  # as it is without padding: nothing to weigh then
+        whole = self.side == 1 and not self.padded
         return lambda maps: _sums(maps if whole else maps * self.areas, side) / areas.clamp(min=1)
 
     def blurred(self, side: int) -> "Level":
@@ -114,9 +118,9 @@ def bilinear_upsample(
     def upsampled(maps: Tensor) -> Tensor:
         return _across(_across(maps, width=width, side=side).mT, width=height, side=side).mT
 
-    inside = coarse.areas > 0
-    if inside.all():
+    if not coarse.padded:
         return upsampled(maps)
+    inside = coarse.areas > 0
     return upsampled(maps * inside) / upsampled(inside.to(maps)).clamp(min=1e-6)
 
 
@@ -141,7 +145,7 @@ def guided_bands(
     if side > 1:
         slopes, offsets = _fitted(differences, coarse)
         functions = torch.cat([offsets[:, None], slopes], dim=1)
-        inside = None if (coarse.areas > 0).all() else coarse.areas > 0
+        inside = coarse.areas > 0 if coarse.padded else None
         bands = _applied(functions, fine.colours, inside, side=side)
     else:
         bands = [(slice(None), differences)]
@@ -218,7 +222,7 @@ def _fitted(
     of_colours = mean(colours[:, :, None] * colours[:, None]) - colour[:, :, None] * colour[:, None]
     with_maps = mean(colours[:, :, None] * maps[:, None]) - colour[:, :, None] * value[:, None]
     noise = NOISE_LEVELS2 * torch.eye(3).to(colours)
-    slopes = torch.linalg.solve(of_colours.permute(0, 3, 4, 1, 2) + noise, with_maps.permute(0, 3, 4, 1, 2))
+    slopes, _ = torch.linalg.solve_ex(of_colours.permute(0, 3, 4, 1, 2) + noise, with_maps.permute(0, 3, 4, 1, 2))
     slopes = slopes.permute(0, 3, 4, 1, 2)
     offsets = value - (slopes * colour[:, :, None]).sum(dim=1)
     return mean(slopes), mean(offsets)
