@@ -274,3 +274,9 @@ def test_a_prior_whose_classifier_is_gone_is_told(photographs, network, classifi
         match="classifier.safetensors does not exist: the run weighed the scores of psa_segmenter.safetensors",
     ):
         predict(network(), (str(photographs),), out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((8, 8, 3)), np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8)])
+def test_pixels_that_are_no_photograph_are_refused(network, pixels):
+    with pytest.raises(WsssError, match="the photograph is .*: give RGB, uint8"):
+        wsss.load(network())(pixels)

@@ -292,6 +292,15 @@ def test_an_outline_that_cannot_be_read_is_a_problem_of_its_image(root):
     assert rows["COCO_train2014_000000000001"].mask is None
 
 
+@pytest.mark.parametrize("box", [["left", 1, 2, 3], [float("nan"), 1, 2, 3], [0, 0, float("inf"), 3]])
+def test_a_box_that_cannot_be_read_is_a_problem_of_its_image(root, box):
+    write(root, {1: [annotation(1, DOG, [])], 2: [annotation(2, DOG, rectangle(0, 0, 3, 3))]})
+    change(root, lambda content: content["annotations"][0].update(bbox=box))
+    rows, (problem,) = read(root)
+    assert problem.startswith("COCO_train2014_000000000001: the box of dog cannot be read")
+    assert rows["COCO_train2014_000000000001"].mask is None
+
+
 def test_a_change_of_what_is_read_is_noticed(root):
     write(root, {1: [annotation(1, DOG, rectangle(0, 0, 3, 3))]})
     options = LISTS | dict(

@@ -16,7 +16,7 @@ from wsss.networks.segmenter import Segmenter
 from wsss.options.crf import PSA, Crf
 from wsss.results import fitted_crf, image_prior
 from wsss.results.probabilities import Photograph, maps_of
-from wsss.results.refinement import Scored, label_maps, refined_scores
+from wsss.results.refinement import Scored, refined_scores
 from wsss.runtime import machine
 from wsss.runtime.errors import WsssError
 from wsss.stores import store
@@ -114,15 +114,23 @@ class Predictor:
         classes = np.arange(len(self.about.classes.names), dtype=np.uint8)
         return Scored(name, photograph, size, maps, self.network.stride, classes, self.about.warped_px)
 
-    def labels(self, scored: Scored) -> UInt8[np.ndarray, "height width"]:
-        """The label map of a scored photograph, at the working size."""
-        return store.final_labels(label_maps(scored, parameters=self.crf, potentials=self.settings.potentials)[1])
+    def __call__(self, image: Image.Image | np.ndarray | Path | str) -> Prediction:
+        """Label a photograph.
 
-    def __call__(self, image: Image.Image | Photograph | Path | str) -> Prediction:
-        """Label a photograph: a file, a picture of Pillow, or its RGB pixels."""
+        Args:
+            image: a file, which is set upright by its EXIF orientation; or a picture of Pillow, or RGB pixels, uint8
+                (height, width, 3), which are taken as they are.
+
+        Raises:
+            WsssError: the file cannot be read, or the pixels are of another type or shape.
+        """
         if isinstance(image, Path | str):
             image = pictures.read_photograph(Path(image))
         photograph = np.array(image.convert("RGB") if isinstance(image, Image.Image) else image)
+        if photograph.dtype != np.uint8 or photograph.ndim != 3 or photograph.shape[2] != 3:
+            raise WsssError(
+                f"the photograph is {photograph.dtype} {photograph.shape}: give RGB, uint8 (height, width, 3)"
+            )
         scored = self.scored("image", photograph)
         scores = refined_scores(scored.at_pixels().numpy(), scored.pixels(), self.crf, self.settings.potentials)
         labels = pictures.stretched(scores.argmax(0).astype(np.uint8), photograph.shape[:2])
