@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from wsss.crf.potentials import Potentials
-from wsss.datasets import pictures
+from wsss.datasets import manifest, pictures
 from wsss.labels import Classes
 from wsss.networks import file
 from wsss.networks.segmenter import Segmenter
@@ -45,13 +45,15 @@ class Settings:
 
 
 def settings_of_run(network: Path, classes: Classes) -> Settings:
-    """How the run of a network labelled its images, from the masks beside its file.
+    """How the run of a network labelled its images, from the masks beside its file, and the fitted CRF, if it had one.
 
     Raises:
-        WsssError: the masks do not say it, or the CRF that they name cannot be read.
+        WsssError: the masks do not say it, or the fitted CRF that they were made with is not there.
     """
     method = network.stem.removesuffix("_segmenter")
-    found = sorted(network.parent.glob(f"{method}_*_masks.h5"))
+    # by the names of splits: psa_second_round_val_masks.h5 is that of a variant of psa
+    masks_of = (network.with_name(f"{method}_{split}_masks.h5") for split in manifest.SPLITS)
+    found = [path for path in masks_of if path.exists()]
     if not found:
         return Settings()
     with store.read(found[0], "masks") as masks:
@@ -70,9 +72,20 @@ def settings_of_run(network: Path, classes: Classes) -> Settings:
         ) from error
     if parameters:
         return Settings(*scores, parameters, source=str(found[0]))
-    path = network.parent / f"{method}_crf.json"
+    path = _fitted_crf(found[0], attributes.get("input.fitted"))
     parameters, potentials, _ = fitted_crf.read(path, classes)
     return Settings(*scores, parameters, potentials, source=f"{found[0]} and {path}")
+
+
+def _fitted_crf(masks: Path, digest: object) -> Path:
+    """The fitted CRF with which masks were made, beside them: that of a variant bears the name of its method."""
+    found = next((path for path in sorted(masks.parent.glob("*_crf.json")) if store.digest(path) == digest), None)
+    if found is None:
+        raise WsssError(
+            f"{masks} was made with a fitted CRF (METHOD_crf.json) that is not beside it, or has changed since: put it"
+            " there, or rerun the stage masks"
+        )
+    return found
 
 
 @dataclass(frozen=True)
