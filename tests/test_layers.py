@@ -121,6 +121,12 @@ def test_a_module_imports_only_rooms_below_its_own(module):
     assert above == [], f"{module} imports {', '.join(above)}, which is not below it"
 
 
+def test_no_two_modules_import_each_other():
+    everything = {module: own(module) - {module} for module in MODULES}
+    mutual = {(one, other) for one, found in everything.items() for other in found if one in everything[other]}
+    assert mutual == set()
+
+
 @pytest.mark.parametrize("module", all_of(*MATHS))
 def test_the_maths_knows_no_files_and_no_networks(module):
     others = {name for name in own(module) if room(name) not in (*MATHS, "labels", "options")}

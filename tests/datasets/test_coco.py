@@ -132,7 +132,7 @@ def test_missing_images_are_one_problem(root):
     (problem,) = problems
     assert problem.startswith(f"4 images of {root}/annotations/instances_train2014.json are not in {root}/train2014")
     assert problem.endswith(
-        "_000000000003.jpg, COCO_train2014_000000000004.jpg, COCO_train2014_000000000005.jpg: unpack all of them"
+        "_000000000003.jpg; COCO_train2014_000000000004.jpg; COCO_train2014_000000000005.jpg, …: unpack all of them"
     )
 
 
