@@ -142,9 +142,8 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
             _write_curve(job.curve, curve)
             _save(job.checkpoint, network, optimizer, digest, done, curve)
 
-    alone = (
-        fabric.world_size == 1
-    )  # several would be stopped at different steps: they end, and keep their last checkpoint
+    # several would be stopped at different steps: they end, and keep their last checkpoint
+    alone = fabric.world_size == 1
     with distributed.together(fabric), machine.stop_requested() if alone else nullcontext(lambda: False) as stopping:
         for step, data in enumerate(track(loader, what, total=steps, unit="step", start=start), start):
             if isinstance(data, WsssError):
