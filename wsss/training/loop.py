@@ -85,8 +85,13 @@ class Task:
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """The digest of each file that decides the result, by name."""
-        return {path.name: store.digest(path) for path in self.inputs}
+        """The digest of each file that decides the result, by name; of another file of that name, by `another NAME`."""
+        found: dict[str, str] = {}
+        for path in self.inputs:
+            name, digest = path.name, store.digest(path)
+            while found.setdefault(name, digest) != digest:
+                name = f"another {name}"
+        return found
 
     def digest(self) -> str:
         """Digest of all that decides the run: training does not resume from a checkpoint with another digest."""
