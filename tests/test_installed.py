@@ -71,6 +71,12 @@ def test_presets_and_profiles_come_with_it(wsss, tmp_path):
     assert "pipeline/profiles/slurm" in said(slurm)
 
 
+def test_the_page_of_the_configuration_is_that_of_the_installation(wsss, tmp_path):
+    run = ended(wsss, "configuration", folder=tmp_path)
+    assert run.returncode == 0, said(run)
+    assert run.stdout == (projects.ROOT / "docs/configuration.md").read_text()
+
+
 def test_the_exit_status_is_snakemakes(wsss, tmp_path):
     run = ended(wsss, "run", "--cores", 1, "--", "results/nothing.txt", folder=tmp_path)
     assert run.returncode == 1

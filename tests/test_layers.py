@@ -2,6 +2,11 @@
 
 import ast
 import functools
+import itertools
+import re
+import sys
+import tomllib
+from importlib import metadata
 
 import pytest
 
@@ -121,6 +126,12 @@ def test_a_module_imports_only_rooms_below_its_own(module):
     assert above == [], f"{module} imports {', '.join(above)}, which is not below it"
 
 
+def test_no_two_modules_import_each_other():
+    everything = {module: own(module) - {module} for module in MODULES}
+    mutual = {(one, other) for one, found in everything.items() for other in found if one in everything[other]}
+    assert mutual == set()
+
+
 @pytest.mark.parametrize("module", all_of(*MATHS))
 def test_the_maths_knows_no_files_and_no_networks(module):
     others = {name for name in own(module) if room(name) not in (*MATHS, "labels", "options")}
@@ -181,6 +192,23 @@ def test_the_command_line_is_there_before_anything_heavy():
 def test_numpy_is_not_imported_before_the_threads_are_set():
     # machine.use_threads is called by the command line, and numpy reads the number of threads as it is imported
     assert loaded_by("cli").get("numpy") is None
+
+
+def test_packages_that_are_imported_are_declared():
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    required = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    declared = {re.match(r"[\w-]+", line)[0] for line in required}
+    used = {name.split(".")[0] for module in MODULES for name in imports(module)}
+    installed = metadata.packages_distributions()  # an extra that is not installed says no name
+    ours = {"wsss", *sys.stdlib_module_names}
+    assert {
+        name for name in used - ours if name in installed and not declared & set(map(named, installed[name]))
+    } == set()
+
+
+def named(distribution):
+    """The name of a distribution as it is written in a list of requirements."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def test_heavy_packages_are_those_that_we_use():

@@ -10,6 +10,26 @@ from wsss.datasets.pictures import write_mask
 
 IDS = {"train": ["2007_000001", "2007_000002"], "val": ["2008_000003"], "more": ["2007_000001", "2009_000004"]}
 TAGS = {"2007_000001": "cat", "2007_000002": "dog cat", "2008_000003": "dog", "2009_000004": "cat"}
+OPTIONS = dict(
+    dataset="voc",
+    classes=("cat=8", "dog=12"),
+    tags="file",
+    table="",
+    train="train",
+    extra="more",
+    val="val",
+    test="",
+    val_share=0,
+    crf_fit_images=0,
+    masks="SegmentationClass",
+    longest_px=0,
+    download=False,
+    shapes_train=3,
+    shapes_val=2,
+    shapes_size=64,
+    shapes_seed=1,
+)
+"""Options of stage images for it, but for the root."""
 
 
 def layout(root: Path) -> Path:

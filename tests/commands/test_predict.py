@@ -2,6 +2,7 @@
 
 import csv
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,14 @@ from settings import CLASSES, FEATURES, PSA
 
 import wsss
 from wsss.commands.predict import predict
+from wsss.crf.potentials import potentials_of
 from wsss.datasets import manifest, pictures
 from wsss.networks import file
 from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
 from wsss.networks.segmenter import Segmenter
+from wsss.results import fitted_crf
+from wsss.results.inference import settings_of_run
 from wsss.runtime.errors import WsssError
 from wsss.stages.masks import masks
 from wsss.stages.scores import scores
@@ -104,6 +108,39 @@ def test_a_run_that_does_not_say_how_it_labelled_is_told(photographs, network, c
         target.add("a", (2, 3), plain=np.zeros((2, 3), np.uint8))
     with pytest.raises(WsssError, match=r"psa_val_masks\.h5 does not say how its images were labelled"):
         predict(path, (str(photographs),), out=path.parent / "out")
+
+
+def masks_beside(network: Path, name: str, *, inputs=None, **said) -> None:
+    """A store of masks beside a network, which says how they were made."""
+    settings = {"scales": "1.0", "fitted": "no", **vars(PSA)} | said
+    with store.create(network.with_name(name), "masks", classes=CLASSES, settings=settings, inputs=inputs or {}) as new:
+        new.add("a", (2, 3), plain=np.zeros((2, 3), np.uint8))
+
+
+def test_masks_of_a_variant_are_not_those_of_its_method(network):
+    path = network()
+    masks_beside(path, "psa_second_round_val_masks.h5", scales="2.0")
+    assert settings_of_run(path, CLASSES).source.startswith("the defaults")
+    masks_beside(path, "psa_val_masks.h5", scales="1.5")
+    assert settings_of_run(path, CLASSES).scales == (1.5,)
+
+
+def test_a_variant_has_the_fitted_crf_of_its_method(network):
+    path = network()
+    path = path.rename(path.with_name("psa_second_round_segmenter.safetensors"))
+    fitted = {path.with_name(f"{method}_crf.json"): weight for method, weight in (("lcrf", 5), ("psa", 7))}
+    for file_of_crf, weight in fitted.items():
+        found = potentials_of(replace(PSA, appearance_weight=weight), like=torch.zeros(()))
+        about = {"images": 2, "split": "crf_fit", "masks": "pseudo"}
+        fitted_crf.write(file_of_crf, PSA, found, classes=CLASSES, about=about)
+    masks_beside(
+        path, "psa_second_round_val_masks.h5", inputs={"fitted": path.with_name("psa_crf.json")}, fitted="on 2"
+    )
+    settings = settings_of_run(path, CLASSES)
+    assert settings.crf.appearance_weight == float(settings.potentials.appearance_weight) == 7
+    path.with_name("psa_crf.json").unlink()
+    with pytest.raises(WsssError, match="was made with a fitted CRF"):
+        settings_of_run(path, CLASSES)
 
 
 def test_without_its_run_a_network_is_used_as_usual(tmp_path, photographs, network):
@@ -274,3 +311,9 @@ def test_a_prior_whose_classifier_is_gone_is_told(photographs, network, classifi
         match="classifier.safetensors does not exist: the run weighed the scores of psa_segmenter.safetensors",
     ):
         predict(network(), (str(photographs),), out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((8, 8, 3)), np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8)])
+def test_pixels_that_are_no_photograph_are_refused(network, pixels):
+    with pytest.raises(WsssError, match="the photograph is .*: give RGB, uint8"):
+        wsss.load(network())(pixels)

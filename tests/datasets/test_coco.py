@@ -132,7 +132,7 @@ def test_missing_images_are_one_problem(root):
     (problem,) = problems
     assert problem.startswith(f"4 images of {root}/annotations/instances_train2014.json are not in {root}/train2014")
     assert problem.endswith(
-        "_000000000003.jpg, COCO_train2014_000000000004.jpg, COCO_train2014_000000000005.jpg: unpack all of them"
+        "_000000000003.jpg; COCO_train2014_000000000004.jpg; COCO_train2014_000000000005.jpg, …: unpack all of them"
     )
 
 
@@ -289,6 +289,15 @@ def test_an_outline_that_cannot_be_read_is_a_problem_of_its_image(root):
     write(root, {1: [annotation(1, DOG, {"size": SIZE, "counts": [1, "x"]})], 2: [annotation(2, DOG, [])]})
     rows, (problem,) = read(root)
     assert problem.startswith("COCO_train2014_000000000001: the outline of dog cannot be read")
+    assert rows["COCO_train2014_000000000001"].mask is None
+
+
+@pytest.mark.parametrize("box", [["left", 1, 2, 3], [float("nan"), 1, 2, 3], [0, 0, float("inf"), 3]])
+def test_a_box_that_cannot_be_read_is_a_problem_of_its_image(root, box):
+    write(root, {1: [annotation(1, DOG, [])], 2: [annotation(2, DOG, rectangle(0, 0, 3, 3))]})
+    change(root, lambda content: content["annotations"][0].update(bbox=box))
+    rows, (problem,) = read(root)
+    assert problem.startswith("COCO_train2014_000000000001: the box of dog cannot be read")
     assert rows["COCO_train2014_000000000001"].mask is None
 
 

@@ -191,6 +191,10 @@ def test_splits_by_lists_by_share_and_without(root):
     halves = splits(val_share=0.5)
     assert sorted(halves.values()) == ["train", "train", "val", "val"]
     assert halves == splits(val_share=0.5)
+    (root / "trained.txt").write_text("cats/one\ncats/two\n", encoding="utf-8")
+    listed = splits(train="trained", val_share=0.5)  # of the two others, one
+    assert listed["cats/one"] == listed["cats/two"] == "train"
+    assert sorted(listed.values()) == ["train", "train", "val"]
 
 
 def test_a_list_that_names_what_is_not_there(root):

@@ -3,30 +3,10 @@
 import numpy as np
 import pytest
 from PIL import Image
-from voc_layout import IDS, TAGS, layout, write_list, write_tags
+from voc_layout import IDS, OPTIONS, TAGS, layout, write_list, write_tags
 
 from wsss.datasets import listing
 from wsss.datasets.pictures import write_mask
-
-OPTIONS = dict(
-    dataset="voc",
-    classes=["cat=8", "dog=12"],
-    tags="file",
-    table="",
-    train="train",
-    extra="more",
-    val="val",
-    test="",
-    val_share=0,
-    crf_fit_images=0,
-    masks="SegmentationClass",
-    longest_px=0,
-    download=False,
-    shapes_train=3,
-    shapes_val=2,
-    shapes_size=64,
-    shapes_seed=1,
-)
 
 
 @pytest.fixture

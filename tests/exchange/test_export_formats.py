@@ -16,7 +16,8 @@ from settings import CLASSES
 from wsss.commands.export import export
 from wsss.datasets import manifest
 from wsss.datasets import masks as true_masks
-from wsss.exchange import outlines
+from wsss.exchange import coco, outlines
+from wsss.exchange.pictures import LabelMap
 from wsss.labels import VOID, Classes
 from wsss.runtime.errors import WsssError
 from wsss.stores import store
@@ -91,10 +92,10 @@ def test_overlays_of_other_photographs_are_refused(run, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools 2.0 with numpy 2
 def test_coco_by_pycocotools(run, tmp_path):
-    coco = pytest.importorskip("pycocotools.coco")
+    library = pytest.importorskip("pycocotools.coco")
     source, content = run
     export(source, tmp_path / "new/out.json", as_="coco")
-    found = coco.COCO(tmp_path / "new/out.json")
+    found = library.COCO(tmp_path / "new/out.json")
     assert {number: entry["name"] for number, entry in found.cats.items()} == {8: "cat", 12: "dog"}
     assert [entry["file_name"] for entry in found.imgs.values()] == [f"{image_id}.JPG" for image_id in sorted(IDS)]
     for entry in found.imgs.values():
@@ -109,6 +110,16 @@ def test_coco_by_pycocotools(run, tmp_path):
             left, top = columns.min(), rows.min()
             assert annotation["bbox"] == [left, top, columns.max() + 1 - left, rows.max() + 1 - top]
             assert annotation["area"] == expected.sum() and annotation["iscrowd"] == 0
+
+
+def test_coco_numbers_the_annotations_by_class(tmp_path):
+    pytest.importorskip("pycocotools")
+    classes = Classes.of({f"class {value}": value for value in range(1, 10)})
+    labels = np.array([[8, 1, 9]], np.uint8)  # as Python iterates over a set, 8 comes before 1
+    with coco.writer(tmp_path / "out.json", classes) as add:
+        add(LabelMap("a", labels, Path("a.jpg")))
+    annotations = json.loads((tmp_path / "out.json").read_text())["annotations"]
+    assert [annotation["category_id"] for annotation in annotations] == [1, 8, 9]
 
 
 def test_cvats_archive(run, tmp_path):

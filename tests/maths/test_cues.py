@@ -71,17 +71,3 @@ def test_cam_labels_equal_the_label_map_with_a_constant_background(seed):
     found = cues.cam_labels(cam.numpy(), classes.numpy().astype(np.uint8), size=(6, 7), stride=1, backgrounds=(0.6,))
     np.testing.assert_array_equal(found[0.6], expected.numpy())
     assert set(np.unique(found[0.6])) == {0, 4, 9}
-
-
-def test_rarities_are_those_of_the_foreground():
-    tags = [("cat",), ("cat", "dog"), ("cat",), ("cow",)]
-    found = cues.log_rarities(tags, ["cat", "dog", "cow", "sofa"])
-    torch.testing.assert_close(found.exp(), torch.tensor([1, 1, 0.5, 0.5, 0.25]))
-    torch.testing.assert_close(cues.log_rarities([], ["cat"]), torch.zeros(2))
-
-
-def test_log_shares_count_labels_and_pass_over_void():
-    maps = [np.array([[0, 0, 255], [2, 255, 0]], np.uint8), np.array([[0, 0]], np.uint8)]
-    found = cues.log_shares(maps, classes=3)
-    torch.testing.assert_close(found.exp(), torch.tensor([6.0, 1.0, 2.0]) / 9)
-    torch.testing.assert_close(cues.log_shares([], classes=4).exp(), torch.full((4,), 0.25))

@@ -190,6 +190,11 @@ def test_the_schema_knows_each_key_of_the_defaults_and_no_other():
 
 
 def test_the_page_is_up_to_date(capsys):
-    print_page(project=ROOT)
+    print_page()
     page = (ROOT / "docs/configuration.md").read_text()
     assert capsys.readouterr().out == page, "run: wsss configuration > docs/configuration.md"
+
+
+def test_the_page_of_a_folder_that_is_no_project(tmp_path):
+    with pytest.raises(WsssError, match="config.yaml does not exist: give the folder of the project by --project"):
+        print_page(project=tmp_path)

@@ -171,3 +171,9 @@ def test_cue_precision_without_any_cue():
         "background share": 0,
         "background precision": None,
     }
+
+
+def test_cue_precision_where_no_pixel_is_known():
+    precision = evaluation.CuePrecision()
+    precision.add(np.full((2, 2), 255, np.uint8), np.ones((2, 2), np.uint8))
+    assert set(precision.shares().values()) == {None}

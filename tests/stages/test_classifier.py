@@ -11,7 +11,7 @@ from runs import CutOff, steps_of
 from settings import CLASSES, FEATURES, SGD
 
 from wsss.datasets import manifest
-from wsss.maths import cues
+from wsss.maths import frequencies
 from wsss.networks import file
 from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
@@ -50,7 +50,7 @@ def run_classifier(folder: Path, *, features: Features = FEATURES, balance: floa
 
 def test_a_balance_is_an_offset_of_the_score_and_of_no_map(tmp_path):
     rows = [("cat",), ("cat",), ("cat", "dog"), ("cat",)]
-    odds = cues.log_odds(rows, ("cat", "dog"))
+    odds = frequencies.log_odds(rows, ("cat", "dog"))
     np.testing.assert_allclose(odds, np.log([5 / 1, 2 / 4]), rtol=1e-6)
     path = run_classifier(tmp_path, balance=0.5)
     network, about = file.load(path, Classifier)

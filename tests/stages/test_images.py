@@ -4,7 +4,7 @@ import coco_layout
 import numpy as np
 import pytest
 from coco_layout import annotation, rectangle
-from voc_layout import IDS, TAGS, layout, write_list, write_tags
+from voc_layout import IDS, OPTIONS, TAGS, layout, write_list, write_tags
 
 from wsss.datasets import download, manifest, shapes
 from wsss.datasets.coco_classes import COCO_CLASSES
@@ -14,26 +14,6 @@ from wsss.options.data_set import DataSet
 from wsss.runtime.errors import WsssError
 from wsss.stages.images import images
 from wsss.stages.training_images import training_images
-
-OPTIONS = dict(
-    dataset="voc",
-    classes=("cat=8", "dog=12"),
-    tags="file",
-    table="",
-    train="train",
-    extra="more",
-    val="val",
-    test="",
-    val_share=0,
-    crf_fit_images=0,
-    masks="SegmentationClass",
-    longest_px=0,
-    download=False,
-    shapes_train=3,
-    shapes_val=2,
-    shapes_size=64,
-    shapes_seed=1,
-)
 
 
 def in_two_steps(tmp_path, **changes):

@@ -97,6 +97,19 @@ def test_the_digest_follows_options_and_inputs(tmp_path):
     assert digest("classifier", 3) != first
 
 
+def test_inputs_of_one_name_are_told_apart(tmp_path):
+    paths = [tmp_path / folder / "classifier.safetensors" for folder in ("ours", "theirs")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text("a")
+    task = loop.Task("classifier", item, ["0"], tag_loss, {}, paths)
+    assert list(task.digests) == ["classifier.safetensors"]
+    paths[0].write_text("b")
+    changed = replace(task)
+    assert set(changed.digests) == {"classifier.safetensors", "another classifier.safetensors"}
+    assert changed.digest() != task.digest()
+
+
 def test_poly_schedule_by_hand(tmp_path):
     _, curve = train(tmp_path, length=8, batch_size=2, epochs=1, learning_rate=0.1, power=0.5)
     found = rows(curve)

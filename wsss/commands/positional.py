@@ -14,7 +14,6 @@ def positional(kind: object, metavar: str) -> object:
 Store = positional(Path, "STORE")
 Out = positional(Path, "[OUT]")
 Folder = positional(Path, "FOLDER")
-Results = positional(Path, "[RESULTS]")
 Runs = positional(tuple[Path, ...], "[RESULTS ...]")
 ImageId = positional(str, "[IMAGE_ID]")
 File = positional(Path, "FILE")

@@ -40,10 +40,11 @@ def run(*words: str) -> None:
 
 
 def _found(word: str, root: Path) -> str:
-    """A word; the path beside the Snakefile where it names such a file, and none in the current folder."""
-    path = Path(word)
+    """A word; where it, or what follows its `=`, names a file beside the Snakefile and none here, with that path."""
+    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    path = Path(value)
     beside = path.parts[:1] in (("presets",), ("profiles",)) and not path.exists() and (root / path).exists()
-    return str(root / path) if beside else word
+    return f"{option}{equals}{root / path}" if beside else word
 
 
 def _configurations(words: list[str]) -> Iterator[Path]:

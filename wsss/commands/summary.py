@@ -47,14 +47,18 @@ def _shares(results: Path) -> None:
     Raises:
         WsssError: there is no such store.
     """
+    from wsss.results import shares
+    from wsss.stores import store
+
     stores = [path for path in (results / "pseudo_masks.h5", *sorted(results.glob("*_masks.h5"))) if path.exists()]
     if not stores:
         raise WsssError(f"{results} holds no scores and no label maps yet: {_done(results)}")
     for path in dict.fromkeys(stores):
-        shares, empty, count = _counted(path)
-        say(f"{path}: {count} label maps, {empty} of them show the background alone")
-        say("  " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares.items()))
-        if 3 * empty > count:
+        with store.read(path, store.kind_of(path)) as source:
+            found = shares.counted(source)
+        say(f"{path}: {found.maps} label maps, {found.empty} of them show the background alone")
+        say("  " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in found.of_classes.items()))
+        if 3 * found.empty > found.maps:
             say("  warning: more than a third show nothing: look at results/*_examples.png, and train for more epochs")
 
 
@@ -62,20 +66,3 @@ def _done(results: Path) -> str:
     """Which stages of a run are done, and what to do next."""
     done = sorted(path.stem for pattern in ("*.h5", "*.safetensors", "images.csv") for path in results.glob(pattern))
     return (f"done so far: {', '.join(done)}; " if done else "") + "run snakemake first"
-
-
-def _counted(path: Path) -> tuple[dict[str, float], int, int]:
-    """The share of each class among the pixels of all label maps; how many maps are empty, and their number."""
-    import numpy as np
-
-    from wsss.labels import BACKGROUND
-    from wsss.stores import store
-
-    with store.read(path, store.kind_of(path)) as source:
-        counts, empty = np.zeros(256, int), 0
-        for image_id in source:
-            found = np.bincount(store.final_labels(source[image_id]).ravel(), minlength=256)
-            counts += found
-            empty += found[BACKGROUND] == found.sum()
-        names = source.classes.names
-        return dict(zip(names, (counts[: len(names)] / counts.sum()).tolist(), strict=True)), int(empty), len(source)

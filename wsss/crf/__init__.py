@@ -17,6 +17,7 @@ its diagonal, as in pydensecrf, so that the engines agree. They differ in what t
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float32, Shaped
 from torch import Tensor
 
-from wsss.crf import cells, convcrf, exact, lattice
+from wsss.crf import cells, coarse, convcrf, exact, lattice
 from wsss.crf.potentials import Potentials
 from wsss.options.crf import TRAINABLE, Crf
 from wsss.runtime.errors import WsssError
@@ -66,8 +67,8 @@ def _one_by_one(engine: Callable[[Tensor, Tensor, Crf], Tensor]) -> Callable[...
 
 ENGINES = {
     "none": _one_by_one(_softmax),
-    "cells": cells.marginals,
-    "convcrf": convcrf.marginals,
+    "cells": partial(coarse.marginals, messages=cells.messages),
+    "convcrf": partial(coarse.marginals, messages=convcrf.messages),
     "lattice": _one_by_one(lattice.marginals),
     "exact": _one_by_one(exact.marginals),
 }
@@ -119,9 +120,9 @@ def marginals(
 ) -> Float[Tensor, "batch classes height width"]:
     """Marginals of the CRFs of a batch of images; over the classes they sum to 1.
 
-    Engines exact, cells and convcrf work on the energies' device and pass gradients on to them, the latter two to their
-    potentials too;
-    lattice works on the CPU and passes none; none is the softmax. Half precision is that of the result alone.
+    Engines exact, cells and convcrf work on the energies' device and pass gradients on to them, and the latter two to
+    their potentials. Engine lattice works on the CPU and passes none; none is the softmax. Half precision is that of
+    the result alone.
 
     Args:
         unary: energies -log p, lower is likelier; minus a network's logits will do, since a constant of a pixel's

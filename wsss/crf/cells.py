@@ -5,15 +5,13 @@ For cell i of a_i pixels and features f, each kernel's message for the maps q is
     m_i = w n_i sum_j k(f_i, f_j) n_j a_j q_j,    n_i = 1 / sqrt( sum_j k(f_i, f_j) a_j )
 
 or without the n where the kernel is not normalised. No normalised kernel is formed: the maps are scaled instead.
+What is done with the messages is `coarse`.
 """
 
-from collections.abc import Sequence
-
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
-from wsss.crf import coarse
 from wsss.crf.coarse import Linear
 from wsss.crf.exact import LEAST_EXPONENT
 from wsss.crf.levels import Level
@@ -23,21 +21,6 @@ from wsss.runtime.errors import WsssError
 
 MOST_CELLS = 20_000
 """Among which all pairs are formed: their matrix takes 1.6 GB then."""
-
-
-def marginals(
-    unary: Float[Tensor, "batch labels height width"],
-    images: UInt8[Tensor, "batch height width 3"],
-    sizes: Sequence[tuple[int, int]],
-    parameters: Crf,
-    potentials: Potentials | None = None,
-) -> Float[Tensor, "batch labels height width"]:
-    """The engine "cells"; see `coarse.marginals`.
-
-    Raises:
-        WsssError: more than MOST_CELLS cells, or a compatibility of another number of labels.
-    """
-    return coarse.marginals(unary, images, sizes, parameters, potentials, messages)
 
 
 def messages(level: Level, potentials: Potentials, parameters: Crf) -> Linear:

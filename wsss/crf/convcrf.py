@@ -2,15 +2,13 @@
 
 ConvCRF (Teichmann & Cipolla 2019, arXiv:1805.04777) takes labels further apart than the window to be independent. The
 kernel is symmetric, so one half of it is held, and the maps are shifted by views: nothing is copied k x k times.
+What is done with the messages is `coarse`.
 """
 
-from collections.abc import Sequence
-
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
-from wsss.crf import coarse
 from wsss.crf.coarse import Linear
 from wsss.crf.exact import LEAST_EXPONENT
 from wsss.crf.levels import Level
@@ -127,21 +125,6 @@ def _normalised(
         both[here] = (norm[here] * norm[there])[:, 0]
         ends.append(both)
     return kernel * torch.stack(ends, dim=1)
-
-
-def marginals(
-    unary: Float[Tensor, "batch labels height width"],
-    images: UInt8[Tensor, "batch height width 3"],
-    sizes: Sequence[tuple[int, int]],
-    parameters: Crf,
-    potentials: Potentials | None = None,
-) -> Float[Tensor, "batch labels height width"]:
-    """The engine "convcrf"; see `coarse.marginals`.
-
-    Raises:
-        WsssError: a compatibility of another number of labels.
-    """
-    return coarse.marginals(unary, images, sizes, parameters, potentials, messages)
 
 
 def messages(level: Level, potentials: Potentials, parameters: Crf) -> Linear:

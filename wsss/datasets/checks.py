@@ -271,13 +271,9 @@ def _check(item: tuple[Row, str | None, Row | None], *, classes: Classes, copies
         side = max(pictures.photograph_size(known.image))
         return CheckedRow(known, problems, photograph=known.digest, longer_side=side)
     image = None if known else _read(pictures.read_photograph, row.image, problems)
-    size = (
-        _read(pictures.photograph_size, row.image, problems)
-        if known
-        else image.shape[:2]
-        if image is not None
-        else None
-    )
+    size = image.shape[:2] if image is not None else None
+    if known:
+        size = _read(pictures.photograph_size, row.image, problems)
     mask = _read(partial(masks.read, classes=classes), row.mask, problems) if row.mask else None
     if mask is not None:
         if size is not None and size != mask.shape:

@@ -35,9 +35,6 @@ VECTORS = "cls_labels_coco.npy"
 PLACES = ("", "images", "JPEGImages")
 """Where the folders of photographs may lie."""
 
-SHOWN = 3
-"""Examples of a problem that many images share."""
-
 
 @dataclass(frozen=True)
 class Part:
@@ -202,7 +199,8 @@ def _annotated(root: Path, name: str, problems: list[str]) -> tuple[Part, dict[i
     present = {image_id: file for image_id, file in files.items() if file.exists()}
     missing = [file.name for image_id, file in files.items() if image_id not in present]
     if missing:
-        problems.append(f"{len(missing)} images of {path} are not in {folder}, {_such_as(missing)}: unpack all of them")
+        examples = checks.such_as(missing)
+        problems.append(f"{len(missing)} images of {path} are not in {folder}, such as {examples}: unpack all of them")
     tags = {image_id: tuple(shown.category for shown in image.objects) for image_id, image in images.items()}
     return Part(name, present, tags, images), found.categories
 
@@ -242,16 +240,11 @@ def _without_known(part: Part, known: dict[str, str], problems: list[str], split
     """The part without images of the parts before, which of all but extra is a problem."""
     both = [image_id for image_id in part.files if image_id in known]
     if both and split != "extra":
-        first = known[both[0]]
         problems.append(
-            f"{len(both)} images of {first} are also in {part.name}, which is held out, {_such_as(both)}: remove them"
-            " from one of the two"
+            f"{len(both)} images of {known[both[0]]} are also in {part.name}, which is held out, such as"
+            f" {checks.such_as(both)}: remove them from one of the two"
         )
     return part.of([image_id for image_id in part.files if image_id not in known])
-
-
-def _such_as(names: list[str]) -> str:
-    return f"such as {', '.join(names[:SHOWN])}"
 
 
 def _kept(folder: Path, lists: dict[str, str], splits: dict[str, str]) -> dict[str, Path]:

@@ -82,7 +82,8 @@ def splits(
         extra: list of further training images; "" for none.
         val: list of the images for the final scores; "" for none, or those that `val_share` draws.
         test: list of images that are segmented, and neither trained on nor scored; "" for none.
-        val_share: share of the tagged images that is drawn for val without a list of it; equal for equal images.
+        val_share: share of the tagged images in no list of train or test that is drawn for val without a list of it;
+            equal for equal images.
     """
     problems: list[str] = []
     lists = {
@@ -90,7 +91,7 @@ def splits(
         for name, listed in (("train", train), ("extra", extra), ("val", val), ("test", test))
     }
     if not val and val_share:
-        free = photographs.tags.keys() - set(lists["test"])
+        free = photographs.tags.keys() - {*lists["train"], *lists["test"]}
         drawn = sorted(free, key=lambda image_id: hashlib.sha256(image_id.encode()).digest())
         lists["val"] = drawn[: round(val_share * len(drawn))]
     for one, other in (("train", "val"), ("train", "test"), ("val", "test")):

@@ -131,19 +131,20 @@ def _region(found: Object, size: tuple[int, int]) -> Bool[np.ndarray, "height wi
     """The pixels of an object: those within its outline, or within its box where it has none.
 
     Raises:
-        WsssError: the outline cannot be read.
+        WsssError: the outline or the box cannot be read.
     """
     outline = found.outline
     if isinstance(outline, list):
         outline = [polygon for polygon in outline if len(polygon) >= LEAST_NUMBERS]
-    if not outline:
-        return _within(found.box, size)
     try:
+        if not outline:
+            return _within(found.box, size)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools 2.0 with numpy 2
             return _decoded(outline, size)
     except Exception as error:  # pycocotools raises many kinds for outlines that it cannot read
-        raise WsssError(f"the outline of {found.category} cannot be read ({error})") from error
+        what = "outline" if outline else "box"
+        raise WsssError(f"the {what} of {found.category} cannot be read ({error})") from error
 
 
 def _decoded(outline: list[np.ndarray] | dict, size: tuple[int, int]) -> np.ndarray:

@@ -139,14 +139,6 @@ def digest_of(*paths: Path) -> str:
     return content.hexdigest()[:16]
 
 
-def longest_px(rows: Iterable[Row]) -> int:
-    """The longer side to which large photographs were reduced; 0 where all are used as they are."""
-    from wsss.datasets.pictures import photograph_size  # the command line reads this module before anything heavy
-
-    copy = next((row.image for row in rows if row.original), None)
-    return max(photograph_size(copy)) if copy else 0
-
-
 def require_classes(rows: Iterable[Row], classes: Classes, path: Path) -> None:
     """Refuse a store or a network that does not know the images' classes: it is of a run with others.
 

@@ -2,6 +2,7 @@
 
 import io
 import stat
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -91,6 +92,12 @@ def photograph_size(path: Path) -> tuple[int, int]:
             f"{path} cannot be read as a picture ({error}): replace it or remove it from the list"
         ) from error
     return (width, height) if turned else (height, width)
+
+
+def longest_px(rows: Iterable[Row]) -> int:
+    """The longer side to which large photographs were reduced; 0 where all are used as they are."""
+    copy = next((row.image for row in rows if row.original), None)
+    return max(photograph_size(copy)) if copy else 0
 
 
 def _orientation(picture: Image.Image) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from wsss.datasets.instances import require_pycocotools
 from wsss.exchange.pictures import Add, LabelMap
-from wsss.labels import VOID, Classes
+from wsss.labels import BACKGROUND, VOID, Classes
 from wsss.runtime.files import whole_or_absent
 
 
@@ -26,7 +26,7 @@ def writer(path: Path, classes: Classes) -> Iterator[Add]:
         height, width = image.labels.shape
         name = image.id + image.photograph.suffix
         images.append({"id": len(images) + 1, "file_name": name, "height": height, "width": width})
-        for label in set(np.unique(image.labels).tolist()) - {0, VOID}:
+        for label in sorted({*np.unique(image.labels).tolist()} - {BACKGROUND, VOID}):
             code = codes.encode(np.asfortranarray(image.labels == label, np.uint8))
             annotations.append(
                 {

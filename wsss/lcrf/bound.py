@@ -165,6 +165,8 @@ def gumbel_softmax(
 ) -> Float[Tensor, "batch classes height width"]:
     """A relaxed sample of each cell's label, which is differentiable: the Gumbel-softmax distribution, as in v1.
 
+    Jang, Gu & Poole 2017 (arXiv:1611.01144), Maddison, Mnih & Teh 2017 (arXiv:1611.00712):
+
         z_j = softmax( (log q_j + g_j) / temperature ),    g_jk = -log(-log u_jk),  u_jk uniform in (0, 1)
 
     Its largest entry is label k with probability q_jk, and the closer to 1, the lower the temperature: the bias of the

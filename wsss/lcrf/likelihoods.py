@@ -174,7 +174,7 @@ def masked_image(
     min(|T|, most_present) + 1 masked images for each image (2.5 on VOC), that goes through the classifier and back.
 
     Args:
-        z: labels, on a grid of `stride` (see `wsss.grid`).
+        z: labels, on a grid of `stride` (see `wsss.maths.grid`).
         images: x, as the classifier takes them.
         tags: y.
         classifier: logits of whole images; frozen, in evaluation mode.

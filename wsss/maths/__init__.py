@@ -1,1 +1,4 @@
-"""What several papers share: grids, activation maps, label maps, pooling, scores. Functions of tensors and arrays."""
+"""What several papers share, as functions of tensors and arrays.
+
+Grids, activation maps, label maps, pooling, class frequencies, scores.
+"""

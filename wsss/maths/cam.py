@@ -10,7 +10,7 @@ from torch import Tensor
 from wsss.maths import grid
 
 
-def normalised(maps: Float[Tensor, "foreground height width"]) -> Float[Tensor, "foreground height width"]:
+def normalised(maps: Float[Tensor, "*batch height width"]) -> Float[Tensor, "*batch height width"]:
     """Each class's map over its own largest value, so that it lies in [0, 1]; a map of zeros stays zero (PSA)."""
     return maps / (maps.amax((-2, -1), keepdim=True) + 1e-5)
 

@@ -11,8 +11,8 @@ from wsss.options.network import Features
 class Classifier(Network):
     """Which foreground classes an image shows: features, a linear map without bias, the mean over the image.
 
-    Without a bias the mean of the class maps is the class score, so the maps (CAM, Zhou et al. 2016) explain it. A
-    class that few images show can have a fixed offset, which the maps leave out (`set_offsets`).
+    Without a bias the mean of the class maps is the class score, so the maps (CAM, Zhou et al. 2016, arXiv:1512.04150)
+    explain it. A class that few images show can have a fixed offset, which the maps leave out (`set_offsets`).
     """
 
     kind = "classifier"

@@ -250,5 +250,6 @@ def _leaf(path: list, schema: Schema) -> Schema | None:
     return resolved(leaf, schema) if leaf else None
 
 
-def _where(path) -> str:
+def _where(path: list) -> str:
+    """The place of a value: its section, its key, and, of a list, its number."""
     return ": ".join(str(step) for step in path) or "top level"

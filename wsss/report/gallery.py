@@ -69,6 +69,11 @@ class Source:
     reader: Reader
     splits: tuple[str, ...]
 
+    @property
+    def dense(self) -> bool:
+        """Whether it labels every pixel, as no cue does but pseudo masks."""
+        return self.name not in CUES or self.name == "pseudo_masks"
+
 
 def sources(results: Path, stack: ExitStack) -> list[Source]:
     """The stores of a run that the page shows, open as long as the stack is.
@@ -102,13 +107,12 @@ def judged(rows: list[Row], found: list[Source], classes: Classes) -> list[Judge
     """The scores of every dense label map on all images that have a true mask."""
     scores: dict[tuple[str, str], Judged] = {}
     shown = [row for row in rows if row.mask and row.split in ("train", "val")]
-    ids = {source.name + str(source.splits): set(source.reader) for source in found}
+    dense = [source for source in found if source.dense]
+    ids = [set(source.reader) for source in dense]
     for row in track(shown, "report: scores", total=len(shown)):
         true = None
-        for source in found:
-            if row.split not in source.splits or row.id not in ids[source.name + str(source.splits)]:
-                continue
-            if source.name in CUES and source.name != "pseudo_masks":
+        for source, there in zip(dense, ids, strict=True):
+            if row.split not in source.splits or row.id not in there:
                 continue
             true = evaluation.truth(row, classes) if true is None else true
             for array, predicted in source.reader[row.id].items():

@@ -11,12 +11,11 @@ import numpy as np
 
 from wsss.datasets import manifest
 from wsss.datasets.manifest import Row
-from wsss.labels import BACKGROUND, Classes
+from wsss.labels import Classes
 from wsss.report import facts, gallery
-from wsss.results import figures, runs, tables
+from wsss.results import figures, runs, shares, tables
 from wsss.runtime.errors import WsssError
 from wsss.runtime.files import whole_or_absent
-from wsss.stores import store
 
 HERE = Path(__file__).parent
 
@@ -49,7 +48,7 @@ def write(results: list[Path], page: Path, *, images: int, longest_px: int) -> N
     with ExitStack() as stack:
         found = gallery.sources(first, stack)
         judged = gallery.judged(rows, found, classes)
-        shares = [] if scores else _shares(found, classes)
+        of_label_maps = [] if scores else _shares(found)
         shown, notes, confidences = _shown(rows, found, judged, first, images)
         pictured = list(gallery.pictured(shown, found, classes, longest_px))
     for image in pictured:
@@ -68,7 +67,7 @@ def write(results: list[Path], page: Path, *, images: int, longest_px: int) -> N
         runs=len(results),
         stale=stale,
         judged=bool(judged),
-        shares=shares,
+        shares=of_label_maps,
         class_names=classes.names,
         notes=notes,
         tags=facts.tags(rows),
@@ -109,20 +108,13 @@ def _shown(
     return shown, notes, confidences
 
 
-def _shares(found: list[gallery.Source], classes: Classes) -> list[list[str]]:
+def _shares(found: list[gallery.Source]) -> list[list[str]]:
     """For each store of label maps: its name, how many maps, how many show nothing, and the share of each class."""
     lines = []
-    for source in found:
-        if source.name in gallery.CUES and source.name != "pseudo_masks":
-            continue
-        counts, empty = np.zeros(256, int), 0
-        for image_id in source.reader:
-            counted = np.bincount(store.final_labels(source.reader[image_id]).ravel(), minlength=256)
-            counts += counted
-            empty += int(counted[BACKGROUND] == counted.sum())
-        shares = counts[: len(classes.names)] / max(1, counts.sum())
+    for source in (source for source in found if source.dense):
+        of = shares.counted(source.reader)
         lines.append(
-            [source.reader.path.name, str(len(source.reader)), str(empty), *(f"{100 * s:.1f}" for s in shares)]
+            [source.reader.path.name, str(of.maps), str(of.empty), *(f"{100 * s:.1f}" for s in of.of_classes.values())]
         )
     return lines
 

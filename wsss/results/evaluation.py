@@ -85,13 +85,14 @@ class CuePrecision:
         self.correct_background += int((cues == true)[background].sum())
 
     def shares(self) -> dict[str, float | None]:
-        """Shares of the pixels that have a cue, and of the cues that are correct; None if there is no cue."""
-        return {
-            "foreground share": self.foreground / self.pixels,
-            "foreground precision": self.correct_foreground / self.foreground if self.foreground else None,
-            "background share": self.background / self.pixels,
-            "background precision": self.correct_background / self.background if self.background else None,
+        """Shares of the pixels that have a cue, and of the cues that are correct; None for a share of nothing."""
+        counts = {
+            "foreground share": (self.foreground, self.pixels),
+            "foreground precision": (self.correct_foreground, self.foreground),
+            "background share": (self.background, self.pixels),
+            "background precision": (self.correct_background, self.background),
         }
+        return {name: part / whole if whole else None for name, (part, whole) in counts.items()}
 
 
 def crf_description(attributes: dict) -> str:

@@ -9,14 +9,14 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from wsss.crf.potentials import Potentials
-from wsss.datasets import pictures
+from wsss.datasets import manifest, pictures
 from wsss.labels import Classes
 from wsss.networks import file
 from wsss.networks.segmenter import Segmenter
 from wsss.options.crf import PSA, Crf
 from wsss.results import fitted_crf, image_prior
 from wsss.results.probabilities import Photograph, maps_of
-from wsss.results.refinement import Scored, label_maps, refined_scores
+from wsss.results.refinement import Scored, refined_scores
 from wsss.runtime import machine
 from wsss.runtime.errors import WsssError
 from wsss.stores import store
@@ -45,13 +45,15 @@ class Settings:
 
 
 def settings_of_run(network: Path, classes: Classes) -> Settings:
-    """How the run of a network labelled its images, from the masks beside its file.
+    """How the run of a network labelled its images, from the masks beside its file, and the fitted CRF, if it had one.
 
     Raises:
-        WsssError: the masks do not say it, or the CRF that they name cannot be read.
+        WsssError: the masks do not say it, or the fitted CRF that they were made with is not there.
     """
     method = network.stem.removesuffix("_segmenter")
-    found = sorted(network.parent.glob(f"{method}_*_masks.h5"))
+    # by the names of splits: psa_second_round_val_masks.h5 is that of a variant of psa
+    masks_of = (network.with_name(f"{method}_{split}_masks.h5") for split in manifest.SPLITS)
+    found = [path for path in masks_of if path.exists()]
     if not found:
         return Settings()
     with store.read(found[0], "masks") as masks:
@@ -70,9 +72,20 @@ def settings_of_run(network: Path, classes: Classes) -> Settings:
         ) from error
     if parameters:
         return Settings(*scores, parameters, source=str(found[0]))
-    path = network.parent / f"{method}_crf.json"
+    path = _fitted_crf(found[0], attributes.get("input.fitted"))
     parameters, potentials, _ = fitted_crf.read(path, classes)
     return Settings(*scores, parameters, potentials, source=f"{found[0]} and {path}")
+
+
+def _fitted_crf(masks: Path, digest: object) -> Path:
+    """The fitted CRF with which masks were made, beside them: that of a variant bears the name of its method."""
+    found = next((path for path in sorted(masks.parent.glob("*_crf.json")) if store.digest(path) == digest), None)
+    if found is None:
+        raise WsssError(
+            f"{masks} was made with a fitted CRF (METHOD_crf.json) that is not beside it, or has changed since: put it"
+            " there, or rerun the stage masks"
+        )
+    return found
 
 
 @dataclass(frozen=True)
@@ -114,15 +127,23 @@ class Predictor:
         classes = np.arange(len(self.about.classes.names), dtype=np.uint8)
         return Scored(name, photograph, size, maps, self.network.stride, classes, self.about.warped_px)
 
-    def labels(self, scored: Scored) -> UInt8[np.ndarray, "height width"]:
-        """The label map of a scored photograph, at the working size."""
-        return store.final_labels(label_maps(scored, parameters=self.crf, potentials=self.settings.potentials)[1])
+    def __call__(self, image: Image.Image | np.ndarray | Path | str) -> Prediction:
+        """Label a photograph.
 
-    def __call__(self, image: Image.Image | Photograph | Path | str) -> Prediction:
-        """Label a photograph: a file, a picture of Pillow, or its RGB pixels."""
+        Args:
+            image: a file, which is set upright by its EXIF orientation; or a picture of Pillow, or RGB pixels, uint8
+                (height, width, 3), which are taken as they are.
+
+        Raises:
+            WsssError: the file cannot be read, or the pixels are of another type or shape.
+        """
         if isinstance(image, Path | str):
             image = pictures.read_photograph(Path(image))
         photograph = np.array(image.convert("RGB") if isinstance(image, Image.Image) else image)
+        if photograph.dtype != np.uint8 or photograph.ndim != 3 or photograph.shape[2] != 3:
+            raise WsssError(
+                f"the photograph is {photograph.dtype} {photograph.shape}: give RGB, uint8 (height, width, 3)"
+            )
         scored = self.scored("image", photograph)
         scores = refined_scores(scored.at_pixels().numpy(), scored.pixels(), self.crf, self.settings.potentials)
         labels = pictures.stretched(scores.argmax(0).astype(np.uint8), photograph.shape[:2])

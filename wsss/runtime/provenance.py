@@ -4,7 +4,7 @@ import ast
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -142,5 +142,6 @@ def _file(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-def digest(lines) -> str:
+def digest(lines: Iterable[str]) -> str:
+    """The beginning of the SHA-256 of a text: 64 bits, 16 hexadecimal digits."""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

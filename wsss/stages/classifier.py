@@ -35,7 +35,7 @@ def classifier(
     import torch
 
     from wsss.datasets import manifest, pictures
-    from wsss.maths.cues import log_odds
+    from wsss.maths.frequencies import log_odds
     from wsss.networks.classifier import Classifier
     from wsss.networks.file import About
     from wsss.training import loop

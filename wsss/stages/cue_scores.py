@@ -34,6 +34,7 @@ def cue_scores(
     rows = [row for row in manifest.read(images, "train") if row.mask]
     content: dict[str, object] = {"split": "train", "images": len(rows), "image tags": "used"}
     content["manifest"] = store.digest(images)
+    backgrounds = tuple(sorted({background, *oracle}))  # of equally good ones the lowest is the best
     with ExitStack() as stack:
         maps = [stack.enter_context(store.read(path, "cams")) for path in cams]
         sources = {kind: stack.enter_context(store.read(path, kind)) for path in cues for kind in [store.kind_of(path)]}
@@ -43,7 +44,7 @@ def cue_scores(
             size = first.size(row.id)
             found: dict = {}
             for of in maps:
-                labels = cam_labels(**of[row.id], size=size, stride=of.stride, backgrounds=tuple({background, *oracle}))
+                labels = cam_labels(**of[row.id], size=size, stride=of.stride, backgrounds=backgrounds)
                 found = {("cam", value): label for value, label in labels.items()}
             for kind, source in sources.items():
                 arrays = source[row.id]

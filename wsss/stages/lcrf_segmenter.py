@@ -53,7 +53,7 @@ def lcrf_segmenter(
     from wsss.datasets import manifest, pictures
     from wsss.labels import VOID
     from wsss.lcrf.bound import kernel_of, objective, warm
-    from wsss.maths.cues import log_rarities
+    from wsss.maths.frequencies import log_rarities
     from wsss.maths.photographs import at_cells
     from wsss.networks import file
     from wsss.networks.classifier import Classifier
@@ -112,5 +112,5 @@ def lcrf_segmenter(
         "lcrf_segmenter", item, [row.id for row in rows], loss, settings, [images, classifier, *seeds, *features.files]
     )
     supervision = "tags and cues" if seeds else "tags"
-    about = About(classes, supervision, warped_px=warped.input_px, longest_px=manifest.longest_px(rows))
+    about = About(classes, supervision, warped_px=warped.input_px, longest_px=pictures.longest_px(rows))
     loop.train(network, task, schedule=schedule, job=job, about=about, output=lcrf_segmenter)

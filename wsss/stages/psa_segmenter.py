@@ -41,7 +41,7 @@ def psa_segmenter(
 
     from wsss.datasets import manifest, pictures
     from wsss.labels import VOID
-    from wsss.maths import cues, grid
+    from wsss.maths import frequencies, grid
     from wsss.networks.file import About
     from wsss.networks.segmenter import Segmenter
     from wsss.stores import store
@@ -55,7 +55,7 @@ def psa_segmenter(
     network = Segmenter.build(features, classes=len(masks.classes.names), dilation=dilation, decoder=decoder)
     fill = network.backbone.mean
     counted = (store.final_labels(masks[row.id]) for row in rows) if balance else ()
-    adjustment = balance * cues.log_shares(counted, classes=len(masks.classes.names))[:, None, None]
+    adjustment = balance * frequencies.log_shares(counted, classes=len(masks.classes.names))[:, None, None]
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor]:
         row = rows[position]
@@ -79,5 +79,5 @@ def psa_segmenter(
     task = loop.Task(
         "psa_segmenter", item, [row.id for row in rows], loss, settings, [images, pseudo_masks, *features.files]
     )
-    about = About(masks.classes, "tags and cues", longest_px=manifest.longest_px(rows))
+    about = About(masks.classes, "tags and cues", longest_px=pictures.longest_px(rows))
     loop.train(network, task, schedule=schedule, job=job, about=about, output=psa_segmenter)

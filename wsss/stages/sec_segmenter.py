@@ -48,7 +48,7 @@ def sec_segmenter(
     import torch
 
     from wsss.datasets import manifest, pictures
-    from wsss.maths.cues import log_rarities
+    from wsss.maths.frequencies import log_rarities
     from wsss.maths.photographs import at_cells
     from wsss.networks.file import About
     from wsss.networks.segmenter import Segmenter
@@ -87,5 +87,5 @@ def sec_segmenter(
     settings = {"dilation": dilation, "decoder": decoder, "balance": balance, **asdict(crf)}
     settings |= loop.options(features, warped, schedule, losses)
     task = loop.Task("sec_segmenter", item, [row.id for row in rows], loss, settings, [images, seeds, *features.files])
-    about = About(labels.classes, "tags and cues", warped_px=warped.input_px, longest_px=manifest.longest_px(rows))
+    about = About(labels.classes, "tags and cues", warped_px=warped.input_px, longest_px=pictures.longest_px(rows))
     loop.train(network, task, schedule=schedule, job=job, about=about, output=sec_segmenter)

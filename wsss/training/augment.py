@@ -1,6 +1,6 @@
 """Augmentations of training, and the way from a photograph on disk to a tensor.
 
-Randomness comes from torch's global generator, which the caller seeds for each item (see training.Items).
+Randomness comes from torch's global generator, which the caller seeds for each item (see `loop.Items`).
 """
 
 import math

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from wsss.lcrf.likelihoods import local_evidence, masked_cam, masked_image, pooling
+from wsss.maths import cam
 from wsss.maths.pooling import decay_of_share, rank_pool
 from wsss.networks.classifier import Classifier
 from wsss.options.lcrf import Bound
@@ -39,8 +40,7 @@ def evidence(
 
 def as_cams(scores: Float[Tensor, "batch foreground rows columns"]) -> Float[Tensor, "batch foreground rows columns"]:
     """Activation maps in [0, 1]: each class's positive scores over the largest of them."""
-    positive = scores.relu()
-    return positive / (positive.amax((-2, -1), keepdim=True) + 1e-5)
+    return cam.normalised(scores.relu())
 
 
 def likelihood_of(settings: Bound, judge: Classifier, *, cells: int, stride: int) -> Likelihood:

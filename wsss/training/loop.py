@@ -85,8 +85,13 @@ class Task:
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """The digest of each file that decides the result, by name."""
-        return {path.name: store.digest(path) for path in self.inputs}
+        """The digest of each file that decides the result, by name; of another file of that name, by `another NAME`."""
+        found: dict[str, str] = {}
+        for path in self.inputs:
+            name, digest = path.name, store.digest(path)
+            while found.setdefault(name, digest) != digest:
+                name = f"another {name}"
+        return found
 
     def digest(self) -> str:
         """Digest of all that decides the run: training does not resume from a checkpoint with another digest."""
@@ -142,9 +147,8 @@ def fit(network: Network, task: Task, *, schedule: Schedule, job: Job, keep: Cal
             _write_curve(job.curve, curve)
             _save(job.checkpoint, network, optimizer, digest, done, curve)
 
-    alone = (
-        fabric.world_size == 1
-    )  # several would be stopped at different steps: they end, and keep their last checkpoint
+    # several would be stopped at different steps: they end, and keep their last checkpoint
+    alone = fabric.world_size == 1
     with distributed.together(fabric), machine.stop_requested() if alone else nullcontext(lambda: False) as stopping:
         for step, data in enumerate(track(loader, what, total=steps, unit="step", start=start), start):
             if isinstance(data, WsssError):
