@@ -10,6 +10,7 @@ import torch
 from runs import rows
 from settings import CLASSES, FEATURES, PRIOR
 
+import wsss.lcrf.bound
 from wsss.crf import exact
 from wsss.datasets import manifest
 from wsss.lcrf.bound import kernel_of, objective
@@ -180,3 +181,31 @@ def test_nothing_of_the_classifier_is_trained(likelihood):
     value.sum().backward()
     assert z.grad.abs().max() > 0
     assert all(parameter.grad is None for parameter in frozen.parameters())
+
+
+@pytest.mark.parametrize("likelihood", ["masked_cam", "masked_image"])
+def test_a_class_s_offset_is_part_of_its_score(likelihood):
+    """With one that makes it sure of what is shown, and one that makes it sure of the rest."""
+    torch.manual_seed(0)
+    frozen = Classifier.build(FEATURES, classes=3).eval().requires_grad_(False)
+    log_likelihood = likelihood_of(replace(BOUND, likelihood=likelihood, background=False), frozen, cells=4, stride=8)
+    labels = torch.rand(1, 3, 4, 4).softmax(1), torch.rand(1, 3, 32, 32), torch.tensor([[True, False]])
+    found = []
+    for offsets in ((50.0, -50.0), (-50.0, 50.0)):
+        frozen.set_offsets(torch.tensor(offsets))
+        found.append(float(log_likelihood(*labels, torch.Generator().manual_seed(0))))
+    assert found[0] > -0.01 and found[1] < -40
+
+
+def test_samples_draw_other_numbers_than_dropout(seeded, monkeypatch):
+    drawn = []
+    sampled = wsss.lcrf.bound.gumbel_softmax
+
+    def seen(log_q, *, temperature, generator):
+        drawn.append((generator.initial_seed(), torch.initial_seed()))
+        return sampled(log_q, temperature=temperature, generator=generator)
+
+    monkeypatch.setattr(wsss.lcrf.bound, "gumbel_softmax", seen)
+    trained(seeded)
+    of_samples, of_dropout = map(set, zip(*drawn, strict=True))
+    assert len(of_samples) == len(of_dropout) == 3 and not of_samples & of_dropout

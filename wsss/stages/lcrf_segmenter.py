@@ -97,8 +97,8 @@ def lcrf_segmenter(
         logits = logits + adjustment.to(logits)
         if done < warm_share:
             return warm(logits, labels)
-        # a generator with the seed that training has set for this step
-        generator = torch.Generator().manual_seed(torch.initial_seed())
+        # training has set a seed for this step, from which dropout draws: samples draw from another, made of it
+        generator = torch.Generator().manual_seed(torch.initial_seed() + (1 << 62))
 
         def log_likelihood(z: torch.Tensor) -> torch.Tensor:
             return likelihood(z, photographs, tags, generator)

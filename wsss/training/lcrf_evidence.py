@@ -70,6 +70,7 @@ def likelihood_of(settings: Bound, judge: Classifier, *, cells: int, stride: int
             z,
             evidence(judge, photographs, cells, scale=settings.evidence_scale),
             tags,
+            bias=judge.offsets.to(photographs.device),
             least_share=settings.least_share,
             eps=settings.eps,
             absent_floor=0,
