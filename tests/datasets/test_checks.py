@@ -148,3 +148,9 @@ def test_tag_problem(rows):
     for tags, words in (((), "a: no tags in image_labels.txt"), (("cat", "bird"), "a: unknown class bird in")):
         problem = checks.tag_problem(Row(row.id, row.split, row.image, row.mask, tags, row.tag_source), CLASSES)
         assert words in problem
+
+
+@pytest.mark.parametrize("name", ["\u0441at", "C\u0430t", "c\u03b1\u03c4"])
+def test_names_in_letters_of_another_script_look_alike(name):
+    (warning,) = checks.alike({"cat": 100, name: 50, "dog": 100})
+    assert "nearly alike" in warning

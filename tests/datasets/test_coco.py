@@ -4,17 +4,21 @@ import json
 
 import coco_layout
 import numpy as np
+import projects
 import pytest
 from coco_layout import NUMBERS, SIZE, annotation, code, file_name, rectangle
 
-from wsss.datasets import coco, listing, masks
+from wsss.datasets import coco, listing, masks, source
 from wsss.datasets.coco import COCO_CLASSES
 from wsss.datasets.pictures import write_mask
 from wsss.labels import Classes
+from wsss.options import configuration
+from wsss.options.data_set import DataSet
 from wsss.runtime.errors import WsssError
 
 pytest.importorskip("pycocotools")
 
+DEFAULTS = configuration.read(projects.ROOT / "config.yaml")["images"]
 CLASSES = Classes.of({name: value for value, name in enumerate(COCO_CLASSES, 1)})
 LISTS = dict(train="train2014", extra="", val="val2014", test="")
 PERSON, CAT, DOG, TIE = 1, 17, 18, 32
@@ -164,6 +168,24 @@ def test_images_of_test_need_no_annotations(root):
     row = rows["COCO_test2014_000000000005"]
     assert problems == []
     assert (row.split, row.tags, row.mask, row.tag_source) == ("test", (), None, "")
+
+
+def test_images_of_test_that_differ_in_their_suffix_are_a_problem(root):
+    write(root, {1: [annotation(1, DOG, [])]})
+    for suffix in (".jpg", ".png"):
+        coco_layout.photograph(root / f"test2014/a{suffix}")
+    _, (problem,) = read(root, test="test2014")
+    assert problem.startswith(f"{root}/test2014: photographs differ in nothing but their suffix, such as a.jpg")
+
+
+@pytest.mark.parametrize("names", [["background"], [" dog "], [f"class {number}" for number in range(200)]])
+def test_categories_that_can_be_no_classes_are_told_with_the_folder(root, names):
+    write(root, {1: [annotation(1, DOG, rectangle(0, 0, 3, 3))]})
+    more = [{"id": number, "name": name} for number, name in enumerate(names, 1000)]
+    change(root, lambda content: content["categories"].extend(more))
+    data_set = DataSet.of(DEFAULTS | LISTS | dict(dataset="coco", root=str(root), masks="", tags="annotations"))
+    with pytest.raises(WsssError, match=f"^{root}.* name (some|those that are used) in classes"):
+        source.read(data_set, drawn=root)
 
 
 def wsss_layout(root, key) -> None:

@@ -48,6 +48,7 @@ TABLES = {
         "dogs\\train_00002 (2).jpg;traffic light, cat\r\n写真;交通灯\r\n"
     ),
     "other names": "Image , Label\n one.jpg , cat \ntrain_00002 (2).jpg,traffic light;cat\n./写真.webp,交通灯\n",
+    "lines in a cell": 'file_name,tags\none.jpg,cat\ntrain_00002 (2).jpg,"traffic light\ncat"\n写真.webp,交通灯\n',
     "columns": (
         "file_name,cat,traffic light,交通灯\ncats/one.jpg,1,0,0\ndogs/train_00002 (2).jpg,1,1,0\n写真.webp,0,0,1\n"
     ),
@@ -112,6 +113,9 @@ def test_many_lines_with_one_problem_are_one_line(root):
             "file_name,cat\ncats/one.jpg,yes\n",
             "in the column 'cat', which is no class then: call it tags",
         ),
+        ("file_name,cat,dog\ncats/one.jpg,1,0,1\n", "more cells than its header"),
+        ("file_name,tags,note\ncats/one.jpg,cat,dog,by hand\n", "more cells than its header"),
+        ("file_name,cat,dog\ncats/one.jpg,1\n", "fewer cells than its header"),
     ],
 )
 def test_what_is_wrong_with_a_table(root, text, words):
@@ -127,6 +131,9 @@ def test_what_is_wrong_with_a_table(root, text, words):
         (b"", "no lines below its header"),
         ("file_name,tags\nd\xe9.jpg,cat\n".encode("latin-1"), "is not UTF-8 text"),
         ("file_name\ttags\na.jpg\tcat\n".encode("utf-16"), "is not UTF-8 text"),
+        (b"file_name,tags,Tags\na.jpg,cat,dog\n", "has the column 'tags' twice"),
+        (b'file_name,tags\na.jpg,"cat\nb.jpg,dog\n', "unexpected end of data, in line 3"),
+        (b'file_name,tags\na.jpg,"cat"s\nb.jpg,dog\n', "in line 2"),
         (b"PK\x03\x04 and more", "is a workbook of a spreadsheet: save it as CSV"),
     ],
 )

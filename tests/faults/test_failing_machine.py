@@ -158,6 +158,8 @@ def test_an_error_without_a_name_gets_that_of_the_file(tmp_path):
         OSError(28, "No space left on device"),
         PermissionError(13, "Permission denied"),
         OSError(24, "Too many open files"),
+        OSError(9, "Bad file descriptor"),
+        OSError("AF_UNIX path too long"),
         MemoryError(),
         np._core._exceptions._ArrayMemoryError((10**12,), np.dtype(float)),
         RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried ..."),

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from wsss.datasets import manifest
 from wsss.datasets.manifest import Row
 from wsss.datasets.pictures import write_mask
 from wsss.labels import Classes
@@ -177,3 +178,15 @@ def test_cue_precision_where_no_pixel_is_known():
     precision = evaluation.CuePrecision()
     precision.add(np.full((2, 2), 255, np.uint8), np.ones((2, 2), np.uint8))
     assert set(precision.shares().values()) == {None}
+
+
+def test_a_mask_that_has_changed_since_the_list_was_written_is_refused(tmp_path):
+    row = row_of(tmp_path, "a", [[0, 12]])
+    (tmp_path / "a.jpg").write_bytes(b"a photograph")
+    row = manifest.with_digest(row)
+    assert evaluation.truth(row, CLASSES).tolist() == [[0, 1]]
+    row_of(tmp_path, "a", [[12, 0]])
+    with pytest.raises(
+        WsssError, match="a.png has changed since the list of images was written: rerun the stage images"
+    ):
+        evaluation.truth(row, CLASSES)

@@ -53,6 +53,13 @@ def test_a_log_that_is_a_pipe_is_refused(tmp_path):
         set_up(tmp_path / "a.log", "$ wsss")
 
 
+def test_a_file_that_is_no_log_is_not_written_over(tmp_path):
+    (tmp_path / "cams.h5").write_bytes(b"\x89HDF")
+    with pytest.raises(WsssError, match="cams.h5 is no log, and would be written over: give another name"):
+        set_up(tmp_path / "cams.h5", "$ wsss cams")
+    assert (tmp_path / "cams.h5").read_bytes() == b"\x89HDF"
+
+
 def test_a_log_takes_any_letter(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())  # what pytest keeps of it, its workers could not send on
     monkeypatch.setattr(LOG, "propagate", False)

@@ -52,6 +52,17 @@ def test_a_full_disk_is_told_in_one_line(run, words):
     assert status == 1 and FULL in said and said.count("\n") == 1
 
 
+@pytest.mark.parametrize("words", ["summary", "--help"])
+def test_a_stream_that_can_only_be_read_is_told_in_one_line(run, words):
+    status, _, said = in_a_shell(run, words, "1< /dev/null")
+    assert status == 1 and "is not open for writing: redirect it to a file" in said and said.count("\n") == 1
+
+
+def test_help_ends_on_a_terminal_of_one_column(run):
+    status, said, _ = in_a_shell(run, "inspect --help", COLUMNS="1")
+    assert status == 0 and said.startswith("usage: wsss")
+
+
 def test_who_reads_no_more_ends_a_command_without_a_word(run):
     assert in_a_shell(run, "--help", "| sleep 0") == (1, "", "")
     assert in_a_shell(run, "--help", ">&-") == (0, "", "")

@@ -50,7 +50,7 @@ def sheet(
         drawn = []
         for row in manifest.evenly(rows, count):
             photograph = read_photograph(row.image)
-            _, array = panels.summarised(kind, source[row.id])
+            _, array = panels.summarised(kind, source.fitting(row.id, photograph.shape[:2]))
             one = figures.Panels("")
             if array.dtype == np.uint8:
                 labels = at_pixels(array, photograph.shape[:2], source)

@@ -32,6 +32,9 @@ FEW = 10
 ALIKE = 0.85
 """How much of two words must agree, by difflib's measure, for one to be taken for a slip of the other."""
 
+LOOKING_ALIKE = str.maketrans("асԁеһіјкмортѕѵхуαικνορτυχ", "acdehijkmoptsvxyaiknoptux")
+"""Small letters of the Cyrillic and the Greek script, and those of the Latin one that look like them."""
+
 LEAST_BLENDED = 3
 SHARE_BLENDED = 0.1
 """So many masks, and more than this share of all, must look interpolated before they are refused."""
@@ -200,11 +203,12 @@ def alike(tags: Mapping[str, int]) -> list[str]:
     """A warning for each tag that is written nearly like one which more photographs have, given how many have each."""
     found = []
     ordered = sorted(tags, key=lambda name: (-tags[name], name))
+    seen = {name: name.casefold().translate(LOOKING_ALIKE) for name in ordered}
     for place, name in enumerate(ordered[1:], 1):
-        others = {other.casefold(): other for other in reversed(ordered[:place])}
-        near = [name.casefold()] if name.casefold() in others else []
+        others = {seen[other]: other for other in reversed(ordered[:place])}
+        near = [seen[name]] if seen[name] in others else []
         if not near and tags[name] < FEW:
-            near = difflib.get_close_matches(name.casefold(), others, n=1, cutoff=ALIKE)
+            near = difflib.get_close_matches(seen[name], others, n=1, cutoff=ALIKE)
         if near:
             other = others[near[0]]
             found.append(

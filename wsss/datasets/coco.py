@@ -119,7 +119,7 @@ def read(root: Path, *, train: str, extra: str, val: str, test: str, masks: str,
             part, categories = _annotated(root, name, problems)
             names |= categories
         else:
-            part = _listed(root, name)
+            part = _listed(root, name, problems)
         if split != "test":
             part = _with_objects(part, tags_of, of_all=split != "val")
         known = {image_id: before.name for before in parts.values() for image_id in before.files}
@@ -179,12 +179,18 @@ def _folder(root: Path, name: str) -> Path:
     return found
 
 
-def _listed(root: Path, name: str) -> Part:
+def _listed(root: Path, name: str, problems: list[str]) -> Part:
     """All photographs in the folder of a list."""
     folder = _folder(root, name)
     with os.scandir(folder) as entries:
         files = sorted(entry.name for entry in entries if Path(entry.name).suffix.lower() in SUFFIXES)
-    return Part(name, {id_of(file): folder / file for file in files if not file.startswith(".")}, {}, {})
+    found = {id_of(file): folder / file for file in files if not file.startswith(".")}
+    twice = [file for file in files if not file.startswith(".") and found[id_of(file)].name != file]
+    if twice:
+        problems.append(
+            f"{folder}: photographs differ in nothing but their suffix, {_such_as(twice)}: rename one of each"
+        )
+    return Part(name, found, {}, {})
 
 
 def _annotated(root: Path, name: str, problems: list[str]) -> tuple[Part, dict[int, str]]:

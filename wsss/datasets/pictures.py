@@ -53,13 +53,15 @@ def formats() -> tuple[str, ...]:
 def read_photograph(path: Path) -> np.ndarray:
     """A photograph as uint8 RGB (height, width, 3), set upright by its EXIF orientation."""
     picture = opened(path)
+    if picture.mode == "F" or (picture.mode == "I" and picture.format == "TIFF"):
+        raise WsssError(
+            f"{path} holds floating-point or 32-bit values, whose range is unknown: save it with 8 or 16 bits"
+        )
     orientation = _orientation(picture)
     if orientation in TURNS:
         picture = picture.transpose(TURNS[orientation])
     if picture.mode.startswith("I"):  # Pillow would clip 16-bit values at 255
         picture = Image.fromarray((np.asarray(picture).clip(0, 65535) >> 8).astype(np.uint8))
-    if picture.mode == "F":
-        raise WsssError(f"{path} holds floating-point values, whose range is unknown: save it with 8 or 16 bits")
     return np.array(picture.convert("RGB"))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from wsss.datasets import checks, coco, download, folder, manifest, shapes, voc
 from wsss.datasets.manifest import Classes, Row
-from wsss.labels import VOC_CLASSES
+from wsss.labels import VOC_CLASSES, VOID
 from wsss.options.data_set import DataSet
 from wsss.runtime.errors import WsssError
 
@@ -52,27 +52,35 @@ def read(data_set: DataSet, *, drawn: Path) -> Source:
         photographs = folder.read(data_set.root, table=data_set.table, masks=data_set.masks)
         splits, problems = folder.splits(photographs, **lists, val_share=data_set.val_share)
         splits = _with_crf_fit(splits, data_set.crf_fit_images)
-        of_classes = _classes(data_set.classes, photographs.classes)
+        of_classes = _classes(data_set.classes, photographs.classes, data_set.root / data_set.table)
         rows = folder.rows(photographs, splits, classes=of_classes, masks=data_set.masks)
         problems += photographs.problems
     elif data_set.dataset == "coco":
         found = coco.read(data_set.root, **lists, masks=data_set.masks, tags=data_set.tags)
         splits, problems = _with_crf_fit(found.splits, data_set.crf_fit_images), found.problems
-        of_classes = _classes(data_set.classes, found.classes)
+        of_classes = _classes(data_set.classes, found.classes, data_set.root)
         rows = coco.rows(found, splits, classes=of_classes, masks=data_set.masks, drawn=drawn)
     else:
         splits, problems = voc.splits(data_set.root, **lists)
         splits = _with_crf_fit(splits, data_set.crf_fit_images)
-        of_classes = _classes(data_set.classes, shapes.CLASSES if data_set.dataset == "shapes" else VOC_CLASSES)
+        known = shapes.CLASSES if data_set.dataset == "shapes" else VOC_CLASSES
+        of_classes = _classes(data_set.classes, known, data_set.root)
         rows = voc.rows(data_set.root, splits, classes=of_classes, masks=data_set.masks, tags=data_set.tags)
     required = ["train", *(["val"] if data_set.val or data_set.val_share else []), *(["test"] if data_set.test else [])]
     return Source(of_classes, splits, rows, problems + checks.empty_splits(splits.values(), required))
 
 
-def _classes(definitions: tuple[str, ...], defaults: tuple[str, ...]) -> Classes:
-    """The classes of name=mask_value definitions; without any, the default classes with mask values 1, 2, ..."""
+def _classes(definitions: tuple[str, ...], found: tuple[str, ...], place: Path) -> Classes:
+    """The classes of name=mask_value definitions; without any, those found in a place, with mask values 1, 2, ..."""
     if not definitions:
-        return Classes.of({name: value for value, name in enumerate(defaults, 1)})
+        if len(found) >= VOID:
+            raise WsssError(
+                f"{place} has {len(found)} classes, at most {VOID - 1} can be told apart: name some in classes"
+            )
+        try:
+            return Classes.of({name: value for value, name in enumerate(found, 1)})
+        except WsssError as error:
+            raise WsssError(f"{place}: {error}: correct it there, or name those that are used in classes") from error
     names = ["background"]
     values = [0]
     for definition in definitions:

@@ -6,6 +6,7 @@ such a column each other column is a class, with 1 where the photograph shows it
 """
 
 import csv
+import io
 import re
 import unicodedata
 from pathlib import Path, PurePosixPath
@@ -69,6 +70,9 @@ def tags(path: Path, files: dict[str, str], problems: list[str]) -> dict[str, tu
     names = Names(files)
     found: dict[str, tuple[str, ...]] = {}
     wrong: dict[str, list[str]] = {}
+    twice = sorted({column for column in columns if column and columns.count(column) > 1})
+    if twice:
+        raise WsssError(f"{path} has the column {twice[0]!r} twice: rename or remove one of them")
     for number, cells in rest:
         if len(cells) <= file_column or not cells[file_column].strip():
             wrong.setdefault(f"lines of {path} name no file: remove them,", []).append(f"line {number}")
@@ -81,7 +85,7 @@ def tags(path: Path, files: dict[str, str], problems: list[str]) -> dict[str, tu
             wrong.setdefault(f"files occur more than once in {path}: keep one line of each,", []).append(name)
         else:
             try:
-                found[meant[0]] = _of_line(cells, header.cells, file_column, tag_column)
+                found[meant[0]] = _of_line(path, cells, header.cells, file_column, tag_column)
             except ValueError as error:
                 wrong.setdefault(str(error), []).append(name)
                 found[meant[0]] = ()
@@ -101,19 +105,26 @@ def named_wrongly(path: Path, meant: list[str]) -> str | None:
     return None
 
 
-def _of_line(cells: list[str], header: list[str], file_column: int, tag_column: int | None) -> tuple[str, ...]:
+def _of_line(
+    path: Path, cells: list[str], header: list[str], file_column: int, tag_column: int | None
+) -> tuple[str, ...]:
     """The tags of one line.
 
     Raises:
-        ValueError: a column of a class holds something else than 0 or 1; its text is what many lines may share.
+        ValueError: the line has other columns than the header, or a column of a class holds something else than 0 or 1;
+            its text is what many lines may share.
     """
+    beyond = [cell for cell in cells[len(header) :] if cell.strip()]
+    # tags separated by the table's own comma, without quotes, are further cells of the line
+    if beyond and tag_column != len(header) - 1:
+        raise ValueError(f"lines of {path} have more cells than its header: put tags in quotes, or correct them,")
     if tag_column is not None:
-        # tags separated by the table's own comma, without quotes, are further cells of the line
-        beyond = cells[len(header) :] if tag_column == len(header) - 1 else []
         words = [
-            word.strip() for cell in (*cells[tag_column : tag_column + 1], *beyond) for word in re.split("[;,]", cell)
+            word.strip() for cell in (*cells[tag_column : tag_column + 1], *beyond) for word in re.split("[;,\n]", cell)
         ]
         return tuple(dict.fromkeys(unicodedata.normalize("NFC", word) for word in words if word))
+    if len(cells) < len(header):
+        raise ValueError(f"lines of {path} have fewer cells than its header: give 0 or 1 for each class,")
     found = []
     for column, (name, cell) in enumerate(zip(header, cells, strict=False)):
         if column == file_column:
@@ -121,8 +132,8 @@ def _of_line(cells: list[str], header: list[str], file_column: int, tag_column: 
         value = cell.strip().lower()
         if value not in ("", "0", "1", "0.0", "1.0", "false", "true"):
             raise ValueError(
-                f"files have something else than 0 or 1 in the column {name.strip()!r}, which is no class then: call it"
-                " tags if it holds them, or remove it,"
+                f"files in {path} have something else than 0 or 1 in the column {name.strip()!r}, which is no class"
+                " then: call it tags if it holds them, or remove it,"
             )
         if value in ("1", "1.0", "true"):
             found.append(unicodedata.normalize("NFC", name.strip()))
@@ -145,11 +156,14 @@ def lines(path: Path) -> list[Line]:
     """
     content = text(path)
     first = next((line for line in content.splitlines() if line.strip()), "")
-    reader = csv.reader(content.splitlines(), delimiter=max("\t;,", key=first.count))
+    # strict: else a quote that does not end takes all lines below it for one cell
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=max("\t;,", key=first.count), strict=True)
     try:
         found = [Line(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
-        raise WsssError(f"{path} is no table ({error}): save it as CSV, with a line a photograph") from error
+        raise WsssError(
+            f"{path} is no table ({error}, in line {reader.line_num}): correct it, with a line a photograph"
+        ) from error
     if len(found) < 2:
         raise WsssError(f"{path} has no lines below its header: expected file_name,tags and a line a photograph")
     return found

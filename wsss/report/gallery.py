@@ -196,7 +196,7 @@ def pictured(rows: list[Row], found: list[Source], classes: Classes, longest_px:
 def _layers(source: Source, row: Row, full: tuple[int, int], size: tuple[int, int]) -> Iterator[dict]:
     """The arrays of an image in one store; an activation map says how far its grid reaches, in photographs."""
     reader = source.reader
-    arrays = reader[row.id]
+    arrays = reader.fitting(row.id, full)
     present = arrays.pop("classes", None)
     for array, values in arrays.items():
         name = layer_name(source, array)

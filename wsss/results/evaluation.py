@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wsss.datasets import masks
+from wsss.datasets import manifest, masks
 from wsss.datasets.manifest import Row
 from wsss.datasets.pictures import enlarged, stretched
 from wsss.labels import BACKGROUND, VOID, Classes
@@ -24,7 +24,19 @@ def require_masks(rows: list[Row], images: Path) -> None:
 
 
 def truth(row: Row, classes: Classes) -> np.ndarray:
-    """The true mask of an image as class indices; uint8 (height, width), VOID where it is unknown."""
+    """The true mask of an image as class indices; uint8 (height, width), VOID where it is unknown.
+
+    Raises:
+        WsssError: its file is not the one that the manifest was written from, or shows an unknown class.
+    """
+    # of a smaller copy the digest is that of the original
+    known = row.digest.partition("-")[2] if row.mask.is_file() and not row.original else ""
+    labelmap = masks.labelmap_of(row.mask)
+    if known and manifest.digest_of(row.mask, *([labelmap] if labelmap else [])) != known:
+        raise WsssError(
+            f"{row.mask} has changed since the list of images was written: rerun the stage images (snakemake --forcerun"
+            " images), and what depends on it is made again"
+        )
     try:
         return classes.indices_of(masks.read(row.mask, classes))
     except WsssError as error:
@@ -49,7 +61,8 @@ class Counts:
         for name, predicted in maps.items():
             if predicted.shape != true.shape:
                 raise WsssError(
-                    f"{row.mask} has the size {true.shape}, its label map {predicted.shape}: was the image replaced?"
+                    f"{row.mask} has the size {true.shape}, its label map {predicted.shape}: was the image replaced,"
+                    " or are the label maps of other images? rerun their stage"
                 )
             counted = metrics.confusion(true, predicted, classes=len(self.classes.names))
             self.confusion[name] = self.confusion.get(name, 0) + counted

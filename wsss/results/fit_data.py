@@ -34,8 +34,12 @@ class FitData:
         row = self.rows[index]
         unary = crf.unary_of(scored(row, self._scores).at_pixels().numpy())
         # of pseudo masks, the labels that segmenters learn from
-        labels = final_labels(self._pseudo_masks[row.id]) if self._pseudo_masks else truth(row, self._scores.classes)
-        return torch.from_numpy(unary), torch.from_numpy(photograph_of(row)), torch.from_numpy(labels)
+        photograph = photograph_of(row)
+        if self._pseudo_masks:
+            labels = final_labels(self._pseudo_masks.fitting(row.id, photograph.shape[:2]))
+        else:
+            labels = truth(row, self._scores.classes)
+        return torch.from_numpy(unary), torch.from_numpy(photograph), torch.from_numpy(labels)
 
     def miou(self, potentials: Potentials) -> float:
         """The mIoU of these potentials on every second image, starting with the second."""

@@ -42,8 +42,8 @@ def everything(row: Row, source: Reader) -> Panels:
 
     Of more than MOST_MAPS maps of classes those with the highest values are drawn.
     """
-    arrays = source[row.id]
     photograph = read_photograph(row.image)
+    arrays = source.fitting(row.id, photograph.shape[:2])
     panels = Panels(row.id, {"photograph": photograph})
     present = arrays.pop("classes", range(len(source.classes.names)))
     for name, array in arrays.items():
@@ -64,7 +64,7 @@ def cues(row: Row, sources: dict[str, Reader]) -> Panels:
     photograph = read_photograph(row.image)
     panels = Panels(", ".join(row.tags), {"photograph": photograph})
     for kind, source in sources.items():
-        name, array = summarised(kind, source[row.id])
+        name, array = summarised(kind, source.fitting(row.id, photograph.shape[:2]))
         add(panels, name, array, photograph, source)
     _add_truth(panels, row, next(iter(sources.values())).classes)
     return panels
@@ -83,8 +83,9 @@ def summarised(kind: str, arrays: dict[str, np.ndarray]) -> tuple[str, np.ndarra
 
 def predictions(row: Row, masks: Reader) -> Panels:
     """A predicted image: its photograph, the prediction before and after the CRF, and the true mask, if any."""
-    found = masks[row.id]
-    panels = Panels(", ".join(row.tags), {"photograph": read_photograph(row.image)})
+    photograph = read_photograph(row.image)
+    found = masks.fitting(row.id, photograph.shape[:2])
+    panels = Panels(", ".join(row.tags), {"photograph": photograph})
     panels.add_labels("prediction", found["plain"], masks.classes)
     if "refined" in found:
         panels.add_labels("refined", found["refined"], masks.classes)

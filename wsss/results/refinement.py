@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from wsss import crf
 from wsss.crf.potentials import Potentials
 from wsss.datasets.manifest import Row
-from wsss.datasets.pictures import photograph_of
+from wsss.datasets.pictures import photograph_of, photograph_size
 from wsss.maths import grid
 from wsss.options.crf import Crf
 from wsss.stores.store import Reader
@@ -52,7 +52,7 @@ class Scored:
 def scored(row: Row, source: Reader) -> Scored:
     """An image with a segmenter's probabilities of all classes, from their store."""
     classes = np.arange(len(source.classes.names), dtype=np.uint8)
-    scores = source[row.id]["scores"].astype("float32")
+    scores = source.fitting(row.id, photograph_size(row.image))["scores"].astype("float32")
     return Scored(row.id, row, source.size(row.id), scores, source.stride, classes, source.warped_px)
 
 

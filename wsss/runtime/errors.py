@@ -45,6 +45,7 @@ REMEDIES = {
     errno.ENFILE: "close other programs, or give fewer --threads",
     errno.EAGAIN: "raise the limit of processes (ulimit -u), or give fewer --threads",
     errno.ENOMEM: "give more memory, fewer --threads or smaller photographs",
+    errno.EBADF: "a standard stream is not open for writing: redirect it to a file",
     errno.EIO: "the disk fails: write to another one",
     errno.ESTALE: "the disk of another machine was lost: mount it again",
 }
@@ -66,6 +67,8 @@ def of_the_machine(error: BaseException) -> str | None:
     """One line with the way out, where a machine and not a program is to blame: disks, permissions, memory, limits."""
     if isinstance(error, OSError) and error.errno in REMEDIES:
         return f"{error}: {REMEDIES[error.errno]}"
+    if isinstance(error, OSError) and "AF_UNIX path too long" in str(error):  # sockets of processes lie below TMPDIR
+        return "the path of the folder for temporary files is too long: set TMPDIR to a shorter one, such as /tmp"
     if isinstance(error, UnicodeEncodeError):
         return f"{error}: name it with other letters, or let this machine write all of them (LC_ALL=C.UTF-8)"
     if isinstance(error, MemoryError):

@@ -5,6 +5,7 @@ where that is no terminal, and one line when it is done.
 """
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -42,10 +43,12 @@ def set_up(log: Path | None, command: str, more: Callable[[], Iterable[str]] = t
         more: gives the lines after it, where there is a log.
 
     Raises:
-        WsssError: the log is a pipe.
+        WsssError: the log is a pipe, or a file that is no log, such as a result.
     """
     if log and log.is_fifo():
         raise WsssError(f"the log {log} is a pipe, which may wait for ever for somebody who reads it: name a file")
+    if log and log.is_file() and not _is_log(log):
+        raise WsssError(f"{log} is no log, and would be written over: give another name after --log")
     first = machine.rank() == 0
     logging.raiseExceptions = False  # a line that cannot be logged, such as on a full disk, ends nothing
     LOG.setLevel(logging.INFO if first else logging.ERROR)
@@ -70,6 +73,13 @@ def set_up(log: Path | None, command: str, more: Callable[[], Iterable[str]] = t
     if log:
         for line in [command, *more()]:
             LOG.info(line)
+
+
+def _is_log(path: Path) -> bool:
+    """Whether a file may be written over by a log: it is called so, is empty, or begins with the time of a line."""
+    with path.open("rb") as file:
+        start = file.read(16)
+    return path.suffix == ".log" or not start or re.match(rb"\d\d:\d\d:\d\d ", start) is not None
 
 
 def track(items: Iterable[Item], what: str, *, total: int, unit: str = "image", start: int = 0) -> Iterator[Item]:

@@ -2,8 +2,12 @@
 
 import io
 import os
+import shutil
 import sys
 from pathlib import Path
+
+NARROWEST = 20
+"""Columns of a terminal that a page of help takes at least: of a single one it would be wrapped for ever."""
 
 LAST = 2
 """Number of the last standard stream: stderr."""
@@ -22,3 +26,5 @@ def prepare() -> None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 -- open until the end
         if isinstance(stream := getattr(sys, name), io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if shutil.get_terminal_size().columns < NARROWEST:
+        os.environ["COLUMNS"] = str(NARROWEST)

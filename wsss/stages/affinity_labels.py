@@ -29,7 +29,7 @@ def affinity_labels(
     from dataclasses import asdict
     from functools import partial
 
-    from wsss.datasets import manifest
+    from wsss.datasets import manifest, pictures
     from wsss.results.confident import confident_labels
     from wsss.results.refinement import Scored
     from wsss.runtime.parallel import mapped
@@ -43,7 +43,7 @@ def affinity_labels(
         items = (
             Scored(row.id, row, source.size(row.id), maps["cam"].astype("float32"), source.stride, maps["classes"])
             for row in rows
-            for maps in [source[row.id]]
+            for maps in [source.fitting(row.id, pictures.photograph_size(row.image))]
         )
         label = partial(confident_labels, alphas=(alpha_low, alpha_high), stride=stride, parameters=crf)
         inputs = {"images": images, "cams": cams}

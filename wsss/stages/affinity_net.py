@@ -52,7 +52,7 @@ def affinity_net(
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor]:
         row = rows[position]
         photograph = pictures.photograph_of(row)
-        target = labels[row.id]["labels"]
+        target = labels.fitting(row.id, photograph.shape[:2])["labels"]
         return augmented(photograph, target, augment=augment, cell_px=grid_stride, fill=fill)
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> torch.Tensor:

@@ -27,6 +27,7 @@ def cue_scores(
     from wsss.maths.cues import cam_labels
     from wsss.results import evaluation
     from wsss.runtime import progress
+    from wsss.runtime.errors import WsssError
     from wsss.runtime.files import write_json
     from wsss.runtime.progress import track
     from wsss.stores import store
@@ -39,19 +40,23 @@ def cue_scores(
         maps = [stack.enter_context(store.read(path, "cams")) for path in cams]
         sources = {kind: stack.enter_context(store.read(path, kind)) for path in cues for kind in [store.kind_of(path)]}
         first = [*maps, *sources.values()][0]
+        for reader in (*maps, *sources.values()):
+            if reader.classes != first.classes:
+                raise WsssError(f"{reader.path} and {first.path} have different classes: give stores of the same run")
         counts, precisions = evaluation.Counts(first.classes), dict.fromkeys(sources)
         for row in track(rows, "cue_scores", total=len(rows)):
-            size = first.size(row.id)
+            true = evaluation.truth(row, first.classes)
+            size = true.shape
             found: dict = {}
             for of in maps:
-                labels = cam_labels(**of[row.id], size=size, stride=of.stride, backgrounds=backgrounds)
+                labels = cam_labels(**of.fitting(row.id, size), size=size, stride=of.stride, backgrounds=backgrounds)
                 found = {("cam", value): label for value, label in labels.items()}
             for kind, source in sources.items():
-                arrays = source[row.id]
+                arrays = source.fitting(row.id, size)
                 if "labels" in arrays:
                     precisions[kind] = precisions[kind] or evaluation.CuePrecision()
                     sparse = evaluation.at_pixels(arrays["labels"], size, source)
-                    precisions[kind].add(evaluation.truth(row, first.classes), sparse)
+                    precisions[kind].add(true, sparse)
                 else:
                     found |= {(kind, name): mask for name, mask in arrays.items()}
             counts.add(row, found)

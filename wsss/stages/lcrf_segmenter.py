@@ -87,9 +87,14 @@ def lcrf_segmenter(
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         row = rows[position]
-        labels = cues[row.id]["labels"] if cues else np.full((cells, cells), VOID, np.uint8)
-        image, labels = augmented_square(pictures.photograph_of(row), labels, warped=warped, fill=network.backbone.mean)
-        return image, labels, torch.tensor([name in row.tags for name in classes.foreground])
+        photograph = pictures.photograph_of(row)
+        labels = (
+            cues.fitting(row.id, photograph.shape[:2])["labels"] if cues else np.full((cells, cells), VOID, np.uint8)
+        )
+        return (
+            *augmented_square(photograph, labels, warped=warped, fill=network.backbone.mean),
+            torch.tensor([name in row.tags for name in classes.foreground]),
+        )
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> loop.Loss:
         photographs, labels, tags = batch

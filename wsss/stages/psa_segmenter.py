@@ -59,8 +59,9 @@ def psa_segmenter(
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor]:
         row = rows[position]
-        target = store.final_labels(masks[row.id])
-        return augmented(pictures.photograph_of(row), target, augment=augment, cell_px=1, fill=fill)
+        photograph = pictures.photograph_of(row)
+        target = store.final_labels(masks.fitting(row.id, photograph.shape[:2]))
+        return augmented(photograph, target, augment=augment, cell_px=1, fill=fill)
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> torch.Tensor:
         photographs, target = batch

@@ -63,7 +63,7 @@ def pseudo_masks(
 
     def walked(source: store.Reader) -> Iterator[Scored]:
         for row, photograph, affinities in batches.of_each(affinities_of, listed, shard, scales=(1,)):
-            maps = source[row.id]
+            maps = source.fitting(row.id, photograph.shape[:2])
             # to pixels and back to cells: CAMs and affinities have different grids, and the means over a cell's pixels
             # differ from the values on the grid of the CAMs, so omitting this step would change the maps
             cam = torch.from_numpy(maps["cam"]).to(affinities.device).float()

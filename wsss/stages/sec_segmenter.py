@@ -74,7 +74,8 @@ def sec_segmenter(
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         row = rows[position]
-        photograph, seeded = pictures.photograph_of(row), labels[row.id]["labels"]
+        photograph = pictures.photograph_of(row)
+        seeded = labels.fitting(row.id, photograph.shape[:2])["labels"]
         image, seeded = augmented_square(photograph, seeded, warped=warped, fill=fill)
         return image, seeded, torch.tensor([name in row.tags for name in names[1:]])
 

@@ -34,10 +34,10 @@ def seeds(
 
     rows = manifest.part(manifest.read(images, *manifest.TRAINING_SPLITS), shard)
 
-    def warped(source: store.Reader, row: manifest.Row, name: str) -> torch.Tensor:
-        maps = torch.from_numpy(source[row.id][name]).float()
+    def warped(source: store.Reader, row: manifest.Row, name: str, size: tuple[int, int]) -> torch.Tensor:
+        maps = torch.from_numpy(source.fitting(row.id, size)[name]).float()
         maps = maps.reshape(1, -1, *maps.shape[-2:])  # a saliency map has no channel axis
-        upsampled = grid.to_pixels(maps, source.size(row.id), stride=source.stride)
+        upsampled = grid.to_pixels(maps, size, stride=source.stride)
         return torch.nn.functional.interpolate(upsampled, (cells, cells), mode="bilinear", antialias=True)[0]
 
     settings = {"threshold": threshold, "background_share": background_share, "cells": cells}
@@ -49,9 +49,8 @@ def seeds(
     ):
         manifest.require_classes(rows, maps.classes, cams)
         for row in track(rows, "seeds", total=len(rows)):
-            foreground = rules.foreground_seeds(warped(maps, row, "cam"), threshold=threshold)
-            background = rules.least_salient(warped(salient, row, "saliency")[0], share=background_share)
+            size = maps.size(row.id)
+            foreground = rules.foreground_seeds(warped(maps, row, "cam", size), threshold=threshold)
+            background = rules.least_salient(warped(salient, row, "saliency", size)[0], share=background_share)
             classes = torch.from_numpy(maps[row.id]["classes"])
-            target.add(
-                row.id, maps.size(row.id), labels=rules.resolve_overlaps(foreground, background, classes).numpy()
-            )
+            target.add(row.id, size, labels=rules.resolve_overlaps(foreground, background, classes).numpy())

@@ -188,6 +188,20 @@ class Reader:
                 raise ValueError(f"the content of {image_id!r} is not what was written")
         return arrays
 
+    def fitting(self, image_id: str, size: tuple[int, int]) -> dict[str, np.ndarray]:
+        """The arrays of an image whose photograph, or other maps, have the size (height, width).
+
+        Raises:
+            WsssError: the store's image has another size, so it was made of other photographs.
+        """
+        if (found := self.size(image_id)) != size:
+            sizes = "{} x {} px (height x width), but here it has {} x {}".format(*found, *size)
+            raise WsssError(
+                f"{self.path} was made of other images: its {image_id!r} has {sizes}: remove it and rerun its stage, or"
+                " give that of the same run"
+            )
+        return self[image_id]
+
     def size(self, image_id: str) -> tuple[int, int]:
         with self._opened(image_id) as file:
             return form.size(attributes.read(form.member(file, key_of(image_id), h5py.Group)))
@@ -265,11 +279,18 @@ class Shared:
         self._process = 0
 
     def __getitem__(self, image_id: str) -> dict[str, np.ndarray]:
+        return self._reader()[image_id]
+
+    def fitting(self, image_id: str, size: tuple[int, int]) -> dict[str, np.ndarray]:
+        """The arrays of an image whose photograph has the size (height, width); see `Reader.fitting`."""
+        return self._reader().fitting(image_id, size)
+
+    def _reader(self) -> Reader:
         if self._process != os.getpid():
             context = read(self._path, self._kind)
             self._opened = (context, context.__enter__())  # open until the process ends
             self._process = os.getpid()
-        return self._opened[1][image_id]
+        return self._opened[1]
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_opened": None, "_process": 0}
