@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import preloaded
 import projects
 import pytest
 from projects import ROOT
@@ -86,14 +87,14 @@ def test_its_files_are_python():
 def test_its_own_tests_and_the_order_of_rooms_hold(walked):
     copy, _ = walked
     environment = {**os.environ, "PYTHONPATH": str(copy)}
-    command = [sys.executable, "-m", "pytest", "-q", "tests/mil", "tests/test_layers.py"]
+    command = [preloaded.commands() / "python", "-m", "pytest", "-q", "tests/mil", "tests/test_layers.py"]
     run = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_it_runs_to_its_scores(walked):
     copy, _ = walked
-    words = ["--cores", 2, "--configfile", "tests/tiny.yaml", "--"]
+    words = ["--cores", 1, "--configfile", "tests/tiny.yaml", "--"]
     run = projects.snakemake(copy, *words, "results/mil_val_miou.txt")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "supervision: tags\n" in (copy / "results/mil_val_miou.txt").read_text()

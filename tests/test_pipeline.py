@@ -4,11 +4,10 @@ import csv
 import json
 import re
 import shutil
-import subprocess
-import sys
 
 import h5py
 import numpy as np
+import preloaded
 import projects
 import pytest
 
@@ -30,8 +29,8 @@ def project(tmp_path_factory):
 
 
 def snakemake(project, *words, overlays=(), targets=()):
-    """Run the copy's workflow with the copy's package."""
-    return projects.snakemake(project, "--cores", 2, *words, "--configfile", "tiny.yaml", *overlays, "--", *targets)
+    """Run the copy's workflow with the copy's package; on one core, as a stage on two has workers that import anew."""
+    return projects.snakemake(project, "--cores", 1, *words, "--configfile", "tiny.yaml", *overlays, "--", *targets)
 
 
 def would_run(project, *words, overlay=None):
@@ -81,12 +80,16 @@ def test_a_configuration_that_says_two_things_is_refused(project, overlay, line)
     assert line in dry.stdout + dry.stderr and "Traceback" not in dry.stderr
 
 
+def benchmark(project, name, *words):
+    """What a benchmark that looks at a run prints."""
+    run = projects.ended(preloaded.commands() / "python", projects.ROOT / "benchmarks" / name, *words, folder=project)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
 def test_oracles_say_where_it_loses(project):
-    command = [sys.executable, projects.ROOT / "benchmarks/oracles.py", "--variant", "sec"]
-    table = subprocess.run(
-        command, cwd=project, env=projects.environment(project), capture_output=True, text=True, check=True
-    )
-    rows = [line.strip("| ").split(" | ") for line in table.stdout.splitlines() if line and "--" not in line]
+    table = benchmark(project, "oracles.py", "--variant", "sec")
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line and "--" not in line]
     expected = ["of 12 train images", "CAM, the best", "… the best", "random walk, plain", "random walk, refined"]
     expected += ["… by true affinities, plain", "… by true affinities, refined", "random walk, with the truth's"]
     expected += ["of 4 val images", "sec, plain", "sec, refined", "… cut to the true tags, plain"]
@@ -99,11 +102,8 @@ def test_oracles_say_where_it_loses(project):
 
 
 def test_labels_that_the_latent_crf_asks_for(project):
-    command = [sys.executable, projects.ROOT / "benchmarks/lcrf_labels.py", "--input-px", "64", "--cells", "8"]
-    table = subprocess.run(
-        command, cwd=project, env=projects.environment(project), capture_output=True, text=True, check=True
-    )
-    head, _, *rows = [line.strip("| ").split(" | ") for line in table.stdout.splitlines()]
+    table = benchmark(project, "lcrf_labels.py", "--input-px", "64", "--cells", "8")
+    head, _, *rows = [line.strip("| ").split(" | ") for line in table.splitlines()]
     assert head[0] == "of 12 train images" and rows[0][0] == "these numbers" and len(rows) == 11
     assert all(0 < float(score) <= 100 for _, score in rows)
     assert len({score for _, score in rows}) > 1
