@@ -38,9 +38,8 @@ sys.exit(status)
 """Hands its words, folder, environment and streams over, and ends as what is done with them ended."""
 
 
-@functools.cache
-def commands() -> Path:
-    """The folder of the three commands, which can be called as long as this process lives."""
+def started() -> Path:
+    """The folder of the three commands of a process that ends with this one."""
     folder = Path(tempfile.mkdtemp(prefix="preloaded"))
     atexit.register(shutil.rmtree, folder)
     address = str(folder / "socket")
@@ -55,6 +54,13 @@ def commands() -> Path:
         server = subprocess.Popen(words, stdin=subprocess.PIPE, env=environment, pass_fds=[listener.fileno()])
     atexit.register(server.communicate)
     return folder
+
+
+commands = functools.cache(started)
+"""The folder of the three commands."""
+
+commands_of_another = functools.cache(started)
+"""The same of another process, in which sets have another order: what must not decide a result."""
 
 
 def serve(folder: Path, listener: socket.socket) -> None:

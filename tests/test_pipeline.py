@@ -28,9 +28,10 @@ def project(tmp_path_factory):
     return copy
 
 
-def snakemake(project, *words, overlays=(), targets=()):
+def snakemake(project, *words, overlays=(), targets=(), commands=preloaded.commands):
     """Run the copy's workflow with the copy's package; on one core, as a stage on two has workers that import anew."""
-    return projects.snakemake(project, "--cores", 1, *words, "--configfile", "tiny.yaml", *overlays, "--", *targets)
+    words = ["--cores", 1, *words, "--configfile", "tiny.yaml", *overlays, "--", *targets]
+    return projects.ended(commands() / "snakemake", *words, folder=project)
 
 
 def would_run(project, *words, overlay=None):
@@ -368,7 +369,8 @@ def test_more_shards_change_no_bit_and_train_nothing_again(project, tmp_path):
     after = copy / "results"
     assert would_run(copy) == set()
     target = ["results/psa_val_miou.txt"]
-    run = snakemake(copy, "--set-scatter", "shards=2", targets=target)
+    another = preloaded.commands_of_another
+    run = snakemake(copy, "--set-scatter", "shards=2", targets=target, commands=another)
     assert run.returncode == 0, run.stdout + run.stderr
     for store_file in ("cams.h5", "affinity_labels.h5", "pseudo_masks.h5", "psa_val_scores.h5", "psa_val_masks.h5"):
         assert store.digest(after / store_file) == store.digest(before / store_file), store_file
