@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 
-import preloaded
 import projects
 import pytest
 from projects import ROOT
@@ -87,7 +86,7 @@ def test_its_files_are_python():
 def test_its_own_tests_and_the_order_of_rooms_hold(walked):
     copy, _ = walked
     environment = {**os.environ, "PYTHONPATH": str(copy)}
-    command = [preloaded.commands() / "python", "-m", "pytest", "-q", "tests/mil", "tests/test_layers.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "tests/mil", "tests/test_layers.py"]
     run = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
 
