@@ -8,8 +8,9 @@
 PYTHON ?= python3
 ROOT ?= data/voc12-animals
 BIN := .venv/bin
-# a file's tests share what its fixtures made; those that run the whole workflow, which are in tests/ itself, begin
+# a file's tests share what its fixtures made; the files that take longest begin, so that none of them ends alone
 SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+LONGEST := tests/test_pipeline.py tests/test_own_photographs.py tests/test_preset_trainings.py tests/test_installed.py
 
 .PHONY: demo test test-faults test-slurm test-gridengine guard results-guard docs lint
 
@@ -25,7 +26,7 @@ demo: .venv/installed
 
 test: .venv/installed
 	-$(BIN)/pip install --quiet --editable '.[lattice]' # needs a compiler; its tests are skipped without
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/test_*.py tests/*/
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(LONGEST) tests/training/ tests/test_*.py tests/*/
 
 test-faults: .venv/installed
 	$(BIN)/python -m pytest -m faults tests/faults

@@ -57,7 +57,7 @@ def words(folder: Path) -> list[object]:
 
 def at_home(project: Path) -> Path:
     """Results of a run on this machine."""
-    run = projects.snakemake(project, "--cores", 2, *words(project / "home"))
+    run = projects.ended(*projects.command("--cores", 2, *words(project / "home")), folder=project)
     assert run.returncode == 0, run.stdout + run.stderr
     return project / "home/results"
 

@@ -5,10 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import preloaded
+
 
 def ended(*words: object, folder: Path, before: str = "", seconds: float = 120) -> subprocess.CompletedProcess:
-    """`wsss WORDS` in a folder, after words of the shell such as `ulimit -n 10;`."""
-    command = ["bash", "-c", f'{before} exec "$@"', "bash", sys.executable, "-m", "wsss", *map(str, words)]
+    """`wsss WORDS` in a folder, after words of the shell such as `ulimit -n 10;`, which take a process of its own."""
+    command = [sys.executable if before else preloaded.commands() / "python", "-m", "wsss", *map(str, words)]
+    if before:
+        command = ["bash", "-c", f'{before} exec "$@"', "bash", *command]
     environment = os.environ | {"COLUMNS": "300", "PYTHONWARNINGS": "ignore"}
     return subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=seconds, env=environment, check=False

@@ -1,14 +1,19 @@
 """Fixtures of tests in several folders. Nothing of wsss is imported at the top: that early its types go unchecked."""
 
+import gc
 import logging
+import os
 
 import pytest
 
+# a test works in its own process, as starting others costs seconds; one that wants more cores sets the number itself.
+# Before torch is imported: the threads of several tests on the same cores would wait for each other, spinning
+os.environ["OMP_NUM_THREADS"] = "1"
 
-@pytest.fixture(autouse=True)
-def one_core(monkeypatch):
-    """Work in the test's own process: starting others costs seconds. A test that wants more sets the number itself."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+def pytest_collection_finish():
+    """What was imported and collected stays: to look through it for garbage again and again costs a twentieth."""
+    gc.freeze()
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import preloaded
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -31,6 +33,12 @@ def command(*words: object) -> list[str]:
 
 def snakemake(project: Path, *words: object, **more: str) -> subprocess.CompletedProcess:
     """Run the copy's workflow to its end, with changes of the environment, whatever becomes of it."""
+    return ended(preloaded.commands() / "snakemake", *words, folder=project, **more)
+
+
+def ended(*command: object, folder: Path, **more: str) -> subprocess.CompletedProcess:
+    """Run a command in a copy of the project, with the copy's package and changes of the environment."""
+    environment_of_it = {**environment(folder), **more}
     return subprocess.run(
-        command(*words), cwd=project, env={**environment(project), **more}, capture_output=True, text=True, check=False
+        [*map(str, command)], cwd=folder, env=environment_of_it, capture_output=True, text=True, check=False
     )

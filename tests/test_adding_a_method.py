@@ -93,7 +93,7 @@ def test_its_own_tests_and_the_order_of_rooms_hold(walked):
 
 def test_it_runs_to_its_scores(walked):
     copy, _ = walked
-    words = ["--cores", 2, "--configfile", "tests/tiny.yaml", "--"]
+    words = ["--cores", 1, "--configfile", "tests/tiny.yaml", "--"]
     run = projects.snakemake(copy, *words, "results/mil_val_miou.txt")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "supervision: tags\n" in (copy / "results/mil_val_miou.txt").read_text()

@@ -3,10 +3,10 @@
 import json
 import os
 import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
+import preloaded
 import pytest
 import torch
 from projects import ROOT
@@ -33,7 +33,7 @@ ROWS = (
 def output_of(*words: object) -> str:
     paths = os.pathsep.join(map(str, (ROOT, BENCHMARKS)))
     environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, *map(str, words)]
+    command = [preloaded.commands() / "python", *map(str, words)]
     return subprocess.run(command, check=True, text=True, capture_output=True, env=environment, timeout=600).stdout
 
 

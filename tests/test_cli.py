@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import commands_of_wsss
 import numpy as np
 import pytest
 import torch
@@ -176,7 +177,7 @@ def refused(*words: object, folder: Path) -> str:
     """What a command that ends with an error says: plain lines in the log, the last of them the error."""
     before = files(folder)
     log = folder / "stage.log"
-    ended = wsss(*words, "--log", log, "--threads", 1, folder=folder)
+    ended = commands_of_wsss.ended(*words, "--log", log, "--threads", 1, folder=folder)
     assert ended.returncode == 1, ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
     assert files(folder) - before == {log}
@@ -230,7 +231,7 @@ def test_a_data_set_that_cannot_be_used(tmp_path, spoil, words):
     spoil(layout(tmp_path / "data"))
     stage, own = "training_images", ["--classes_table", tmp_path / "classes.csv"]
     if spoil is resize_mask:  # masks are checked by the second stage
-        assert wsss(stage, *images_words(tmp_path), *own, folder=tmp_path).returncode == 0
+        assert commands_of_wsss.ended(stage, *images_words(tmp_path), *own, folder=tmp_path).returncode == 0
         stage, own = "images", ["--images", tmp_path / "images.csv"]
     title, problem = refused(stage, *images_words(tmp_path), *own, folder=tmp_path).splitlines()
     assert title == f"error: the data set in {tmp_path / 'data'} cannot be used (1 found):"

@@ -42,7 +42,7 @@ def tables(project, monkeypatch):
 
 def snakemake(project, *targets, overlay="", words=()):
     (project / "overlay.yaml").write_text("methods: [psa]\npsa_segmenter: {epochs: 1}\n" + overlay)
-    words = ["--cores", 2, *words, "--configfile", "tiny.yaml", "overlay.yaml", "--"]
+    words = ["--cores", 1, *words, "--configfile", "tiny.yaml", "overlay.yaml", "--"]
     return projects.snakemake(project, *words, *targets)
 
 

@@ -1,7 +1,6 @@
 """In three acts, with real commands: photographs and a table become masks, and so do photographs never seen before."""
 
 import shutil
-import subprocess
 import sys
 
 import numpy as np
@@ -50,10 +49,7 @@ def project(tmp_path_factory):
 
 
 def wsss(project, *words) -> str:
-    command = [sys.executable, "-m", "wsss", *map(str, words)]
-    done = subprocess.run(
-        command, cwd=project, env=projects.environment(project), capture_output=True, text=True, check=False
-    )
+    done = projects.ended(sys.executable, "-m", "wsss", *words, folder=project)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -70,7 +66,8 @@ def test_from_photographs_and_a_table_to_masks_of_photographs_never_seen(project
     assert "snakemake --cores 8 --configfile mine.yaml" in printed
 
     # second act: a run without any true masks ends in label maps
-    run = projects.snakemake(project, "--cores", 2, "--configfile", "mine.yaml", "small.yaml")
+    snakemake = projects.command("--cores", 2, "--configfile", "mine.yaml", "small.yaml")
+    run = projects.ended(*snakemake, folder=project)
     assert run.returncode == 0, run.stdout + run.stderr
     refused = projects.snakemake(
         project, "-n", "--configfile", "mine.yaml", "small.yaml", "--", "results/psa_train_miou.txt"

@@ -4,11 +4,10 @@ import csv
 import json
 import re
 import shutil
-import subprocess
-import sys
 
 import h5py
 import numpy as np
+import preloaded
 import projects
 import pytest
 
@@ -29,9 +28,10 @@ def project(tmp_path_factory):
     return copy
 
 
-def snakemake(project, *words, overlays=(), targets=()):
-    """Run the copy's workflow with the copy's package."""
-    return projects.snakemake(project, "--cores", 2, *words, "--configfile", "tiny.yaml", *overlays, "--", *targets)
+def snakemake(project, *words, overlays=(), targets=(), commands=preloaded.commands):
+    """Run the copy's workflow with the copy's package; on one core, as a stage on two has workers that import anew."""
+    words = ["--cores", 1, *words, "--configfile", "tiny.yaml", *overlays, "--", *targets]
+    return projects.ended(commands() / "snakemake", *words, folder=project)
 
 
 def would_run(project, *words, overlay=None):
@@ -81,12 +81,16 @@ def test_a_configuration_that_says_two_things_is_refused(project, overlay, line)
     assert line in dry.stdout + dry.stderr and "Traceback" not in dry.stderr
 
 
+def benchmark(project, name, *words):
+    """What a benchmark that looks at a run prints."""
+    run = projects.ended(preloaded.commands() / "python", projects.ROOT / "benchmarks" / name, *words, folder=project)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
 def test_oracles_say_where_it_loses(project):
-    command = [sys.executable, projects.ROOT / "benchmarks/oracles.py", "--variant", "sec"]
-    table = subprocess.run(
-        command, cwd=project, env=projects.environment(project), capture_output=True, text=True, check=True
-    )
-    rows = [line.strip("| ").split(" | ") for line in table.stdout.splitlines() if line and "--" not in line]
+    table = benchmark(project, "oracles.py", "--variant", "sec")
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line and "--" not in line]
     expected = ["of 12 train images", "CAM, the best", "… the best", "random walk, plain", "random walk, refined"]
     expected += ["… by true affinities, plain", "… by true affinities, refined", "random walk, with the truth's"]
     expected += ["of 4 val images", "sec, plain", "sec, refined", "… cut to the true tags, plain"]
@@ -99,11 +103,8 @@ def test_oracles_say_where_it_loses(project):
 
 
 def test_labels_that_the_latent_crf_asks_for(project):
-    command = [sys.executable, projects.ROOT / "benchmarks/lcrf_labels.py", "--input-px", "64", "--cells", "8"]
-    table = subprocess.run(
-        command, cwd=project, env=projects.environment(project), capture_output=True, text=True, check=True
-    )
-    head, _, *rows = [line.strip("| ").split(" | ") for line in table.stdout.splitlines()]
+    table = benchmark(project, "lcrf_labels.py", "--input-px", "64", "--cells", "8")
+    head, _, *rows = [line.strip("| ").split(" | ") for line in table.splitlines()]
     assert head[0] == "of 12 train images" and rows[0][0] == "these numbers" and len(rows) == 11
     assert all(0 < float(score) <= 100 for _, score in rows)
     assert len({score for _, score in rows}) > 1
@@ -368,7 +369,8 @@ def test_more_shards_change_no_bit_and_train_nothing_again(project, tmp_path):
     after = copy / "results"
     assert would_run(copy) == set()
     target = ["results/psa_val_miou.txt"]
-    run = snakemake(copy, "--set-scatter", "shards=2", targets=target)
+    another = preloaded.commands_of_another
+    run = snakemake(copy, "--set-scatter", "shards=2", targets=target, commands=another)
     assert run.returncode == 0, run.stdout + run.stderr
     for store_file in ("cams.h5", "affinity_labels.h5", "pseudo_masks.h5", "psa_val_scores.h5", "psa_val_masks.h5"):
         assert store.digest(after / store_file) == store.digest(before / store_file), store_file

@@ -36,9 +36,7 @@ def good(tmp_path_factory):
     """A small data set in each layout, in which nothing is bad."""
     folder = tmp_path_factory.mktemp("good") / "data"
     folder.mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        bad_inputs.write(folder)
+    bad_inputs.write(folder)
     return folder
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import preloaded
 import pytest
 from commands_of_wsss import assert_told, ended, files_below
 from PIL import Image
@@ -97,11 +98,11 @@ except OSError as error:
 
 def test_tensors_on_a_full_disk_or_beyond_the_limit_of_a_file(small_disk, tmp_path):
     path = small_disk / "x.safetensors"
-    command = [sys.executable, "-c", WRITER_OF_TENSORS, path]
+    command = [preloaded.commands() / "python", "-c", WRITER_OF_TENSORS, path]
     writing = subprocess.run(command, capture_output=True, text=True)
     assert writing.stderr.startswith(f"[Errno 28] No space left on device: '{path}': free some space on that disk")
     path = tmp_path / "x.safetensors"
-    limited = ["bash", "-c", 'ulimit -f 200; exec "$@"', "", *command[:-1], path]
+    limited = ["bash", "-c", 'ulimit -f 200; exec "$@"', "", sys.executable, "-c", WRITER_OF_TENSORS, path]
     writing = subprocess.run(limited, capture_output=True, text=True)
     assert writing.stderr.startswith(f"[Errno 27] File too large: '{path}': raise the limit of a file's size")
     assert files_below(small_disk) == files_below(tmp_path) == set()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fuzz
 import outcomes
+import preloaded
 import pytest
 from settings import CLASSES
 
@@ -15,7 +16,7 @@ from wsss.runtime.errors import WsssError
 
 
 def assert_told_or_right(name: str, folder: Path, *, tries: int, seed: int) -> None:
-    command = [sys.executable, fuzz.__file__, name, str(tries), str(seed), folder]
+    command = [preloaded.commands() / "python", fuzz.__file__, name, str(tries), str(seed), folder]
     path = os.pathsep.join(filter(None, sys.path))
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path}, check=False)
     found = [line for line in done.stdout.splitlines() if line.split(" ", 1)[0].isdigit()]

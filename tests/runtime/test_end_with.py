@@ -17,10 +17,10 @@ child = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
 print(child.pid, flush=True)
 child.wait()
 """
-QUIET = "import time; from wsss.runtime import machine; machine.end_with_run(); time.sleep(60)"
+QUIET = "import time; from wsss.runtime import machine; machine.end_with_run(); print(1, flush=True); time.sleep(60)"
 STUBBORN = (
     "import signal, time; from wsss.runtime import machine; machine.PATIENCE = 1;"
-    "signal.signal(signal.SIGTERM, signal.SIG_IGN); machine.end_with_run(); time.sleep(60)"
+    "signal.signal(signal.SIGTERM, signal.SIG_IGN); machine.end_with_run(); print(1, flush=True); time.sleep(60)"
 )
 WITH_WORKERS = """
 import time
@@ -29,8 +29,9 @@ if __name__ == "__main__":
     machine.end_with_run()
     machine.cores = lambda: 2
     for _ in parallel.mapped(time.sleep, [0, 60, 60, 60]):
-        pass
+        print(1, flush=True)
 """
+"""Stages that say when they, and what they start, are there."""
 
 
 def started(program: str) -> tuple[subprocess.Popen, int]:
@@ -57,7 +58,7 @@ def of_session(leader: int) -> set[int]:
 @pytest.mark.parametrize("program", [QUIET, STUBBORN, WITH_WORKERS])
 def test_a_killed_run_leaves_no_process(program):
     parent, child = started(program)
-    time.sleep(4)
+    parent.stdout.readline()
     assert child in of_session(parent.pid)
     parent.send_signal(signal.SIGKILL)
     parent.wait()

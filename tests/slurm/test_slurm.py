@@ -166,7 +166,8 @@ def affinity_net_of(project, name, *options, **environment):
     # without dropout; in float64 and with fixed statistics two processes do what one does
     (project / "exact.yaml").write_text("affinity_net: {freeze: true, precision: 64-true}")
     target = ["--directory", folder, "--configfile", "tiny.yaml", "exact.yaml", "--", network.relative_to(folder)]
-    run = projects.snakemake(project, *options, "--max-threads", 2, *target, **environment)
+    command = projects.command(*options, "--max-threads", 2, *target)
+    run = projects.ended(*command, folder=project, **environment)
     assert run.returncode == 0, run.stdout + run.stderr
     weights, _ = file.read(network)
     return weights

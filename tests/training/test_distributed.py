@@ -9,6 +9,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
+import preloaded
 import pytest
 import settings
 import torch
@@ -25,15 +26,14 @@ from wsss.training import distributed
 
 STAGES = ("classifier", "affinity_net", "psa_segmenter", "sec_segmenter", "lcrf_segmenter")
 WORKER = Path(trainings.__file__)
-ALONE = [sys.executable]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
-def trained(folder: Path, cues: Path, *, gpus: int, start: list[str] = ALONE, stages=STAGES) -> Path:
+def trained(folder: Path, cues: Path, *, gpus: int, start: list[str] | None = None, stages=STAGES) -> Path:
     """The folder of networks and curves of a run by so many processes, on the CPU."""
     folder.mkdir()
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    command = [*start, str(WORKER), str(cues), str(folder), str(gpus), *stages]
+    command = [*(start or [preloaded.commands() / "python"]), str(WORKER), str(cues), str(folder), str(gpus), *stages]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr
     return folder

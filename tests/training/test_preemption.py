@@ -3,10 +3,10 @@
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
+import preloaded
 import pytest
 import runs
 import torch
@@ -38,7 +38,7 @@ def test_sigterm_for_all_processes_of_a_job_loses_nothing_either(tmp_path, undis
         "everyone = lambda: os.killpg(0, signal.SIGTERM)\n"
         "runs.train(pathlib.Path(sys.argv[1]), loss=runs.before(4, everyone), checkpoint_steps=100)\n"
     )
-    command = [sys.executable, "-c", program, str(tmp_path), str(torch.get_num_threads())]
+    command = [preloaded.commands() / "python", "-c", program, str(tmp_path), str(torch.get_num_threads())]
     ended = subprocess.run(command, cwd=TESTS, capture_output=True, timeout=120, start_new_session=True)
     assert ended.returncode == 128 + signal.SIGTERM, ended.stderr.decode()
     assert_equal(train(tmp_path), undisturbed)
@@ -59,7 +59,15 @@ def test_a_run_that_is_killed_at_random_steps_ends_as_if_it_had_not_been(tmp_pat
     random = np.random.default_rng()
     kills = [(int(random.integers(3)), number) for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL)]
     for calls, number in kills:
-        command = [sys.executable, "-c", program, str(tmp_path), str(torch.get_num_threads()), str(calls), str(number)]
+        command = [
+            preloaded.commands() / "python",
+            "-c",
+            program,
+            str(tmp_path),
+            str(torch.get_num_threads()),
+            str(calls),
+            str(number),
+        ]
         ended = subprocess.run(command, cwd=TESTS, capture_output=True, timeout=120)
         code = -signal.SIGKILL if number == signal.SIGKILL else 128 + signal.SIGTERM
         assert ended.returncode == code, (kills, ended.stderr.decode())
