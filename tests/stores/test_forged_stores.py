@@ -8,6 +8,7 @@ from forged_stores import CAM, GRID, LABELS, SIZE, WHOLE, assert_refused, attrib
 from wsss.runtime.errors import WsssError
 from wsss.stores import store
 from wsss.stores.kinds import FORMS, KINDS
+from wsss.stores.shared import Shared
 
 
 def counted(change):
@@ -187,7 +188,7 @@ def test_attributes_that_no_store_has_are_refused(tmp_path, name):
         lambda: read_all(path),
         lambda: store.kind_of(path),
         lambda: store.digest(path),
-        lambda: store.Shared(path, "cams"),
+        lambda: Shared(path, "cams"),
         lambda: store.gather([path], tmp_path / "joined.h5"),
     ):
         assert_refused(path, function)

@@ -10,6 +10,7 @@ from small_stores import SETTINGS, assert_holds, write
 from wsss.labels import Classes
 from wsss.runtime.errors import WsssError
 from wsss.stores import store
+from wsss.stores.shared import Shared
 
 
 @pytest.fixture
@@ -150,7 +151,7 @@ def test_a_pipe_in_the_place_of_a_shard_or_store_is_not_waited_for(tmp_path, sha
         os.mkfifo(shards[1])
         with pytest.raises(WsssError, match=r"2-of-2\.h5 is a pipe or device"):
             reader["c"]
-    for function in (store.kind_of, store.digest, lambda path: store.Shared(path, "cams")):
+    for function in (store.kind_of, store.digest, lambda path: Shared(path, "cams")):
         with pytest.raises(WsssError, match=f"2-of-2.h5 is not the file that was joined to {joined}: remove both"):
             function(joined)
         with pytest.raises(WsssError, match=r"2-of-2\.h5 is a pipe or device"):

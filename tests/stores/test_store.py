@@ -16,6 +16,7 @@ from small_stores import arrays_like, assert_holds, changed, write
 from wsss.labels import Classes
 from wsss.runtime.errors import WsssError
 from wsss.stores import store
+from wsss.stores.shared import Shared
 
 # round trip
 
@@ -46,7 +47,7 @@ def test_classes_round_trip(tmp_path, foreground):
     with store.read(write(tmp_path / "x.h5", classes=classes), "cams") as reader:
         assert reader.classes == classes
         assert reader.classes.colours == classes.colours
-    assert store.Shared(tmp_path / "x.h5", "cams").classes == classes
+    assert Shared(tmp_path / "x.h5", "cams").classes == classes
 
 
 def test_a_store_without_images(tmp_path):
@@ -118,7 +119,7 @@ BAD = {
 def test_other_files_are_refused_in_one_line_that_names_the_file(tmp_path, words):
     path = tmp_path / "some.h5"
     BAD[words](path)
-    opened = [lambda: store.read(path, "cams").__enter__(), lambda: store.Shared(path, "cams")]
+    opened = [lambda: store.read(path, "cams").__enter__(), lambda: Shared(path, "cams")]
     if "holds" not in words:
         opened += [lambda: store.kind_of(path), lambda: store.digest(path)]
         opened.append(lambda: store.gather([path], tmp_path / "joined.h5"))
@@ -132,7 +133,7 @@ def test_other_files_are_refused_in_one_line_that_names_the_file(tmp_path, words
 
 def test_a_missing_image(tmp_path):
     path = write(tmp_path / "some.h5")
-    shared = store.Shared(path, "cams")
+    shared = Shared(path, "cams")
     with store.read(path, "cams") as reader:
         for function in (reader.__getitem__, reader.size, shared.__getitem__):
             with pytest.raises(WsssError) as caught:
@@ -151,7 +152,7 @@ def test_reading_does_not_change_the_time_stamp(tmp_path):
         os.utime(path, ns=(10**18, 10**18))
     with store.read(tmp_path / "x.h5", "cams") as reader:
         assert_holds(reader, {"a": 1, "b": 2})
-    assert store.Shared(shards[0], "cams")["a"]
+    assert Shared(shards[0], "cams")["a"]
     store.digest(shards[0])
     store.kind_of(shards[0])
     store.gather(shards, tmp_path / "y.h5")
@@ -167,7 +168,7 @@ def test_a_store_that_is_removed_while_it_is_read(tmp_path):
 
 
 def test_shared_survives_pickling_before_and_after_use(tmp_path):
-    shared = store.Shared(write(tmp_path / "x.h5"), "cams")
+    shared = Shared(write(tmp_path / "x.h5"), "cams")
     for _ in range(2):
         copy = pickle.loads(pickle.dumps(shared))
         np.testing.assert_array_equal(copy["b"]["cam"], arrays_like(2)["cam"])
@@ -184,7 +185,7 @@ def _send_sums(shared, ids, pipe):
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_shared_by_processes(tmp_path, method):
     images = {f"image{number}": number for number in range(30)}
-    shared = store.Shared(write(tmp_path / "x.h5", images), "cams")
+    shared = Shared(write(tmp_path / "x.h5", images), "cams")
     expected = [float(arrays_like(seed)["cam"].astype(np.float64).sum()) for seed in images.values()]
     assert shared["image3"]  # the parent's handle is open when the others start
     context = multiprocessing.get_context(method)

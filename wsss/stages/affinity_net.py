@@ -35,12 +35,12 @@ def affinity_net(
     from wsss.networks.affinity_net import AffinityNet
     from wsss.networks.file import About
     from wsss.psa import affinity
-    from wsss.stores import store
+    from wsss.stores.shared import Shared
     from wsss.training import distributed, loop
     from wsss.training.augment import augmented
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
-    labels = store.Shared(affinity_labels, "affinity_labels")
+    labels = Shared(affinity_labels, "affinity_labels")
     manifest.require_classes(rows, labels.classes, affinity_labels)
     grid_stride = int(labels.attributes["setting.stride"])
     if augment.crop_px % grid_stride:

@@ -59,7 +59,7 @@ def lcrf_segmenter(
     from wsss.networks.classifier import Classifier
     from wsss.networks.file import About
     from wsss.networks.segmenter import Segmenter
-    from wsss.stores import store
+    from wsss.stores.shared import Shared
     from wsss.training import loop
     from wsss.training.augment import augmented_square
     from wsss.training.lcrf_evidence import likelihood_of
@@ -76,7 +76,7 @@ def lcrf_segmenter(
     torch.manual_seed(schedule.seed)
     network = Segmenter.build(features, classes=len(classes.names), dilation=dilation, decoder=decoder)
     cells = warped.cells(network.stride, multiple=features.stride)
-    cues = store.Shared(seeds[0], "seeds") if seeds else None
+    cues = Shared(seeds[0], "seeds") if seeds else None
     if cues and int(cues.attributes["setting.cells"]) != cells:
         raise WsssError(
             f"the seeds have {cues.attributes['setting.cells']} cells per side, the network has {cells}: "

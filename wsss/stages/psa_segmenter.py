@@ -45,11 +45,12 @@ def psa_segmenter(
     from wsss.networks.file import About
     from wsss.networks.segmenter import Segmenter
     from wsss.stores import store
+    from wsss.stores.shared import Shared
     from wsss.training import distributed, loop
     from wsss.training.augment import augmented
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
-    masks = store.Shared(pseudo_masks, "pseudo_masks")
+    masks = Shared(pseudo_masks, "pseudo_masks")
     manifest.require_classes(rows, masks.classes, pseudo_masks)
     torch.manual_seed(schedule.seed)
     network = Segmenter.build(features, classes=len(masks.classes.names), dilation=dilation, decoder=decoder)

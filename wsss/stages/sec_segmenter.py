@@ -53,12 +53,12 @@ def sec_segmenter(
     from wsss.networks.file import About
     from wsss.networks.segmenter import Segmenter
     from wsss.sec.losses import objective
-    from wsss.stores import store
+    from wsss.stores.shared import Shared
     from wsss.training import loop
     from wsss.training.augment import augmented_square
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
-    labels = store.Shared(seeds, "seeds")
+    labels = Shared(seeds, "seeds")
     manifest.require_classes(rows, labels.classes, seeds)
     names = labels.classes.names
     cells = int(labels.attributes["setting.cells"])

@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import h5py
@@ -179,6 +179,24 @@ class Reader:
         Raises:
             WsssError: there is no such image, or its content is not what was written.
         """
+        return self._read(image_id)[1]
+
+    def fitting(self, image_id: str, size: tuple[int, int]) -> dict[str, np.ndarray]:
+        """The arrays of an image whose photograph, or other maps, have the size (height, width).
+
+        Raises:
+            WsssError: as of the arrays alone; or the store's image has another size: it was made of other photographs.
+        """
+        found, arrays = self._read(image_id)
+        if found == size:
+            return arrays
+        sizes = "{} x {} px (height x width), but here it has {} x {}".format(*found, *size)
+        raise WsssError(
+            f"{self.path} was made of other images: its {image_id!r} has {sizes}: remove it and rerun its stage, or"
+            " give that of the same run"
+        )
+
+    def _read(self, image_id: str) -> tuple[tuple[int, int], dict[str, np.ndarray]]:
         with self._opened(image_id) as file:
             size, content, datasets = form.image(file, key_of(image_id), self.attributes)
             arrays = {name: form.read(dataset) for name, dataset in datasets.items()}
@@ -186,21 +204,7 @@ class Reader:
                 form.check_values(name, values, len(self.classes.names))
             if content != _digest_of(image_id, size, arrays):
                 raise ValueError(f"the content of {image_id!r} is not what was written")
-        return arrays
-
-    def fitting(self, image_id: str, size: tuple[int, int]) -> dict[str, np.ndarray]:
-        """The arrays of an image whose photograph, or other maps, have the size (height, width).
-
-        Raises:
-            WsssError: the store's image has another size, so it was made of other photographs.
-        """
-        if (found := self.size(image_id)) != size:
-            sizes = "{} x {} px (height x width), but here it has {} x {}".format(*found, *size)
-            raise WsssError(
-                f"{self.path} was made of other images: its {image_id!r} has {sizes}: remove it and rerun its stage, or"
-                " give that of the same run"
-            )
-        return self[image_id]
+        return size, arrays
 
     def size(self, image_id: str) -> tuple[int, int]:
         with self._opened(image_id) as file:
@@ -230,13 +234,9 @@ class Reader:
         key = key_of(image_id)
         with damage.told(self.path):
             if not self._file.id.links.exists(key.encode()):
-                raise WsssError(self._lacks(image_id))
+                message = f"{self.path} holds no image {image_id!r}: was it made from another manifest?"
+                raise WsssError(f"{message} remove it and rerun its stage")
             return _target(self._file, key, self.path, shards=self.attributes.get("files", ()))
-
-    def _lacks(self, image_id: str) -> str:
-        return (
-            f"{self.path} holds no image {image_id!r}: was it made from another manifest? remove it and rerun its stage"
-        )
 
 
 @contextmanager
@@ -266,34 +266,6 @@ def _target(file: h5py.File, key: str, path: Path, *, shards: Iterable[str]) -> 
         if name in shards and place == key:
             return path.parent / name
     raise WsssError(f"{path} holds a link that wsss did not make: remove it and rerun its stage")
-
-
-class Shared:
-    """A store for data-loading workers: each process opens its own handle, when it first needs one."""
-
-    def __init__(self, path: Path, kind: str) -> None:
-        with read(path, kind) as reader:
-            self.attributes, self.classes = reader.attributes, reader.classes
-        self._path, self._kind = path, kind
-        self._opened: tuple[AbstractContextManager, Reader] | None = None
-        self._process = 0
-
-    def __getitem__(self, image_id: str) -> dict[str, np.ndarray]:
-        return self._reader()[image_id]
-
-    def fitting(self, image_id: str, size: tuple[int, int]) -> dict[str, np.ndarray]:
-        """The arrays of an image whose photograph has the size (height, width); see `Reader.fitting`."""
-        return self._reader().fitting(image_id, size)
-
-    def _reader(self) -> Reader:
-        if self._process != os.getpid():
-            context = read(self._path, self._kind)
-            self._opened = (context, context.__enter__())  # open until the process ends
-            self._process = os.getpid()
-        return self._opened[1]
-
-    def __getstate__(self) -> dict:
-        return {**self.__dict__, "_opened": None, "_process": 0}
 
 
 def gather(shards: list[Path], path: Path) -> None:
