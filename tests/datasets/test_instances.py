@@ -96,7 +96,7 @@ def test_an_outline_that_is_none_is_refused(tmp_path, case):
 @pytest.mark.parametrize("case", NO_BOX)
 def test_a_box_that_is_none_is_refused(tmp_path, case):
     path, _ = content(tmp_path, annotation(1, CAT, []) | {"bbox": NO_BOX[case]})
-    with pytest.raises(WsssError, match="the outline of cat cannot be read"):
+    with pytest.raises(WsssError, match="the box of cat cannot be read"):
         instances.drawn(instances.read(path).images[0], VALUES)
 
 

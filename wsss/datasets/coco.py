@@ -188,7 +188,8 @@ def _listed(root: Path, name: str, problems: list[str]) -> Part:
     twice = [file for file in files if not file.startswith(".") and found[id_of(file)].name != file]
     if twice:
         problems.append(
-            f"{folder}: photographs differ in nothing but their suffix, {checks.such_as(twice)}: rename one of each"
+            f"{folder}: photographs differ in nothing but their suffix, such as {checks.such_as(twice)}: rename one of"
+            " each"
         )
     return Part(name, found, {}, {})
 

@@ -234,8 +234,10 @@ class Reader:
         key = key_of(image_id)
         with damage.told(self.path):
             if not self._file.id.links.exists(key.encode()):
-                message = f"{self.path} holds no image {image_id!r}: was it made from another manifest?"
-                raise WsssError(f"{message} remove it and rerun its stage")
+                raise WsssError(
+                    f"{self.path} holds no image {image_id!r}: was it made from another manifest? remove it and rerun"
+                    " its stage"
+                )
             return _target(self._file, key, self.path, shards=self.attributes.get("files", ()))
 
 
