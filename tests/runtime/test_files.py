@@ -212,6 +212,14 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, read):
         read(tmp_path)
 
 
+@pytest.mark.parametrize("read", [files.read_bytes, files.read_json, store.kind_of])
+def test_a_file_of_another_user_is_not_taken_for_damaged(tmp_path, monkeypatch, read):
+    (tmp_path / "a").write_text("{}")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(WsssError, match="a may not be read by this user: allow it to, or name another file"):
+        read(tmp_path / "a")
+
+
 def test_any_flipped_byte_of_a_table_is_told(tmp_path):
     path = tmp_path / "a.json"
     content = {"miou": 0.5, "iou": {"cat": None, "a dog": 1e-17}, "images": 3, "names": ["é", "b"]}

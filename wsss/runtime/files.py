@@ -83,9 +83,11 @@ def _check_kind(path: Path, kind: str | None) -> None:
 
 
 def check_regular(path: Path) -> None:
-    """Refuse what is there and is no file: to open a named pipe would wait for ever."""
+    """Refuse what is there and is no file, for to open a named pipe would wait for ever, or is not for this user."""
     if path.exists() and not path.is_file():
         raise WsssError(f"{path} is a {'folder' if path.is_dir() else 'pipe or device'}, no file: put the file there")
+    if path.exists() and not os.access(path, os.R_OK):  # not to be taken for damage, and removed
+        raise WsssError(f"{path} may not be read by this user: allow it to, or name another file")
 
 
 def read_bytes(path: Path) -> bytes:
