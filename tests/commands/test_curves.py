@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from small_manifest import write_manifest
 
 from wsss.commands.curves import curves
 from wsss.runtime.errors import WsssError
@@ -124,6 +125,15 @@ def test_any_format_of_matplotlibs(tmp_path, suffix):
 def test_other_formats_are_refused(tmp_path):
     with pytest.raises(WsssError, match=r"c\.xyz: pictures are written as .*png"):
         curves((run_of(tmp_path / "a", classifier={"loss": [2, 1]}),), out=tmp_path / "c.xyz")
+
+
+def test_a_photograph_is_not_written_over(tmp_path):
+    run = run_of(tmp_path / "a", classifier={"loss": [1.0, 2.0]})
+    write_manifest(run, ("b",))
+    before = (run / "b.png").read_bytes()
+    with pytest.raises(WsssError, match=r"b\.png is one of the files that are read, and would be written over"):
+        curves((run,), out=run / "b.png")
+    assert (run / "b.png").read_bytes() == before
 
 
 def test_runs_without_curves_are_named_in_one_line(tmp_path):

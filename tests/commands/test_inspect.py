@@ -58,6 +58,14 @@ def test_an_image_is_drawn_and_its_store_not_touched(cams, capsys):
     assert cams.stat().st_mtime_ns == before
 
 
+def test_a_photograph_is_not_written_over(cams):
+    photograph = cams.parent / "a.png"
+    before = photograph.read_bytes()
+    with pytest.raises(WsssError, match=r"a\.png is one of the files that are read, and would be written over"):
+        inspect(cams, "b", images=cams.parent / "images.csv", picture=photograph)
+    assert photograph.read_bytes() == before
+
+
 def test_masks_are_drawn_in_the_colours_of_their_classes(tmp_path):
     mask = np.zeros((12, 16), np.uint8)
     mask[:, :5], mask[:, 5] = 2, VOID

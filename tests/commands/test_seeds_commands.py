@@ -41,6 +41,12 @@ def seeds(path):
     return path
 
 
+def test_cues_and_their_list_need_two_names(run):
+    with pytest.raises(WsssError, match="is named for the cues and for their list: give two names"):
+        seeds_export(seeds(run / "seeds.h5"), run / "a", run / "a")
+    assert not (run / "a").exists()
+
+
 def test_round_trip(run):
     source = seeds(run / "seeds.h5")
     seeds_export(source, run / "cues.pickle", run / "list.txt")

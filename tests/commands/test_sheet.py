@@ -48,6 +48,14 @@ def test_a_sheet_of_no_image_is_refused(masks):
             drawn(masks, count=count)
 
 
+def test_a_photograph_is_not_written_over(masks):
+    photograph = masks.parent / "a.png"
+    before = photograph.read_bytes()
+    with pytest.raises(WsssError, match=r"a\.png is one of the files that are read, and would be written over"):
+        sheet(masks, images=masks.parent / "images.csv", picture=photograph)
+    assert photograph.read_bytes() == before
+
+
 def test_activation_maps_are_drawn_as_heat(tmp_path):
     write_manifest(tmp_path)
     cam = np.linspace(0, 1, 12, dtype=np.float16).reshape(1, 3, 4)

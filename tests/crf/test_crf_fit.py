@@ -114,6 +114,12 @@ def test_never_worse_than_the_beginning():
     assert accuracy(found) == accuracy(potentials_of(START, like=torch.zeros(())))
 
 
+def test_a_loss_that_is_no_number_is_told():
+    fit = replace(FIT, learning_rate=100, epochs=20)
+    with pytest.raises(WsssError, match=r"the loss of a fitted CRF is nan in epoch \d+: lower fit.learning_rate"):
+        learned(accuracy, fit=fit)
+
+
 def test_the_same_seed_gives_the_same():
     first, second = (learned(accuracy)[0] for _ in range(2))
     assert first.appearance_weight == second.appearance_weight

@@ -1,5 +1,6 @@
 """Photographs in a folder and a table of their tags, as people have them."""
 
+import errno
 import os
 import shutil
 
@@ -155,6 +156,36 @@ def test_links_to_folders_that_are_read_anyway_are_told(root):
     (problem,) = found.problems
     assert problem == "3 links lead to folders that are read anyway: remove them, such as 'x'; 'y'; 'cats/z'"
     assert folder.listing(root, table="", masks="", train="", extra="", val="", test="")
+
+
+def test_folders_that_cannot_be_read_are_told(root, monkeypatch):
+    scandir = os.scandir
+
+    def refused(path):
+        if str(path).endswith("cats"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    (problem,) = folder.read(root, table="", masks="").problems
+    assert problem.startswith("folders cannot be read: allow this user to, or move them away, such as ")
+    assert "cats" in problem
+
+
+def test_a_folder_that_is_gone_by_now_is_told(root):
+    (root / "gone").symlink_to(root / "elsewhere")
+    (root / "elsewhere").mkdir()
+    place = folder._place
+
+    def gone(path):
+        if path.name == "gone":
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path))
+        return place(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folder, "_place", gone)
+        (problem,) = folder.read(root, table="", masks="").problems
+    assert "folders cannot be read" in problem and "gone" in problem
 
 
 @pytest.mark.parametrize("name", [b"a\rb.jpg", b"a\nb.jpg", b"a\xffb.jpg", b"c\xff/b.jpg"])

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -261,6 +262,20 @@ def of_coco() -> Iterator[Case]:
         "a code that is too long": lambda content: content["annotations"][0].update(
             segmentation={"size": [12, 16], "counts": [10**9, 10**9]}
         ),
+        "a polygon that goes to infinity": lambda content: content["annotations"][0].update(
+            segmentation=[[math.inf, 1, 5, 1, 5, 5, 1, 5]]
+        ),
+        "a polygon that goes beyond any image": lambda content: content["annotations"][0].update(
+            segmentation=[[1e9, 1, 5, 1, 5, 5, 1, 5]]
+        ),
+        "a polygon that has an odd number": lambda content: content["annotations"][0].update(
+            segmentation=[[1, 1, 5, 1, 5, 5, 1]]
+        ),
+        "a code of letters without any": lambda content: content["annotations"][0].update(
+            segmentation={"size": [12, 16], "counts": ""}
+        ),
+        "an id that stands twice": lambda content: content["images"].append(content["images"][0]),
+        "an absolute file": lambda content: content["images"][0].update(file_name="/etc/passwd"),
         "a file out of the folder": lambda content: content["images"][0].update(file_name="../../list.txt"),
         "a file that is not there": lambda content: content["images"][0].update(file_name="x.jpg"),
         "a file name of a number": lambda content: content["images"][0].update(file_name=5),

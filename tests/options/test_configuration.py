@@ -106,8 +106,14 @@ def test_each_section_takes_the_seed_of_the_run_unless_it_has_its_own():
         ),
         (
             {"psa_ablation": {"other": {"epochs": 1}}},
-            "config: psa_ablation: the name other must be psa_ followed by lower",
+            "config: psa_ablation: the name 'other' must be psa_ followed by up to 100 lower",
         ),
+        (
+            {"psa_ablation": {f"psa_{'a' * 101}": {"epochs": 1}}},
+            "must be psa_ followed by up to 100 lower-case letters",
+        ),
+        ({"psa_ablation": {"psa_a\n": {"epochs": 1}}}, "must be psa_ followed by up to 100 lower-case letters"),
+        ({"classifier": {"lr_drops": 101}}, "lr_drops is 101: give a whole number from 0 to 100"),
         ({"affinity_net": {"resize_px": [1, 2]}}, "config: affinity_net: resize_px is [1, 2]: give [0, 0]"),
         ({"seed": -1}, "config: seed is -1: give a whole number from 0"),
     ],

@@ -8,6 +8,9 @@ from wsss.runtime.errors import WsssError
 
 DEFAULTS = configuration.read(ROOT / "config.yaml")
 
+WEIGHTS = ("seed_weight", "expand_weight", "constrain_weight")
+NO_AREA = {"likelihood": "masked_cam", "least_share": 0, "eps": 0}
+
 
 def with_changes(**sections) -> dict:
     return {
@@ -41,6 +44,28 @@ def test_the_defaults_are_consistent():
         ({"masks_of": {"psi": {"crf.steps": 1}}}, "masks_of: there is no method psi: give one of psa, sec, lcrf"),
         ({"fit_crf": True, "masks": {"crf.engine": "exact"}}, "set masks: crf.engine to one that can be trained"),
         ({"fit_crf": True}, "set images: crf_fit_images to 2 or more"),
+        # what the stage would refuse as it begins, after hours perhaps
+        ({"masks": {"crf.unary_weight": 2}}, "config: masks: CRF settings that cannot be used"),
+        ({"masks_of": {"sec": {"crf.unary_weight": 2}}}, "config: masks_of: sec: CRF settings that cannot be used"),
+        ({"classifier": {"resize_px": [20, 10]}}, "config: classifier: images cannot be augmented"),
+        (
+            {"psa_ablation": {"psa_x": {"resize_px": [20, 10]}}},
+            "config: psa_ablation: psa_x: images cannot be augmented",
+        ),
+        ({"sec_segmenter": dict.fromkeys(WEIGHTS, 0)}, "config: sec_segmenter: losses that cannot be used"),
+        ({"lcrf_ablation": {"lcrf_x": NO_AREA}}, "config: lcrf_ablation: lcrf_x: a bound that has none"),
+        ({"affinity_labels": {"alpha_low": 24.5}}, "affinity_labels: alpha_low is above alpha_high: exchange them"),
+        ({"affinity_net": {"crop_px": 126}}, "config: affinity_net: crop_px is 126: give a multiple of 4"),
+        ({"affinity_net": {"crop_px": 4}}, "config: affinity_net: crop_px is 4: give a multiple of 4"),
+        ({"lcrf_segmenter": {"input_px": 100}}, "config: lcrf_segmenter: input_px is 100: give a multiple of 8"),
+        ({"sec_segmenter": {"input_px": 64}}, "config: sec_segmenter: input_px is not seeds: cells times its stride"),
+        ({"sec_ablation": {"sec_x": {"input_px": 64}}}, "config: sec_ablation: sec_x: input_px is not seeds: cells"),
+        (
+            {"lcrf_segmenter": {"input_px": 64, "warm_share": 0.1}},
+            "config: lcrf_segmenter: input_px is not seeds: cells",
+        ),
+        ({"images": {"root": "a\0b"}}, "images: root: 'a\\x00b' has characters that no name of a file can have"),
+        ({"images": {"root": "a\ud800"}}, "images: root: 'a\\ud800' has characters that no name of a file can have"),
     ],
 )
 def test_contradictions_are_one_line(changes, words):
@@ -48,6 +73,12 @@ def test_contradictions_are_one_line(changes, words):
         consistency.check(with_changes(**changes))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_latent_crf_without_seeds_and_a_decoder_have_grids_of_their_own():
+    consistency.check(with_changes(lcrf_segmenter={"input_px": 64}))
+    consistency.check(with_changes(sec_segmenter={"input_px": 64, "decoder": True}))
+    consistency.check(with_changes(sec_segmenter={"input_px": 64}, sec_seeds="imported.h5"))
 
 
 def test_a_third_round_learns_from_the_second_and_not_from_itself():

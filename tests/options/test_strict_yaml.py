@@ -43,6 +43,12 @@ def test_what_is_no_decimal_number_is_refused(number):
         ("!!python/object/apply:os.system [exit]", "could not determine a constructor"),
         ("a: 2020-99-99", "a value cannot be read"),
         ("[" * 5000, "a value cannot be read"),
+        ("1: 2", "line 1: the key 1 is no word for YAML"),
+        ("a: {null: 1}", "line 1: the key null is no word for YAML"),
+        ("on: 1", "line 1: the key on is no word for YAML"),
+        ("a: !!bool x", "a value cannot be read"),
+        ("a: !!int {b: 1}", "a value cannot be read"),
+        ("a: !!map [1]", "line 1: no table stands where one is announced"),
     ],
 )
 def test_texts_that_are_refused(text, reason):

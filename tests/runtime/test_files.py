@@ -164,6 +164,22 @@ def test_a_pipe_is_not_replaced_by_a_file(tmp_path):
     assert (tmp_path / "pipe").is_fifo()
 
 
+def test_a_file_of_another_kind_is_not_replaced(tmp_path):
+    write(tmp_path / "x.h5")
+    before = (tmp_path / "x.h5").read_bytes()
+    with pytest.raises(WsssError, match=r"x\.h5 is a store, and would be written over"):
+        files.write_json(tmp_path / "x.h5", {"a": 1})
+    assert (tmp_path / "x.h5").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["x.h5"]
+    write(tmp_path / "x.h5")  # one of its own kind
+
+
+def test_what_is_of_no_known_kind_is_replaced(tmp_path):
+    (tmp_path / "x.json").write_bytes(bytes(512))  # a sector of zeros
+    files.write_json(tmp_path / "x.json", {"a": 1})
+    assert files.read_json(tmp_path / "x.json") == {"a": 1}
+
+
 def test_a_twin_that_still_writes_is_left_alone(tmp_path):
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as twin:
         theirs = tmp_path / f".x.txt.{socket.gethostname()}.{twin.pid}.partial"
@@ -194,6 +210,14 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, read):
             read(tmp_path / name)
     with pytest.raises(WsssError, match="is a folder, no file: put the file there"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("read", [files.read_bytes, files.read_json, store.kind_of])
+def test_a_file_of_another_user_is_not_taken_for_damaged(tmp_path, monkeypatch, read):
+    (tmp_path / "a").write_text("{}")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(WsssError, match="a may not be read by this user: allow it to, or name another file"):
+        read(tmp_path / "a")
 
 
 def test_any_flipped_byte_of_a_table_is_told(tmp_path):

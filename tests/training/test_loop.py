@@ -227,6 +227,14 @@ def test_a_loss_that_is_no_number(tmp_path, value):
     assert not list(tmp_path.rglob("*.*"))
 
 
+def test_a_batch_of_one_photograph_of_one_cell(tmp_path):
+    def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float = 0) -> torch.Tensor:
+        return torch.nn.BatchNorm2d(3)(batch[0][:, :, :1, :1]).sum()
+
+    with pytest.raises(WsssError, match="a batch has one photograph, of one cell: raise batch_size"):
+        train(tmp_path, loss=loss, batch_size=1)
+
+
 def test_a_batch_larger_than_the_data_set(tmp_path):
     sizes = []
 

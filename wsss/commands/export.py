@@ -76,6 +76,7 @@ def _label_maps(store: Path, kind: str, out: Path, as_: Format, rows: "dict[str,
     """Write label maps, and return how many."""
     from functools import partial
 
+    from wsss.datasets import manifest
     from wsss.datasets.pictures import photograph_size, stretched
     from wsss.exchange import coco, cvat, labelme, pictures
     from wsss.runtime.files import require_no_inputs
@@ -87,8 +88,8 @@ def _label_maps(store: Path, kind: str, out: Path, as_: Format, rows: "dict[str,
         writers[write.__name__] = partial(pictures.each, write)
     with read(store, kind) as source, writers[as_](out, source.classes) as add:
         if as_ in PICTURES:
-            inputs = (path for row in rows.values() for path in (row.image, row.original, row.mask) if path)
-            require_no_inputs((pictures.file_of(out, image_id, PICTURES[as_]) for image_id in source), inputs)
+            targets = (pictures.file_of(out, image_id, PICTURES[as_]) for image_id in source)
+            require_no_inputs(targets, manifest.files(rows.values()))
         for image_id in track(source, "export", total=len(source)):
             arrays, row = source[image_id], rows.get(image_id)
             labels = final_labels(arrays) if maps == "refined" else arrays["plain"]

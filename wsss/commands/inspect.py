@@ -12,7 +12,7 @@ from wsss.commands.positional import File, ImageId
 from wsss.commands.terminal import say
 from wsss.labels import Classes
 from wsss.runtime.errors import WsssError
-from wsss.runtime.files import check_regular, read_json
+from wsss.runtime.files import check_regular, read_json, require_no_inputs
 
 if TYPE_CHECKING:
     from wsss.stores.store import Reader
@@ -94,7 +94,9 @@ def _drawn(source: "Reader", image_id: str, images: Path, picture: Path) -> str:
     from wsss.results import figures, panels
 
     arrays, size, classes = source[image_id], source.size(image_id), source.classes
-    row = next((row for row in manifest.read(images) if row.id == image_id), None)
+    listed = manifest.read(images)
+    require_no_inputs([picture], manifest.files(listed))
+    row = next((row for row in listed if row.id == image_id), None)
     if row is None:
         raise WsssError(f"{images} lists no image {image_id!r}: give the manifest of this run by --images")
     figures.write(picture, {str(source.path): [panels.everything(row, source)]}, classes)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from wsss.commands.positional import List, Pickle, Seeds
+from wsss.runtime.errors import WsssError
 
 
 def seeds_export(
@@ -27,6 +28,8 @@ def seeds_export(
     from wsss.stores import store
     from wsss.stores.localization_cues import Cues, write
 
+    if pickle.absolute() == list_file.absolute():
+        raise WsssError(f"{pickle} is named for the cues and for their list: give two names")
     content = {}
     with store.read(seeds, "seeds") as source:
         for row in manifest.read(images, *manifest.TRAINING_SPLITS):

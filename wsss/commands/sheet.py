@@ -34,6 +34,7 @@ def sheet(
     from wsss.datasets.pictures import overlaid, read_photograph
     from wsss.results import figures, panels
     from wsss.results.evaluation import at_pixels
+    from wsss.runtime.files import require_no_inputs
     from wsss.stores.store import kind_of, read
 
     if count < 1:
@@ -42,8 +43,9 @@ def sheet(
     with read(store, kind) as source:
         if label and label not in source.classes.names:
             raise WsssError(f"{store} has no class {label!r}: its classes are {', '.join(source.classes.names)}")
-        there = set(source)
-        rows = [row for row in manifest.read(images) if row.id in there and (not label or label in row.tags)]
+        there, listed = set(source), manifest.read(images)
+        require_no_inputs([picture], manifest.files(listed))
+        rows = [row for row in listed if row.id in there and (not label or label in row.tags)]
         if not rows:
             what = f"tagged {label!r}" if label else f"that {images} lists"
             raise WsssError(f"{store} holds no image {what}")

@@ -12,6 +12,7 @@ from wsss import crf
 from wsss.crf.potentials import NUMBERS, Potentials
 from wsss.labels import VOID
 from wsss.options.crf import Crf, Fit
+from wsss.runtime.errors import WsssError
 
 Example = tuple[Float[Tensor, "classes height width"], UInt8[Tensor, "height width 3"], UInt8[Tensor, "height width"]]
 
@@ -82,6 +83,9 @@ def fitted(
         judge: larger is better; called with the potentials of the beginning and of each epoch's end.
         fit: how long and how fast, and what is learned.
         on_epoch: called after each epoch with its number, its mean loss and the judge's word.
+
+    Raises:
+        WsssError: the loss is no finite number.
     """
     generator = torch.Generator().manual_seed(fit.seed)
     learned = Learned(start, classes=len(examples(0)[0]), fit=fit)
@@ -96,6 +100,8 @@ def fitted(
             if (labels == VOID).all():
                 continue
             loss = jaccard_loss(crf.marginals(unary[None], image[None], start, potentials=learned())[0], labels)
+            if not loss.isfinite():
+                raise WsssError(f"the loss of a fitted CRF is {loss.item()} in epoch {epoch}: lower fit.learning_rate")
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

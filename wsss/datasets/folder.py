@@ -144,7 +144,7 @@ def listing(root: Path, *, table: str, masks: str, train: str, extra: str, val: 
     for path in [root / table, *texts] if table else texts:
         content.update(f"{path.name} {path.read_bytes() if path.is_file() else None}".encode())
     for start in [root, root / masks] if masks else [root]:
-        for path in _pictures(start, masks=None, again=[]):
+        for path in _pictures(start, masks=None, again=[], closed=[]):
             size = path.stat().st_size if path.exists() else None
             content.update(f"{path.relative_to(start)} {size}".encode(errors="surrogateescape"))
     return content.hexdigest()
@@ -158,7 +158,8 @@ def _files(root: Path, *, masks: Path | None, problems: list[str]) -> dict[str, 
     twice: list[str] = []
     odd: list[str] = []
     again: list[str] = []
-    for picture in _pictures(root, masks=masks, again=again):
+    closed: list[str] = []
+    for picture in _pictures(root, masks=masks, again=again, closed=closed):
         path = picture.relative_to(root).as_posix()
         image_id = id_of(path)
         if checks.odd_characters(path):
@@ -174,24 +175,35 @@ def _files(root: Path, *, masks: Path | None, problems: list[str]) -> dict[str, 
         )
     if again:
         problems.append(checks.shared("links lead to folders that are read anyway: remove them,", again))
+    if closed:
+        problems.append(checks.shared("folders cannot be read: allow this user to, or move them away,", closed))
     return dict(sorted(found.items()))
 
 
-def _pictures(root: Path, *, masks: Path | None, again: list[str]) -> Iterator[Path]:
+def _pictures(root: Path, *, masks: Path | None, again: list[str], closed: list[str]) -> Iterator[Path]:
     """The pictures below a folder, but those of hidden folders and of that of the masks, in one order.
 
     Args:
         root: the folder.
         masks: the folder of the masks.
         again: takes the links that lead to a folder which was read before, and are not followed.
+        closed: takes the folders that cannot be read, or are gone.
     """
     seen = {_place(root)}
-    for folder, names, files in os.walk(root, followlinks=True):
+
+    def note(error: OSError) -> None:
+        closed.append(ascii(str(error.filename)))
+
+    for folder, names, files in os.walk(root, followlinks=True, onerror=note):
         kept = []
         for path in (Path(folder, name) for name in sorted(names) if not name.startswith(".")):
             if masks and path.resolve() == masks.resolve():
                 continue
-            place = _place(path)
+            try:
+                place = _place(path)
+            except OSError as error:
+                note(error)
+                continue
             if place in seen:
                 again.append(ascii(path.relative_to(root).as_posix()))
                 continue

@@ -102,6 +102,11 @@ def read(path: Path, *splits: str) -> list[Row]:
     return rows
 
 
+def files(rows: Iterable[Row]) -> Iterator[Path]:
+    """The photographs and masks of rows, and the photographs of which they are copies: files that are the user's."""
+    return (path for row in rows for path in (row.image, row.original, row.mask) if path)
+
+
 def _checked(lines: Iterable[dict[str, str]]) -> Iterator[dict[str, str]]:
     """The lines of images.csv, as far as each is that of an image of a split.
 

@@ -231,7 +231,9 @@ def _line(path: list, error: object, schema: Schema) -> str:
         return f"config: {where} is {value}: it is now {REPLACED[value]}"
     if error.validator == "pattern" and path and path[0].endswith("_ablation"):
         start = path[0].removesuffix("ablation")
-        return f"config: {where}: the name {value} must be {start} followed by lower-case letters, digits or _"
+        return (
+            f"config: {where}: the name {value!r} must be {start} followed by up to 100 lower-case letters, digits or _"
+        )
     leaf = _leaf(path, schema)
     if leaf is None or error.validator not in RANGES:
         return f"config: {where}: {error.message}"

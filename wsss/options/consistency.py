@@ -1,11 +1,14 @@
 """What the sections of a configuration must have in common, before anything runs."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import fields
 from importlib.util import find_spec
 
-from wsss.options.crf import TRAINABLE
-from wsss.options.training import require_tensorboard
+from wsss.options.crf import TRAINABLE, Crf
+from wsss.options.lcrf import Bound
+from wsss.options.sec import SecLosses
+from wsss.options.training import Augment, WarpedInput, require_tensorboard
 from wsss.runtime.errors import WsssError
 
 
@@ -25,13 +28,12 @@ def check(config: dict) -> None:
         raise WsssError("config: crf.engine lattice needs pydensecrf: pip install pydensecrf2, or set it to cells")
     if config["tensorboard"]:
         require_tensorboard()
-    segmenter = config["sec_segmenter"]
-    cells_px = config["seeds"]["cells"] * segmenter["stride"]
-    own_seeds = config["sec_seeds"] == "results/seeds.h5"
-    if (
-        own_seeds and not segmenter["decoder"] and segmenter["input_px"] != cells_px
-    ):  # a decoder's grid is the network's
-        raise WsssError("config: sec_segmenter: input_px is not seeds: cells times its stride: change one of them")
+    labels = config["affinity_labels"]
+    if labels["alpha_low"] > labels["alpha_high"]:
+        raise WsssError("config: affinity_labels: alpha_low is above alpha_high: exchange them")
+    for where, table in _stages(config):
+        _check_stage(where, table)
+        _check_grid(where, table, config)
     if not config["fit_crf"]:
         return
     if config["masks"]["crf.engine"] not in TRAINABLE:
@@ -43,6 +45,58 @@ def check(config: dict) -> None:
         )
     if config["crf"]["masks"] == "annotated" and not config["images"]["masks"]:
         raise WsssError("config: crf: masks is annotated, but images: masks names no folder of true masks")
+
+
+def _stages(config: dict) -> Iterator[tuple[str, dict]]:
+    """The sections of a configuration, and each variant of one with the changes that it makes, by its place."""
+    for name, table in config.items():
+        if isinstance(table, dict) and not name.endswith(("_ablation", "masks_of")):
+            yield name, table
+    for method in _methods(config):
+        for variant, changes in config[f"{method}_ablation"].items():
+            yield f"{method}_ablation: {variant}", config[f"{method}_segmenter"] | changes
+    for method, changes in config["masks_of"].items():
+        yield f"masks_of: {method}", config["masks"] | changes
+
+
+def _check_stage(where: str, table: dict) -> None:
+    """Refuse what the options of a stage refuse: it would be told after hours, when the stage begins."""
+    for kind, prefix in ((Crf, "crf."), (Augment, ""), (WarpedInput, ""), (SecLosses, ""), (Bound, "")):
+        names = [field.name for field in fields(kind)]
+        if all(prefix + name in table for name in names):
+            values = {name: table[prefix + name] for name in names}
+            _made(
+                kind,
+                where,
+                {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()},
+            )
+
+
+def _made(kind: Callable[..., object], where: str, values: dict) -> None:
+    try:
+        kind(**values)
+    except WsssError as error:
+        raise WsssError(f"config: {where}: {' '.join(str(error).split())}") from error
+
+
+def _check_grid(where: str, table: dict, config: dict) -> None:
+    """Refuse sides of images that are no whole number of the cells of what is learned."""
+    cell_px = config["affinity_labels"]["stride"]
+    if where == "affinity_net" and (table["crop_px"] % cell_px or table["crop_px"] < 2 * cell_px):
+        raise WsssError(
+            f"config: affinity_net: crop_px is {table['crop_px']}: give a multiple of {cell_px}, affinity_labels:"
+            " stride, of two cells or more"
+        )
+    if "input_px" not in table:
+        return
+    if table["input_px"] % table["stride"]:
+        raise WsssError(
+            f"config: {where}: input_px is {table['input_px']}: give a multiple of {table['stride']}, its stride"
+        )
+    # SEC and the warm start of the latent CRF learn seeds; a decoder's grid is the network's
+    learns_seeds = config["sec_seeds"] == "results/seeds.h5" and table.get("warm_share", 1)
+    if learns_seeds and not table["decoder"] and table["input_px"] != config["seeds"]["cells"] * table["stride"]:
+        raise WsssError(f"config: {where}: input_px is not seeds: cells times its stride: change one of them")
 
 
 def _check_rounds(variants: dict) -> None:
@@ -82,5 +136,7 @@ def _check_words(where: str, value: object) -> None:
             _check_words(f"{where}: {key}", item)
         return
     for word in value if isinstance(value, list) else [value]:
+        if isinstance(word, str) and re.search("[\0\ud800-\udfff]", word):
+            raise WsssError(f"{where}: {word!a} has characters that no name of a file can have: remove them")
         if isinstance(word, str) and word.startswith("-"):
             raise WsssError(f"{where}: {word!r} begins with '-', like an option: give it another name")

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from wsss.runtime.errors import refuse
+
 
 @dataclass(frozen=True)
 class Prior:
@@ -67,3 +69,7 @@ class Bound:
     pool_present: float
     pool_absent: float
     pool_background: float
+
+    def __post_init__(self) -> None:
+        if self.likelihood == "masked_cam" and not (self.least_share or self.eps):
+            refuse(["least_share and eps are both 0: a class without cells has no score"], "a bound that has none")

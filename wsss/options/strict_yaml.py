@@ -15,6 +15,7 @@ from wsss.runtime.files import read_text
 
 DECIMAL = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 LEADING_ZERO = re.compile(r"[-+]?0\d.*")
+KEYS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 MOST_REFERENCES = 100
@@ -45,11 +46,17 @@ class _Loader(yaml.SafeLoader):
             )
         return int(written) if re.fullmatch(r"[-+]?\d+", written) else float(written)
 
-    def construct_table(self, node: yaml.MappingNode) -> dict:
+    def construct_table(self, node: yaml.Node) -> dict:
+        if not isinstance(node, yaml.MappingNode):
+            raise Refused(_line(node, "no table stands where one is announced: correct it"))
         seen = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise Refused(_line(key, "a key is a list or a table: write a word"))
+            if key.tag not in KEYS:
+                raise Refused(
+                    _line(key, f"the key {key.value} is no word for YAML: correct it, or write '{key.value}'")
+                )
             if key.value in seen:
                 raise Refused(_line(key, f"the key {key.value} stands twice: keep one of them"))
             seen.add(key.value)
@@ -75,7 +82,7 @@ def parsed(text: str) -> object:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
         raise Refused(f"{where}{getattr(error, 'problem', None) or 'this is no YAML'}: correct it") from error
-    except (RecursionError, ValueError) as error:
+    except (RecursionError, ValueError, LookupError, TypeError) as error:  # the last two of tags of another kind
         raise Refused(f"a value cannot be read ({error}): write it more plainly") from error
 
 

@@ -12,6 +12,25 @@ from pathlib import Path
 
 from wsss.runtime.errors import WsssError
 
+KINDS = {
+    "a store": rb"\x89HDF",
+    "a network": rb"(?s).{4}\0{4}\{",
+    "a PNG picture": rb"\x89PNG",
+    "a JPEG picture": rb"\xff\xd8\xff",
+    "a PDF": rb"%PDF",
+    "a page": rb"<!doctype html",
+    "an archive": rb"PK\x03\x04",
+    "a pickle": rb"\x80[\x02-\x05]",
+    "a table of scores or numbers": rb"\{\n",
+    "a file of annotations": rb'\{"',
+    "a list of images": rb"id,split,image,",
+    "a table of classes": rb"class,name,mask_value,",
+    "a table of areas": rb"file_name,",
+    "a training curve": rb"step,",
+    "a log": rb"\d\d:\d\d:\d\d \$ ",
+}
+"""How files begin that are known: one takes the place of another of its kind, and of what is of no known kind."""
+
 
 @contextmanager
 def whole_or_absent(path: Path) -> Iterator[Path]:
@@ -21,7 +40,8 @@ def whole_or_absent(path: Path) -> Iterator[Path]:
     a job that a cluster restarts may have a twin that still writes.
 
     Raises:
-        WsssError: the path ends in no name, such as an empty one, or is that of a pipe or device.
+        WsssError: the path ends in no name, such as an empty one, or is that of a pipe or device, or of a file of
+            another kind, such as a photograph or another result.
     """
     if path.name in ("", ".."):
         raise WsssError(f"the output {str(path)!r} has no name of a file: give one")
@@ -38,6 +58,7 @@ def whole_or_absent(path: Path) -> Iterator[Path]:
         yield partial
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
+        _check_kind(path, _kind(partial))
         partial.replace(path)
     except OSError as error:
         if error.errno is None or error.filename not in (None, partial, str(partial)):
@@ -49,10 +70,24 @@ def whole_or_absent(path: Path) -> Iterator[Path]:
             partial.unlink()
 
 
+def _kind(path: Path) -> str | None:
+    with path.open("rb") as file:
+        start = file.read(32)
+    return next((name for name, begins in KINDS.items() if re.match(begins, start)), None)
+
+
+def _check_kind(path: Path, kind: str | None) -> None:
+    """Refuse to write over a file of another kind, which somebody has named by mistake."""
+    if path.is_file() and (found := _kind(path)) not in (None, kind):
+        raise WsssError(f"{path} is {found}, and would be written over: give another name, or move it away")
+
+
 def check_regular(path: Path) -> None:
-    """Refuse what is there and is no file: to open a named pipe would wait for ever."""
+    """Refuse what is there and is no file, for to open a named pipe would wait for ever, or is not for this user."""
     if path.exists() and not path.is_file():
         raise WsssError(f"{path} is a {'folder' if path.is_dir() else 'pipe or device'}, no file: put the file there")
+    if path.exists() and not os.access(path, os.R_OK):  # not to be taken for damage, and removed
+        raise WsssError(f"{path} may not be read by this user: allow it to, or name another file")
 
 
 def read_bytes(path: Path) -> bytes:

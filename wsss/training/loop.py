@@ -301,7 +301,15 @@ def _loss_of(
     task: Task, model: torch.nn.Module, data: list[torch.Tensor], batches: Batches, step: int
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """The loss of a step, and its parts by name."""
-    value = task.loss(model, data, step / batches.steps)
+    try:
+        value = task.loss(model, data, step / batches.steps)
+    except ValueError as error:  # of torch's BatchNorm, which has then nothing to take statistics of
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise WsssError(
+            f"{task.stage}: a batch has one photograph, of one cell: raise batch_size (and have more photographs), or"
+            " crop_px or input_px"
+        ) from error
     total, terms = value if isinstance(value, tuple) else (value, {})
     if total.device.type == "cpu":  # elsewhere the check would wait for the device: it is made where values are logged
         _check_loss(float(total.detach()), step, task, batches)
