@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import disks
 import finished_run
 import kills
 import outcomes
@@ -28,10 +29,6 @@ OF_EARLIER_STEPS = ("checkpoints/", "curves/")
 """What a training leaves may be whole and differ: it goes on from there."""
 
 
-def mounted(*words: object) -> None:
-    subprocess.run(["mount", *map(str, words)], capture_output=True, text=True, check=True)
-
-
 @contextlib.contextmanager
 def on_a_disk_of_its_own(project: Path) -> Iterator[None]:
     """The results of a run on a disk with little room."""
@@ -39,15 +36,9 @@ def on_a_disk_of_its_own(project: Path) -> Iterator[None]:
     results.rename(kept)
     results.mkdir()
     pages = sum(-(-path.lstat().st_size // 4096) + 1 for path in kept.rglob("*"))
-    try:
-        mounted("-t", "tmpfs", "-o", f"size={pages * 4096 + ROOM}", "tmpfs", results)
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"only root may mount a disk, and not in every container: {error.stderr}")
-    try:
+    with disks.mounted(results, pages * 4096 + ROOM):
         shutil.copytree(kept, results, dirs_exist_ok=True)
         yield
-    finally:
-        subprocess.run(["umount", "--lazy", results], check=True)
 
 
 @contextlib.contextmanager
@@ -65,11 +56,11 @@ def full(results: Path, free: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def read_only(results: Path) -> Iterator[None]:
-    mounted("-o", "remount,ro", results)
+    disks.mount("-o", "remount,ro", results)
     try:
         yield
     finally:
-        mounted("-o", "remount,rw", results)
+        disks.mount("-o", "remount,rw", results)
 
 
 def on_a_read_only_disk(stage: kills.Stage, project: Path) -> str:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 
+import disks
 import numpy as np
 import preloaded
 import pytest
@@ -36,13 +37,8 @@ def small_disk(tmp_path):
     """A disk of 256 KiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"only root may mount a disk, and not in every container: {mounted.stderr}")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    with disks.mounted(folder, 2**18):
+        yield folder
 
 
 WRITER = """

@@ -1,7 +1,7 @@
 """What the sections of a configuration must have in common, before anything runs."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from importlib.util import find_spec
 
@@ -61,22 +61,17 @@ def _stages(config: dict) -> Iterator[tuple[str, dict]]:
 
 def _check_stage(where: str, table: dict) -> None:
     """Refuse what the options of a stage refuse: it would be told after hours, when the stage begins."""
-    for kind, prefix in ((Crf, "crf."), (Augment, ""), (WarpedInput, ""), (SecLosses, ""), (Bound, "")):
-        names = [field.name for field in fields(kind)]
-        if all(prefix + name in table for name in names):
-            values = {name: table[prefix + name] for name in names}
-            _made(
-                kind,
-                where,
-                {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()},
-            )
-
-
-def _made(kind: Callable[..., object], where: str, values: dict) -> None:
-    try:
-        kind(**values)
-    except WsssError as error:
-        raise WsssError(f"config: {where}: {' '.join(str(error).split())}") from error
+    for options, prefix in ((Crf, "crf."), (Augment, ""), (WarpedInput, ""), (SecLosses, ""), (Bound, "")):
+        names = {field.name: prefix + field.name for field in fields(options)}
+        if not table.keys() >= set(names.values()):
+            continue
+        values = {
+            name: tuple(table[key]) if isinstance(table[key], list) else table[key] for name, key in names.items()
+        }
+        try:
+            options(**values)
+        except WsssError as error:
+            raise WsssError(f"config: {where}: {' '.join(str(error).split())}") from error
 
 
 def _check_grid(where: str, table: dict, config: dict) -> None:
