@@ -27,7 +27,7 @@ KINDS = {
     "a table of classes": rb"class,name,mask_value,",
     "a table of areas": rb"file_name,",
     "a training curve": rb"step,",
-    "a log": rb"\d\d:\d\d:\d\d \$ ",
+    "a log": rb"\d\d:\d\d:\d\d ",
 }
 """How files begin that are known: one takes the place of another of its kind, and of what is of no known kind."""
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from wsss.runtime import machine
 from wsss.runtime.errors import WsssError
+from wsss.runtime.files import KINDS
 
 Item = TypeVar("Item")
 
@@ -79,7 +80,7 @@ def _is_log(path: Path) -> bool:
     """Whether a file may be written over by a log: it is called so, is empty, or begins with the time of a line."""
     with path.open("rb") as file:
         start = file.read(16)
-    return path.suffix == ".log" or not start or re.match(rb"\d\d:\d\d:\d\d ", start) is not None
+    return path.suffix == ".log" or not start or re.match(KINDS["a log"], start) is not None
 
 
 def track(items: Iterable[Item], what: str, *, total: int, unit: str = "image", start: int = 0) -> Iterator[Item]:
