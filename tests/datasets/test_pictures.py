@@ -96,13 +96,13 @@ def test_a_file_that_is_not_a_picture(tmp_path, content):
 
 
 def test_a_folder_instead_of_a_file(tmp_path):
-    assert error_of(pictures.read_photograph, tmp_path).startswith(f"{tmp_path} is not a file: ")
+    assert error_of(pictures.read_photograph, tmp_path).startswith(f"{tmp_path} is a folder, no file: remove it")
 
 
 def test_a_named_pipe_is_no_picture(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     for read in (pictures.read_photograph, pictures.photograph_size):
-        assert "is not a file" in error_of(read, tmp_path / "pipe.jpg")
+        assert "is a pipe or device, no file: remove it" in error_of(read, tmp_path / "pipe.jpg")
 
 
 def test_other_formats_than_pictures_start_no_program(tmp_path):

@@ -52,7 +52,8 @@ def jaccard_loss(q: Float[Tensor, "classes height width"], labels: UInt8[Tensor,
 
         1 - mean_c ( sum_i q_ci y_ci / sum_i (q_ci + y_ci - q_ci y_ci) ),    y one-hot
 
-    ConvCRF was trained by the mean of -log q, in which the background has most of the pixels.
+    Rahman & Wang, ISVC 2016, by class. ConvCRF was trained by the mean of -log q, in which the background has most of
+    the pixels.
     """
     known = labels != VOID
     classes, y = labels[known].long().unique(return_inverse=True)

@@ -1,7 +1,6 @@
 """Photographs and masks on disk."""
 
 import io
-import stat
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +14,7 @@ from wsss.datasets import manifest
 from wsss.datasets.manifest import Row
 from wsss.labels import BACKGROUND, Classes, palette
 from wsss.runtime.errors import WsssError
-from wsss.runtime.files import whole_or_absent
+from wsss.runtime.files import check_regular, whole_or_absent
 
 ORIENTATION = 0x0112
 """Tag of the orientation in EXIF data."""
@@ -38,6 +37,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000")
 
 DAMAGE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 """What Pillow raises for files that it cannot read."""
+
+
+INSTEAD = "remove it from the list, or put a picture there"
 
 
 def formats() -> tuple[str, ...]:
@@ -71,7 +73,6 @@ def photograph_of(row: Row) -> np.ndarray:
     Raises:
         WsssError: its file is not the one that the manifest was written from.
     """
-    _check_regular(row.image)
     # of a smaller copy the digest is that of the original
     known = row.digest.partition("-")[0] if row.image.is_file() and not row.original else ""
     if known and manifest.digest_of(row.image) != known:
@@ -84,8 +85,8 @@ def photograph_of(row: Row) -> np.ndarray:
 
 def photograph_size(path: Path) -> tuple[int, int]:
     """(height, width) of a photograph, set upright, without decoding it."""
-    _check_regular(path)
     try:
+        check_regular(path, remedy=INSTEAD)
         with Image.open(path, formats=formats()) as picture:
             width, height = picture.size
             turned = _orientation(picture) > 4
@@ -172,8 +173,8 @@ def opened(path: Path) -> Image.Image:
     Raises:
         WsssError: the file is missing, is no picture, or is damaged.
     """
-    _check_regular(path)
     try:
+        check_regular(path, remedy=INSTEAD)
         with Image.open(path, formats=formats()) as picture:
             stored_bits = _stored_bits(path) if picture.format == "PNG" else 8
             picture.load()  # decode now: a truncated file fails here
@@ -184,16 +185,6 @@ def opened(path: Path) -> Image.Image:
         why = str(error) or "not enough memory"
         raise WsssError(f"{path} cannot be read as a picture ({why}): replace it or remove it from the list") from error
     return picture
-
-
-def _check_regular(path: Path) -> None:
-    """Refuse what is no file: opening a named pipe would wait for ever."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return  # opening it says what is wrong
-    if not stat.S_ISREG(mode):
-        raise WsssError(f"{path} is not a file: remove it from the list, or put a picture there")
 
 
 def _stored_bits(path: Path) -> int:

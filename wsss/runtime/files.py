@@ -82,10 +82,10 @@ def _check_kind(path: Path, kind: str | None) -> None:
         raise WsssError(f"{path} is {found}, and would be written over: give another name, or move it away")
 
 
-def check_regular(path: Path) -> None:
+def check_regular(path: Path, *, remedy: str = "put the file there") -> None:
     """Refuse what is there and is no file, for to open a named pipe would wait for ever, or is not for this user."""
     if path.exists() and not path.is_file():
-        raise WsssError(f"{path} is a {'folder' if path.is_dir() else 'pipe or device'}, no file: put the file there")
+        raise WsssError(f"{path} is a {'folder' if path.is_dir() else 'pipe or device'}, no file: {remedy}")
     if path.exists() and not os.access(path, os.R_OK):  # not to be taken for damage, and removed
         raise WsssError(f"{path} may not be read by this user: allow it to, or name another file")
 
