@@ -1,9 +1,9 @@
 """In three acts, with real commands: photographs and a table become masks, and so do photographs never seen before."""
 
 import shutil
-import sys
 
 import numpy as np
+import preloaded
 import projects
 import pytest
 from PIL import Image
@@ -49,7 +49,7 @@ def project(tmp_path_factory):
 
 
 def wsss(project, *words) -> str:
-    done = projects.ended(sys.executable, "-m", "wsss", *words, folder=project)
+    done = projects.ended(preloaded.commands() / "wsss", *words, folder=project)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -66,8 +66,7 @@ def test_from_photographs_and_a_table_to_masks_of_photographs_never_seen(project
     assert "snakemake --cores 8 --configfile mine.yaml" in printed
 
     # second act: a run without any true masks ends in label maps
-    snakemake = projects.command("--cores", 2, "--configfile", "mine.yaml", "small.yaml")
-    run = projects.ended(*snakemake, folder=project)
+    run = projects.snakemake(project, "--cores", 2, "--configfile", "mine.yaml", "small.yaml")
     assert run.returncode == 0, run.stdout + run.stderr
     refused = projects.snakemake(
         project, "-n", "--configfile", "mine.yaml", "small.yaml", "--", "results/psa_train_miou.txt"
