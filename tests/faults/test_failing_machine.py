@@ -1,13 +1,16 @@
 """The machine fails: full disks, limits, permissions, and what is no file. One line tells, and no half file is left."""
 
 import os
+import py_compile
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import disks
 import numpy as np
 import preloaded
+import projects
 import pytest
 from commands_of_wsss import assert_told, ended, files_below
 from PIL import Image
@@ -71,7 +74,7 @@ def test_a_store_on_a_full_disk(small_disk, width):
 
 @pytest.mark.parametrize("width", [7, 19, 40, 53, 64])
 def test_a_store_beyond_the_limit_of_a_file(tmp_path, width):
-    command = f'ulimit -f 200; exec "{sys.executable}" -c "$1" x.h5 {width}'
+    command = f'ulimit -f 200; exec "{sys.executable}" -B -c "$1" x.h5 {width}'
     writing = subprocess.run(["bash", "-c", command, "", WRITER], cwd=tmp_path, capture_output=True, text=True)
     assert writing.stderr == (
         "[Errno 27] File too large: 'x.h5': raise the limit of a file's size (ulimit -f), or write to another disk\n"
@@ -98,7 +101,7 @@ def test_tensors_on_a_full_disk_or_beyond_the_limit_of_a_file(small_disk, tmp_pa
     writing = subprocess.run(command, capture_output=True, text=True)
     assert writing.stderr.startswith(f"[Errno 28] No space left on device: '{path}': free some space on that disk")
     path = tmp_path / "x.safetensors"
-    limited = ["bash", "-c", 'ulimit -f 200; exec "$@"', "", sys.executable, "-c", WRITER_OF_TENSORS, path]
+    limited = ["bash", "-c", 'ulimit -f 200; exec "$@"', "", sys.executable, "-B", "-c", WRITER_OF_TENSORS, path]
     writing = subprocess.run(limited, capture_output=True, text=True)
     assert writing.stderr.startswith(f"[Errno 27] File too large: '{path}': raise the limit of a file's size")
     assert files_below(small_disk) == files_below(tmp_path) == set()
@@ -117,8 +120,8 @@ except OSError as error:
 
 
 def test_a_photograph_beyond_the_limit_of_a_file(tmp_path):
-    """Its first kilobyte can be written, and the rest cannot."""
-    command = ["bash", "-c", 'ulimit -f 1; exec "$@"', "", sys.executable, "-c", WRITER_OF_PHOTOGRAPHS]
+    """Its first kilobyte can be written, and the rest cannot; nor could what Python compiles, so it does not (-B)."""
+    command = ["bash", "-c", 'ulimit -f 1; exec "$@"', "", sys.executable, "-B", "-c", WRITER_OF_PHOTOGRAPHS]
     writing = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert writing.stdout.startswith("[Errno 27] File too large: 'x.jpg': raise the limit"), writing.stderr
     assert files_below(tmp_path) == set()
@@ -224,3 +227,14 @@ def test_a_log_and_an_output_that_cannot_be_written(masks, tmp_path):
     (tmp_path / "log").mkdir()
     assert_told(ended("export", masks, "--log", "log", folder=tmp_path), "'log'", "a folder stands")
     assert_told(ended("inspect", masks, folder=tmp_path, before="exec > /dev/full;"), "No space left on device")
+
+
+@pytest.mark.parametrize("module", ["cli", "commands/summary"])
+def test_a_compiled_module_that_a_full_disk_cut_short(tmp_path, module):
+    project = projects.copied(tmp_path / "project")
+    compiled = Path(py_compile.compile(str(project / f"wsss/{module}.py")))
+    os.truncate(compiled, 200)
+    command = [sys.executable, "-P", "-m", "wsss", "summary"]
+    assert_told(projects.ended(*command, folder=project), f"{compiled}, which Python compiled, is damaged", "delete it")
+    compiled.unlink()
+    assert "holds no scores and no label maps yet" in projects.ended(*command, folder=project).stderr

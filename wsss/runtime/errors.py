@@ -1,6 +1,7 @@
 """The one exception that a user is meant to see, and which others are no bug but the machine's."""
 
 import errno
+import traceback
 from collections.abc import Sequence
 
 MOST_PROBLEMS = 20
@@ -73,6 +74,16 @@ def of_the_machine(error: BaseException) -> str | None:
         return f"{error}: name it with other letters, or let this machine write all of them (LC_ALL=C.UTF-8)"
     if isinstance(error, MemoryError):
         return NO_MEMORY
+    if compiled := _damaged_bytecode(error):
+        return f"{compiled}, which Python compiled, is damaged ({error}), as a full disk can leave it: delete it"
     if isinstance(error, RuntimeError | ImportError) and any(words in str(error) for words in OF_TORCH):
         return f"{NO_MEMORY} ({str(error).strip().splitlines()[0][:200]})"
+    return None
+
+
+def _damaged_bytecode(error: BaseException) -> str | None:
+    """The compiled module that could not be read, where an import ended by it: Python overlooks that a disk is full."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "_compile_bytecode":  # of Python's importlib
+            return frame.f_locals["bytecode_path"]
     return None
