@@ -29,7 +29,7 @@ test: .venv/installed
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(LONGEST) tests/training/ tests/test_*.py tests/*/
 
 test-faults: .venv/installed
-	$(BIN)/python -m pytest -m faults tests/faults
+	$(BIN)/python -m pytest -m faults $(SIDE_BY_SIDE) tests/faults
 
 test-slurm: .venv/installed
 	$(BIN)/python -m pytest -m slurm tests/slurm

@@ -37,7 +37,8 @@ def of_message(message: str, name: str) -> str:
 
 def lines() -> list[str]:
     """The table as Markdown, with its sums, below the seed."""
-    rows = [(kind, sum(counts.values()), *(counts[name] for name in OUTCOMES)) for kind, counts in TABLE.items()]
+    kinds = sorted(TABLE.items())
+    rows = [(kind, sum(counts.values()), *(counts[name] for name in OUTCOMES)) for kind, counts in kinds]
     sums = ("sum", *(sum(column) for column in list(zip(*rows, strict=True))[1:]))
     head = ("kind", "tried", *OUTCOMES)
     table = [f"| {' | '.join(map(str, row))} |" for row in (head, ("---",) * len(head), *rows, sums)]
