@@ -20,6 +20,9 @@ from wsss.runtime.files import whole_or_absent
 ORIENTATION = 0x0112
 """Tag of the orientation in EXIF data."""
 
+TIFF_SIZE = 256, 257
+"""Tags of the width and height of a TIFF picture as it is stored."""
+
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -87,7 +90,8 @@ def photograph_size(path: Path) -> tuple[int, int]:
     _check_regular(path)
     try:
         with Image.open(path, formats=formats()) as picture:
-            width, height = picture.size
+            # of a TIFF picture some versions of Pillow give the size set upright
+            width, height = map(picture.tag_v2.get, TIFF_SIZE) if picture.format == "TIFF" else picture.size
             turned = _orientation(picture) > 4
     except DAMAGE as error:
         raise WsssError(
@@ -174,10 +178,13 @@ def opened(path: Path) -> Image.Image:
     """
     _check_regular(path)
     try:
-        with Image.open(path, formats=formats()) as picture:
+        # by its name Pillow would map it into memory: grey TIFF pictures that lie on their side come out garbled then,
+        # and who cuts the file short meanwhile ends the process
+        with path.open("rb") as file, Image.open(file, formats=formats()) as picture:
             stored_bits = _stored_bits(path) if picture.format == "PNG" else 8
             picture.load()  # decode now: a truncated file fails here
             picture.info["stored_bits"] = stored_bits
+            picture.info.pop("transparency", None)  # of a palette, which Pillow would warn of as it is left out
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: put it there, or remove it from the list") from error
     except (*DAMAGE, MemoryError) as error:  # a forged size takes more memory than there is
