@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Sequence
+from pathlib import Path
 
 MOST_PROBLEMS = 20
 """Problems that one error lists: more are counted."""
@@ -32,6 +33,7 @@ REMEDIES = {
     errno.ENOSPC: "free some space on that disk, and run the same command again",
     errno.EDQUOT: "free some space of your quota, and run the same command again",
     errno.EFBIG: "raise the limit of a file's size (ulimit -f), or write to another disk",
+    errno.ENOENT: "it was removed, or never there: put it there, or name another",
     errno.EACCES: "allow this user to use it, or name another place",
     errno.EPERM: "allow this user to use it, or name another place",
     errno.EROFS: "name a place on a disk that can be written",
@@ -65,6 +67,8 @@ OF_TORCH = (
 
 def of_the_machine(error: BaseException) -> str | None:
     """One line with the way out, where a machine and not a program is to blame: disks, permissions, memory, limits."""
+    if isinstance(error, FileNotFoundError) and not _stands_in_a_folder():
+        return "the working folder was removed: change into another one, and run the same command again"
     if isinstance(error, OSError) and error.errno in REMEDIES:
         return f"{error}: {REMEDIES[error.errno]}"
     if isinstance(error, OSError) and "AF_UNIX path too long" in str(error):  # sockets of processes lie below TMPDIR
@@ -76,3 +80,12 @@ def of_the_machine(error: BaseException) -> str | None:
     if isinstance(error, RuntimeError | ImportError) and any(words in str(error) for words in OF_TORCH):
         return f"{NO_MEMORY} ({str(error).strip().splitlines()[0][:200]})"
     return None
+
+
+def _stands_in_a_folder() -> bool:
+    """Whether the working folder is still there."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
