@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from wsss.datasets import manifest
 from wsss.datasets.manifest import Row
 from wsss.labels import BACKGROUND, Classes, palette
-from wsss.runtime.errors import WsssError
+from wsss.runtime.errors import WsssError, pass_on
 from wsss.runtime.files import whole_or_absent
 
 ORIENTATION = 0x0112
@@ -94,6 +94,7 @@ def photograph_size(path: Path) -> tuple[int, int]:
             width, height = map(picture.tag_v2.get, TIFF_SIZE) if picture.format == "TIFF" else picture.size
             turned = _orientation(picture) > 4
     except DAMAGE as error:
+        pass_on(error)
         raise WsssError(
             f"{path} cannot be read as a picture ({error}): replace it or remove it from the list"
         ) from error
@@ -188,6 +189,7 @@ def opened(path: Path) -> Image.Image:
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: put it there, or remove it from the list") from error
     except (*DAMAGE, MemoryError) as error:  # a forged size takes more memory than there is
+        pass_on(error)
         why = str(error) or "not enough memory"
         raise WsssError(f"{path} cannot be read as a picture ({why}): replace it or remove it from the list") from error
     return picture

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from wsss.runtime.errors import WsssError
+from wsss.runtime.errors import WsssError, pass_on
 from wsss.runtime.files import check_regular, whole_or_absent
 from wsss.stores.safe_pickle import load_npy
 
@@ -102,12 +102,15 @@ def _write(path: Path, content: dict) -> None:
 
 def _npz(path: Path) -> dict[str, np.ndarray]:
     check_regular(path)
-    if not zipfile.is_zipfile(path):
-        raise WsssError(f"{path} cannot be read (it is no archive): make it again, by numpy.savez")
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return dict(file)
+        with path.open("rb") as opened:
+            if not zipfile.is_zipfile(opened):
+                raise ValueError("it is no archive")
+            opened.seek(0)
+            with np.load(opened, allow_pickle=False) as file:
+                return dict(file)
     except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        pass_on(error)
         raise WsssError(
             f"{path} cannot be read ({error}): it is damaged or holds more than arrays; make it again"
         ) from error

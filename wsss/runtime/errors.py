@@ -53,6 +53,16 @@ REMEDIES = {
 }
 """What to do about an error of the operating system; no code is to blame for these."""
 
+OF_NO_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE)
+"""Errors of reading that do not say that a file is damaged: what is in it may be whole."""
+
+
+def pass_on(error: BaseException) -> None:
+    """Raise it again where it is one of OF_NO_FILE: who took it for damage would remove the file, or start again."""
+    if isinstance(error, OSError) and error.errno in OF_NO_FILE:
+        raise error
+
+
 NO_MEMORY = "not enough memory: give more of it, fewer --threads, smaller photographs or a smaller batch_size"
 
 OF_TORCH = (
