@@ -75,6 +75,24 @@ def test_damaged_exif_data_do_not_turn_a_photograph(photograph, data):
     assert pictures.photograph_size(path) == (40, 60)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["RGB", "L"])  # Pillow maps grey ones into memory
+def test_a_turned_tiff_photograph_is_set_upright(tmp_path, orientation, mode):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)).convert(mode)
+    picture.save(path := tmp_path / "a.tif", tiffinfo={ExifTags.Base.Orientation: orientation})
+    picture.getexif()[ExifTags.Base.Orientation] = orientation
+    upright = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+    np.testing.assert_array_equal(pictures.read_photograph(path), upright)
+    assert pictures.photograph_size(path) == upright.shape[:2]
+
+
+def test_transparency_of_a_palette_is_left_out_without_a_word(tmp_path):
+    picture = Image.new("P", (4, 3), 1)
+    picture.putpalette([0, 0, 0, 10, 20, 30])
+    picture.save(path := tmp_path / "a.png", transparency=bytes([0, 100]))
+    assert (pictures.read_photograph(path) == (10, 20, 30)).all()
+
+
 def test_a_turned_photograph_with_a_tag_of_a_wrong_type(photograph):
     path = with_exif(photograph, tags(Orientation=6, Make=7))
     assert pictures.read_photograph(path).shape == (60, 40, 3)

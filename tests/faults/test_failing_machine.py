@@ -16,6 +16,7 @@ from commands_of_wsss import assert_told, ended, files_below
 from PIL import Image
 from settings import CLASSES
 
+from wsss.commands.export import export
 from wsss.results import figures
 from wsss.runtime.errors import of_the_machine
 from wsss.runtime.files import whole_or_absent
@@ -138,7 +139,7 @@ def test_a_page_of_pictures_is_whole_or_absent(tmp_path, monkeypatch):
     panels = {"training images": [figures.Panels("a", {"photograph": np.zeros((8, 8, 3), np.uint8)})]}
     figures.write(tmp_path / "page.png", panels, CLASSES)
     before = (tmp_path / "page.png").read_bytes()
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda _, path, **__: path.write_bytes(b"half") // 0)
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda _, file, **__: file.write(b"half") // 0)
     with pytest.raises(ZeroDivisionError):
         figures.write(tmp_path / "page.png", panels, CLASSES)
     assert files_below(tmp_path) == {"page.png"}
@@ -158,6 +159,7 @@ def test_an_error_without_a_name_gets_that_of_the_file(tmp_path):
         OSError(28, "No space left on device"),
         PermissionError(13, "Permission denied"),
         OSError(24, "Too many open files"),
+        FileNotFoundError(2, "No such file or directory", "results/cams.h5"),
         OSError(9, "Bad file descriptor"),
         OSError("AF_UNIX path too long"),
         MemoryError(),
@@ -168,6 +170,15 @@ def test_an_error_without_a_name_gets_that_of_the_file(tmp_path):
 )
 def test_what_is_of_the_machine(error):
     assert len(of_the_machine(error).splitlines()) == 1
+
+
+def test_a_working_folder_that_was_removed(masks, tmp_path, monkeypatch):
+    (folder := tmp_path / "folder").mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    with pytest.raises(FileNotFoundError) as caught:
+        export(masks, Path("png"))
+    assert of_the_machine(caught.value).startswith("the working folder was removed: change into another one")
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), RuntimeError("shapes differ"), OSError("x")])

@@ -13,11 +13,14 @@ from PIL import Image, UnidentifiedImageError
 from wsss.datasets import manifest
 from wsss.datasets.manifest import Row
 from wsss.labels import BACKGROUND, Classes, palette
-from wsss.runtime.errors import WsssError
+from wsss.runtime.errors import WsssError, pass_on
 from wsss.runtime.files import check_regular, whole_or_absent
 
 ORIENTATION = 0x0112
 """Tag of the orientation in EXIF data."""
+
+TIFF_SIZE = 256, 257
+"""Tags of the width and height of a TIFF picture as it is stored."""
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -88,9 +91,11 @@ def photograph_size(path: Path) -> tuple[int, int]:
     try:
         check_regular(path, remedy=INSTEAD)
         with Image.open(path, formats=formats()) as picture:
-            width, height = picture.size
+            # of a TIFF picture some versions of Pillow give the size set upright
+            width, height = map(picture.tag_v2.get, TIFF_SIZE) if picture.format == "TIFF" else picture.size
             turned = _orientation(picture) > 4
     except DAMAGE as error:
+        pass_on(error)
         raise WsssError(
             f"{path} cannot be read as a picture ({error}): replace it or remove it from the list"
         ) from error
@@ -175,13 +180,17 @@ def opened(path: Path) -> Image.Image:
     """
     try:
         check_regular(path, remedy=INSTEAD)
-        with Image.open(path, formats=formats()) as picture:
+        # by its name Pillow would map it into memory: grey TIFF pictures that lie on their side come out garbled then,
+        # and who cuts the file short meanwhile ends the process
+        with path.open("rb") as file, Image.open(file, formats=formats()) as picture:
             stored_bits = _stored_bits(path) if picture.format == "PNG" else 8
             picture.load()  # decode now: a truncated file fails here
             picture.info["stored_bits"] = stored_bits
+            picture.info.pop("transparency", None)  # of a palette, which Pillow would warn of as it is left out
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: put it there, or remove it from the list") from error
     except (*DAMAGE, MemoryError) as error:  # a forged size takes more memory than there is
+        pass_on(error)
         why = str(error) or "not enough memory"
         raise WsssError(f"{path} cannot be read as a picture ({why}): replace it or remove it from the list") from error
     return picture

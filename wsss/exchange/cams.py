@@ -24,12 +24,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from wsss.runtime.errors import WsssError
+from wsss.runtime.errors import WsssError, pass_on
 from wsss.runtime.files import check_regular, whole_or_absent
 from wsss.stores.safe_pickle import load_npy
 
 IRN_STRIDE = 4
 """Pixels for each cell of IRN's smaller maps."""
+
+LARGEST = 1e30
+"""No value of a map is larger: sums of them, in single precision, stay finite."""
 
 
 def find(folder: Path, image_id: str) -> Path | None:
@@ -45,7 +48,8 @@ def read(path: Path, cells: tuple[int, int]) -> dict[int, Float32[np.ndarray, "h
         cells: (rows, columns) of the grid for which maps are wanted: IRN's smaller ones are taken where they have it.
 
     Raises:
-        WsssError: the file is damaged, holds more than plain data and tensors, or is in neither format.
+        WsssError: the file is damaged, holds more than plain data and tensors, or two maps of a class, or is in neither
+            format.
     """
     content = _npz(path) if path.suffix == ".npz" else load_npy(path)
     if isinstance(content, np.ndarray) and content.shape == ():
@@ -58,8 +62,13 @@ def read(path: Path, cells: tuple[int, int]) -> dict[int, Float32[np.ndarray, "h
         keys, maps = np.ravel(content["keys"]).tolist(), arrays.get("cam" if smaller else "high_res", ())
         if len(keys) != len(maps):
             raise WsssError(f"{path} has {len(keys)} keys and {len(maps)} maps: make it again")
-        content = dict(zip(keys, maps, strict=True))
-    return {_number(key, path): _checked(values, f"{path}: the map of class {key}") for key, values in content.items()}
+        pairs = list(zip(keys, maps, strict=True))
+    else:
+        pairs = list(content.items())
+    found = {_number(key, path): _checked(values, f"{path}: the map of class {key}") for key, values in pairs}
+    if len(found) < len(pairs):
+        raise WsssError(f"{path} has {len(pairs)} maps of {len(found)} classes: keep one of each class")
+    return found
 
 
 def write_psa(path: Path, maps: dict[int, Float32[np.ndarray, "height width"]]) -> None:
@@ -93,12 +102,15 @@ def _write(path: Path, content: dict) -> None:
 
 def _npz(path: Path) -> dict[str, np.ndarray]:
     check_regular(path)
-    if not zipfile.is_zipfile(path):
-        raise WsssError(f"{path} cannot be read (it is no archive): make it again, by numpy.savez")
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return dict(file)
+        with path.open("rb") as opened:
+            if not zipfile.is_zipfile(opened):
+                raise ValueError("it is no archive")
+            opened.seek(0)
+            with np.load(opened, allow_pickle=False) as file:
+                return dict(file)
     except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        pass_on(error)
         raise WsssError(
             f"{path} cannot be read ({error}): it is damaged or holds more than arrays; make it again"
         ) from error
@@ -106,8 +118,11 @@ def _npz(path: Path) -> dict[str, np.ndarray]:
 
 def _number(key: Any, path: Path) -> int:
     try:
-        return int(key)
-    except (TypeError, ValueError) as error:
+        number = int(key)
+        if number != float(key):
+            raise ValueError("it is no whole number")
+        return number
+    except (TypeError, ValueError, OverflowError) as error:
         raise WsssError(f"{path} has the key {key!r:.80}, expected a class's number, or IRN's keys") from error
 
 
@@ -115,6 +130,6 @@ def _checked(values: Any, where: str) -> np.ndarray:
     values = np.asarray(values)
     if values.ndim != 2 or values.dtype.kind not in "fiu" or 0 in values.shape:
         raise WsssError(f"{where} is {values.dtype} of shape {values.shape}, expected numbers (height, width)")
-    if not np.isfinite(values).all():
-        raise WsssError(f"{where} is NaN or infinite somewhere: make it again")
+    if not (np.abs(values) < LARGEST).all():
+        raise WsssError(f"{where} is NaN, infinite or beyond {LARGEST:g} somewhere: make it again")
     return np.ascontiguousarray(values, np.float32)

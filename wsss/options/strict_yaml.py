@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from wsss.runtime.errors import WsssError
+from wsss.runtime.errors import WsssError, pass_on
 from wsss.runtime.files import read_text
 
 DECIMAL = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
@@ -97,6 +97,7 @@ def read(path: Path) -> dict:
     except Refused as error:
         raise WsssError(f"{path}, {error}") from error
     except (OSError, UnicodeDecodeError) as error:
+        pass_on(error)
         raise WsssError(f"{path} cannot be read ({error}): give a configuration in UTF-8") from error
     if not isinstance(content, dict):
         raise WsssError(f"{path} holds no table of keys and values: begin it with a section, such as images:")

@@ -15,7 +15,7 @@ from statistics import fmean
 from wsss.datasets.manifest import Row
 from wsss.options import strict_yaml
 from wsss.runtime import pipeline
-from wsss.runtime.errors import WsssError
+from wsss.runtime.errors import WsssError, pass_on
 from wsss.runtime.files import check_regular, read_text
 from wsss.runtime.progress import LOG
 
@@ -120,6 +120,7 @@ def _columns(path: Path) -> dict[str, list[float]]:
         if any(not abs(value) < LARGEST for values in columns.values() for value in values):
             raise ValueError("a value that no training has")
     except (OSError, ValueError, csv.Error) as error:
+        pass_on(error)
         raise WsssError(f"{path} is damaged ({error}): remove it and rerun the training that writes it") from error
     names = [name for name, values in columns.items() if name not in ("step", "learning_rate") and len(values) > 1]
     return {name: columns[name] for name in names}

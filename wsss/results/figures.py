@@ -1,5 +1,7 @@
 """Draw maps as pictures."""
 
+import io
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 VOID_COLOUR = (224, 224, 192)
 """VOC's cream, for pixels whose class is unknown."""
+
+NOT_WRITTEN = {"pgf", "svgz"}
+"""Of matplotlib's formats: one takes TeX, and one holds the time."""
 
 
 def coloured(labels: UInt8[np.ndarray, "height width"], classes: Classes) -> UInt8[np.ndarray, "height width 3"]:
@@ -134,21 +139,27 @@ def format_of(path: Path) -> str:
     """
     from matplotlib.backend_bases import FigureCanvasBase
 
-    form, known = path.suffix.removeprefix(".").lower(), FigureCanvasBase.get_supported_filetypes()
+    form, known = path.suffix.removeprefix(".").lower(), FigureCanvasBase.get_supported_filetypes().keys() - NOT_WRITTEN
     if form not in known:
         raise WsssError(f"{path}: pictures are written as {', '.join(sorted(known))}: let the name end in one of them")
     return form
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Write a drawing in the format of its name; the same drawing has the same bytes as PNG.
+    """Write a drawing in the format of its name; the same drawing has the same bytes.
 
     Raises:
         WsssError: the file's name ends in no format of matplotlib's.
     """
+    import matplotlib
+
     form = format_of(path)
+    os.environ.setdefault("SOURCE_DATE_EPOCH", "0")  # instead of the time, which is written otherwise
+    content = io.BytesIO()  # into a file, its temporary name would be written as well
+    with matplotlib.rc_context({"svg.hashsalt": "wsss"}):
+        figure.savefig(content, format=form, dpi=110, metadata={"Software": None} if form == "png" else None)
     with whole_or_absent(path) as partial:
-        figure.savefig(partial, format=form, dpi=110, metadata={"Software": None} if form == "png" else None)
+        partial.write_bytes(content.getbuffer())
 
 
 def legend_size(names: list[str], width: float) -> tuple[int, float]:

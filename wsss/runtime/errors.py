@@ -3,6 +3,7 @@
 import errno
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 MOST_PROBLEMS = 20
 """Problems that one error lists: more are counted."""
@@ -33,6 +34,7 @@ REMEDIES = {
     errno.ENOSPC: "free some space on that disk, and run the same command again",
     errno.EDQUOT: "free some space of your quota, and run the same command again",
     errno.EFBIG: "raise the limit of a file's size (ulimit -f), or write to another disk",
+    errno.ENOENT: "it was removed, or never there: put it there, or name another",
     errno.EACCES: "allow this user to use it, or name another place",
     errno.EPERM: "allow this user to use it, or name another place",
     errno.EROFS: "name a place on a disk that can be written",
@@ -52,6 +54,16 @@ REMEDIES = {
 }
 """What to do about an error of the operating system; no code is to blame for these."""
 
+OF_NO_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE)
+"""Errors of reading that do not say that a file is damaged: what is in it may be whole."""
+
+
+def pass_on(error: BaseException) -> None:
+    """Raise it again where it is one of OF_NO_FILE: who took it for damage would remove the file, or start again."""
+    if isinstance(error, OSError) and error.errno in OF_NO_FILE:
+        raise error
+
+
 NO_MEMORY = "not enough memory: give more of it, fewer --threads, smaller photographs or a smaller batch_size"
 
 OF_TORCH = (
@@ -66,6 +78,8 @@ OF_TORCH = (
 
 def of_the_machine(error: BaseException) -> str | None:
     """One line with the way out, where a machine and not a program is to blame: disks, permissions, memory, limits."""
+    if isinstance(error, FileNotFoundError) and not _stands_in_a_folder():
+        return "the working folder was removed: change into another one, and run the same command again"
     if isinstance(error, OSError) and error.errno in REMEDIES:
         return f"{error}: {REMEDIES[error.errno]}"
     if isinstance(error, OSError) and "AF_UNIX path too long" in str(error):  # sockets of processes lie below TMPDIR
@@ -87,3 +101,12 @@ def _damaged_bytecode(error: BaseException) -> str | None:
         if frame.f_code.co_name == "_compile_bytecode":  # of Python's importlib
             return frame.f_locals["bytecode_path"]
     return None
+
+
+def _stands_in_a_folder() -> bool:
+    """Whether the working folder is still there."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from wsss.runtime.errors import WsssError
+from wsss.runtime.errors import WsssError, pass_on
 
 KINDS = {
     "a store": rb"\x89HDF",
@@ -159,6 +159,7 @@ def read_json(path: Path) -> dict:
         if not isinstance(content, dict):
             raise ValueError("it holds no table")
     except (OSError, ValueError, RecursionError) as error:
+        pass_on(error)
         raise WsssError(f"{path} cannot be read ({error}): remove it and rerun the stage that writes it") from error
     if content.pop("digest", None) not in (None, _digest(content)):
         raise WsssError(f"{path} is damaged: remove it and rerun the stage that writes it")

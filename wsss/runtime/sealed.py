@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from wsss.runtime.errors import WsssError
+from wsss.runtime.errors import WsssError, pass_on
 from wsss.runtime.files import check_regular, whole_or_absent
 
 SEAL = "digest of content"
@@ -42,6 +42,7 @@ def load(path: Path) -> tuple[object, bool]:
     except (FileNotFoundError, PermissionError, MemoryError):
         raise
     except Exception as error:  # torch raises many kinds for damaged files
+        pass_on(error)
         raise Damaged(type(error).__name__) from error
     return content, _checked(content)
 

@@ -48,6 +48,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, object] | None]:
     """
     check_regular(path)
     try:
+        path.open("rb").close()  # whatever keeps safetensors from opening it, it says that the file does not exist
         with safe_open(path, framework="pt") as source:
             text = (source.metadata() or {}).get(HEADER)
             tensors = {name: source.get_tensor(name) for name in source.keys()}  # noqa: SIM118

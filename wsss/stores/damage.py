@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wsss.runtime.errors import WsssError
+from wsss.runtime.errors import WsssError, pass_on
 
 OF_HDF5 = (KeyError, OSError, ValueError, RuntimeError, TypeError)
 """What h5py raises of a damaged file; a TypeError is of a type that numpy lacks."""
@@ -21,6 +21,7 @@ def told(path: Path, joined: Path | None = None) -> Iterator[None]:
     except OF_HDF5 as error:
         if isinstance(error, WsssError):
             raise
+        pass_on(error)
         remedy = "remove it and rerun its stage"
         if joined not in (None, path):
             remedy = f"remove it and {joined}, to which it was joined, and rerun their stages"

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from wsss.labels import BACKGROUND, VOID
-from wsss.runtime.errors import WsssError
+from wsss.runtime.errors import WsssError, pass_on
 from wsss.runtime.files import check_regular, whole_or_absent
 from wsss.stores.safe_pickle import load_pickle
 
@@ -117,6 +117,7 @@ def _lines(path: Path) -> list[str]:
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: give the list of images that belongs to the cues") from error
     except (OSError, UnicodeDecodeError) as error:
+        pass_on(error)
         raise WsssError(f"{path} cannot be read ({error}): give the list of images that belongs to the cues") from error
 
 

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from wsss.runtime.errors import WsssError
+from wsss.runtime.errors import WsssError, pass_on
 from wsss.runtime.files import check_regular
 
 WAY_OUT = "if you trust the file, convert it to plain arrays, lists and dicts"
@@ -241,6 +241,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: correct its name, or put the file there") from error
     except Exception as error:  # a damaged file can raise almost any exception
+        pass_on(error)
         why = f"{path} cannot be read ({error!r}): it is damaged or holds more than plain data"
         raise WsssError(f"{why}; make it again, or {WAY_OUT}") from error
 

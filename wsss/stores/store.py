@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 
 from wsss.labels import Classes
-from wsss.runtime.errors import WsssError
+from wsss.runtime.errors import WsssError, pass_on
 from wsss.runtime.files import check_regular, require_no_inputs, whole_or_absent
 from wsss.stores import attributes, damage, form
 from wsss.stores.keys import id_of, key_of, keys_of
@@ -334,6 +334,7 @@ def _open(path: Path) -> Iterator[h5py.File]:
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: run the stage that writes it first") from error
     except OSError as error:
+        pass_on(error)
         raise WsssError(f"{path} cannot be read as an HDF5 file ({error}): remove it and rerun its stage") from error
     with file:
         with damage.told(path):

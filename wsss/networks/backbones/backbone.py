@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wsss.runtime import sealed, tensors
-from wsss.runtime.errors import WsssError
+from wsss.runtime.errors import WsssError, pass_on
 
 Rgb = tuple[float, float, float]
 """Three numbers for red, green and blue, where colours lie in [0, 1]."""
@@ -146,6 +146,7 @@ def _read_file(path: Path) -> tuple[object, dict[str, object] | None]:
             f"{path} holds more than tensors, or is no file of torch: save only network.state_dict() to it"
         ) from error
     except Exception as error:  # a truncated file: RuntimeError, EOFError and others
+        pass_on(error)
         raise WsssError(f"cannot read the weights file {path} ({type(error).__name__}): is it complete?") from error
 
 
