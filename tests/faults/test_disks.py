@@ -17,6 +17,7 @@ import disks
 import finished_run
 import kills
 import outcomes
+import preloaded
 import projects
 import pytest
 
@@ -67,7 +68,7 @@ def on_a_read_only_disk(stage: kills.Stage, project: Path) -> str:
     """What becomes of a stage that may not write; it has no log, which would be all that fails."""
     expected = finished_run.digests(project)
     with read_only(project / "results"):
-        run = ended([*kills.COMMAND, *kills.without_log(stage.words)], project)
+        run = ended([preloaded.commands() / "wsss", *kills.without_log(stage.words)], project)
     found = told(run, "Read-only file system")
     return found if (same := kills.compared(finished_run.digests(project), expected)) == "right" else same
 
@@ -80,9 +81,10 @@ def without_room(stage: kills.Stage, project: Path, fault: str, generator: rando
     sizes = [path.stat().st_size for path in files]
     for path in paths:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    command = [*kills.COMMAND, *stage.words]
+    command = [preloaded.commands() / "wsss", *stage.words]
     if fault == "limit of files":
-        found = told(ended(command, project, most=generator.randrange(max(sizes))), "File too large")
+        limited = [*kills.COMMAND, *stage.words]  # a process of its own, which the limit holds for
+        found = told(ended(limited, project, most=generator.randrange(max(sizes))), "File too large")
     else:
         with full(project / "results", generator.randrange(sum(sizes))):
             found = told(ended(command, project), "No space left")
@@ -96,7 +98,7 @@ def without_room(stage: kills.Stage, project: Path, fault: str, generator: rando
     return found if (same := kills.compared(finished_run.digests(project), expected)) == "right" else same
 
 
-def ended(command: list[str], project: Path, most: int = resource.RLIM_INFINITY) -> subprocess.CompletedProcess:
+def ended(command: list[str | Path], project: Path, most: int = resource.RLIM_INFINITY) -> subprocess.CompletedProcess:
     """Run a command that may write `most` bytes into a file."""
     words = ["prlimit", f"--fsize={most}", *command] if most != resource.RLIM_INFINITY else command
     return subprocess.run(
