@@ -114,6 +114,7 @@ def of_walk(rows: list[Row], results: Path) -> dict[str, float]:
                 cam = grid.to_pixels(torch.from_numpy(maps["cam"]).float()[None], size, stride=cams.stride)[0]
                 scores = grid.pooled(cues.with_background(cam, alpha=float(setting["alpha"])), stride=stride)
                 radius = int(setting["radius"])
+                scores = random_walk.with_border(scores, score=float(setting["border_score"]))
                 affinities = true_affinities(evaluation.truth(row, masks.classes), stride=stride, radius=radius)
                 spread = random_walk.walk(
                     scores, affinities, radius=radius, beta=float(setting["beta"]), steps=int(setting["steps"])

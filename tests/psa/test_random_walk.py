@@ -169,6 +169,42 @@ def test_maps_are_rescaled_by_a_power_of_their_maximum(power, factors):
     torch.testing.assert_close(random_walk.rescaled(scores, power=power), expected)
 
 
+@pytest.mark.parametrize("score", [0.5, 4])
+def test_the_border_begins_as_background(score):
+    scores = torch.rand(3, 5, 6, generator=torch.Generator().manual_seed(0))
+    expected = torch.zeros_like(scores)
+    expected[0, [0, -1]] = expected[0, :, [0, -1]] = score
+    expected[:, 1:4, 1:5] = scores[:, 1:4, 1:5]
+    torch.testing.assert_close(random_walk.with_border(scores, score=score), expected)
+    assert random_walk.with_border(scores, score=0) is scores
+
+
+@pytest.mark.parametrize("size", [(1, 6), (2, 2), (5, 1)])
+def test_an_image_of_borders_alone_is_background(size):
+    found = random_walk.with_border(torch.ones(2, *size), score=4)
+    torch.testing.assert_close(found, torch.tensor([4.0, 0.0])[:, None, None].expand(2, *size))
+
+
+def test_a_map_beside_its_object_does_not_spread_over_the_background():
+    """A class whose map answers around a square, the object; affinities are those of the square and of what is not."""
+    inside = torch.zeros(12, 12)
+    inside[4:8, 4:8] = 1
+    cam = torch.where(inside.bool(), 0.4, 0.5)
+    values = torch.stack(
+        [
+            affinity.at_first_end(torch.eq(*affinity.pairs(inside, each)).float(), each, size=(12, 12), fill=0)
+            for each in affinity.offsets(2)
+        ]
+    )
+    scores = torch.stack([(1 - cam) ** 4, cam])
+    for score, background in ((0, False), (4, True)):
+        begun = random_walk.with_border(scores, score=score)
+        walked = random_walk.rescaled(random_walk.walk(begun, values, radius=2, beta=8, steps=128), power=0.75)
+        found = walked.argmax(0)
+        assert found[4:8, 4:8].all()
+        assert (found[inside == 0] == 0).all() == background
+
+
 def test_pairs_of_another_radius_are_refused():
     with pytest.raises(ValueError, match="affinities of 34 pairs a pixel: radius 4 has 22"):
         random_walk.transition_matrix(affinities_like(0, 5, 5), radius=4, beta=8)

@@ -113,7 +113,7 @@ STAGES = {
         ("cams",),
         lambda run: pseudo_masks(
             **given(run, "cams"), affinity_net=run / "net.safetensors", shard="1-of-1", pseudo_masks=run / OUT,
-            alpha=8, beta=8, steps=2, rescale_power=0, crf=NO_CRF,
+            alpha=8, beta=8, steps=2, border_score=0, rescale_power=0, crf=NO_CRF,
         ),
     ),
     "seeds": (

@@ -105,7 +105,7 @@ def write(name, run, shard="1-of-1"):
     elif name.startswith("relabels"):
         relabels(**by_segmenter, fitted=[], relabels=path, crf=NO_CRF)
     else:
-        walk = {"alpha": 4, "beta": 8, "steps": 16, "rescale_power": 1}
+        walk = {"alpha": 4, "beta": 8, "steps": 16, "border_score": 4, "rescale_power": 1}
         affinity_net = run / "affinity_net.safetensors"
         pseudo_masks(
             **of, cams=run / "cams_1-of-1.h5", affinity_net=affinity_net, pseudo_masks=path, **walk, crf=NO_CRF

@@ -193,6 +193,27 @@ def walk(
     return (result / root)[:, :classes].T.reshape(scores.shape)
 
 
+def with_border(
+    scores: Float[Tensor, "classes height width"], *, score: float
+) -> Float[Tensor, "classes height width"]:
+    """The scores before the walk, but the cells at the image's border are background, with this score.
+
+    What lies at the border of a photograph is mostly background (the boundary prior of saliency: Wei et al., ECCV 2012).
+    Without it the walk carries a class over all of the background where its map answers beside the object. With a score
+    above 1 the few cells of the border speak for others like them; with 0 nothing changes, as in PSA. (Not in the paper.)
+
+    Args:
+        scores: of the classes, the background first.
+        score: of the background at the border; the other classes have 0 there.
+    """
+    if not score:
+        return scores
+    found = torch.zeros_like(scores)
+    found[0] = score
+    found[:, 1:-1, 1:-1] = scores[:, 1:-1, 1:-1]
+    return found
+
+
 def rescaled(scores: Float[Tensor, "classes height width"], *, power: float) -> Float[Tensor, "classes height width"]:
     """Each class's map, the background's too, over its own maximum to a power.
 

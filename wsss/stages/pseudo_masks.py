@@ -13,6 +13,7 @@ def pseudo_masks(
     alpha: float,
     beta: float,
     steps: int,
+    border_score: float,
     rescale_power: float,
     crf: Crf,
 ) -> None:
@@ -27,6 +28,7 @@ def pseudo_masks(
         alpha: exponent of the background score.
         beta: exponent of the affinities; larger values suppress transitions between dissimilar cells.
         steps: number of steps of the random walk.
+        border_score: of the background at the image's border as the walk begins, where maps are set to 0; 0 in PSA.
         rescale_power: each map is divided by its own maximum to this power after the walk; 0 in PSA.
         crf: CRF that refines the result of the walk; engine none leaves it unchanged.
     """
@@ -55,7 +57,7 @@ def pseudo_masks(
     network.to(machine.device())
     radius = file.whole_setting(affinity_net, about, "radius")
     settings = {"alpha": alpha, "beta": beta, "steps": steps, "radius": radius}
-    settings |= {"rescale_power": rescale_power, **asdict(crf)}
+    settings |= {"border_score": border_score, "rescale_power": rescale_power, **asdict(crf)}
     inputs = {"images": images, "cams": cams, "affinity_net": affinity_net}
 
     def affinities_of(photographs: np.ndarray) -> torch.Tensor:
@@ -69,6 +71,7 @@ def pseudo_masks(
             cam = torch.from_numpy(maps["cam"]).to(affinities.device).float()
             (cam,) = grid.to_pixels(cam[None], source.size(row.id), stride=source.stride)
             scores = grid.pooled(cues.with_background(cam, alpha=alpha), stride=network.stride)
+            scores = random_walk.with_border(scores, score=border_score)
             spread = random_walk.walk(scores, affinities, radius=radius, beta=beta, steps=steps)
             classes = np.concatenate([[0], maps["classes"]]).astype(np.uint8)
             maps = random_walk.rescaled(spread, power=rescale_power).cpu().numpy()
