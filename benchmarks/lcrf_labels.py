@@ -4,13 +4,15 @@
 
 It reads a finished run, and prints a table of the training images that have masks: for the numbers of the command
 line, and for one change at a time, the mIoU of the labels of the best q given the tags, for the likelihood
-local_evidence. So the numbers of evidence and prior can be chosen in minutes, without a training; what is lost
-between this table and the trained network is lost in training, which may collapse with numbers that are good here
-(docs/results.md). Labels are judged at the images' size, without the CRF that follows a training.
+local_evidence, and their share of background, which a network takes over: it should be near the truth's. So the numbers
+of evidence and prior can be chosen in minutes, without a training; what is lost between this table and the trained
+network is lost in training, which may collapse with numbers that are good here (docs/results.md). Labels are judged at
+the images' size, without the CRF that follows a training.
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ from torch import Tensor
 from wsss.crf import exact
 from wsss.datasets import manifest, pictures
 from wsss.datasets.manifest import Row
+from wsss.labels import BACKGROUND, VOID
 from wsss.lcrf.bound import kernel_of, messages, ruled_by_tags
 from wsss.lcrf.likelihoods import evidence_of_labels
 from wsss.maths import grid
@@ -80,6 +83,7 @@ def main(
     judge, about = file.load(results / "classifier.safetensors", Classifier)
     changes = changed(numbers)
     counts = {name: evaluation.Counts(about.classes) for name in changes}
+    background: dict[str, list[float]] = {name: [] for name in (*changes, "the truth")}
     with torch.inference_mode():
         for row in rows:
             square = to_tensor(pictures.warped(pictures.photograph_of(row), input_px)[None])
@@ -89,10 +93,15 @@ def main(
             colours = at_cells(square, cells)
             for name, each in changes.items():
                 q = best(cams[each.evidence_scale], colours, tags, numbers=each)
-                counts[name].add(row, {"q": labels_of(row, q, input_px=input_px)})
-    print(f"| of {len(rows)} train images | mIoU |\n|---|--:|")
-    for name, found in counts.items():
-        print(f"| {name} | {100 * found.table()['q']['miou']:.1f} |", flush=True)
+                labels = labels_of(row, q, input_px=input_px)
+                counts[name].add(row, {"q": labels})
+                background[name].append((labels == BACKGROUND).mean())
+            truth = evaluation.truth(row, about.classes)
+            background["the truth"].append((truth[truth != VOID] == BACKGROUND).mean())
+    print(f"| of {len(rows)} train images | mIoU | share of background |\n|---|--:|--:|")
+    for name, shares in background.items():
+        miou = counts[name].table()["q"]["miou"] if name in counts else 1
+        print(f"| {name} | {100 * miou:.1f} | {fmean(shares):.2f} |", flush=True)
 
 
 def changed(numbers: Numbers) -> dict[str, Numbers]:
