@@ -198,9 +198,10 @@ def with_border(
 ) -> Float[Tensor, "classes height width"]:
     """The scores before the walk, but the cells at the image's border are background, with this score.
 
-    What lies at the border of a photograph is mostly background (the boundary prior of saliency: Wei et al., ECCV 2012).
-    Without it the walk carries a class over all of the background where its map answers beside the object. With a score
-    above 1 the few cells of the border speak for others like them; with 0 nothing changes, as in PSA. (Not in the paper.)
+    What lies at the border of a photograph is mostly background (the boundary prior of saliency: Wei et al., ECCV
+    2012). Without it the walk carries a class over all of the background where its map answers beside the object. With
+    a score above 1 the few cells of the border speak for others like them; with 0 nothing changes, as in PSA. (Not in
+    the paper.)
 
     Args:
         scores: of the classes, the background first.
