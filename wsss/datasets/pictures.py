@@ -43,6 +43,7 @@ DAMAGE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.Decomp
 
 
 INSTEAD = "remove it from the list, or put a picture there"
+"""What to do about a photograph that is no file."""
 
 
 def formats() -> tuple[str, ...]:
