@@ -59,6 +59,7 @@ SEC_LOSSES = SecLosses(
 )
 
 BOUND = Bound(
+    update="bound",
     likelihood="local_evidence",
     likelihood_weight=1,
     entropy_weight=1,

@@ -1,12 +1,14 @@
 """The latent CRF's bound, its samples and its likelihoods, by enumeration of all labellings of a grid of 3 x 3."""
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from settings import BOUND
 from torch.nn.functional import one_hot
 
 from wsss.lcrf import bound, likelihoods
@@ -216,6 +218,33 @@ def test_the_bias_of_the_samples_gradient_falls_with_the_temperature():
 def test_temperature_by_hand():
     found = [bound.temperature(share, start=1, end=0.5) for share in (0, 0.5, 1)]
     assert found == pytest.approx([1, math.sqrt(0.5), 0.5], rel=1e-12)
+
+
+@pytest.mark.parametrize("by_tags", [False, True])
+@pytest.mark.parametrize("likelihood", ["masked_cam", "local_evidence"])  # the ranks of pooling never settle
+def test_the_bound_is_at_rest_where_labels_equal_their_mean_field_update(likelihood, by_tags):
+    """The derivative of either loss is q - update, the bound's through the softmax; and both are 0 at the same q."""
+    fits, kernel = choices(3)[likelihood], 0.1 * kernel_like(5)
+    scores = normal(4, 1, CLASSES, 3, 3).requires_grad_()
+    options = replace(BOUND, likelihood=likelihood, by_tags=by_tags, prior_ramp=0)
+
+    def slope(update):
+        settings = dict(bound=replace(options, update=update), done=1, generator=random(0))
+        return gradient(bound.objective(scores, ONE, kernel, lambda z: fits(z, ONE), **settings)[0], scores)
+
+    for _ in range(300):  # of the updates, each mixed with the labels before it
+        q = (scores.softmax(1) - 9 * slope("mean_field") / 2).detach()
+        scores = q.clamp(min=1e-12).log().requires_grad_()
+    assert slope("mean_field").abs().max() < 1e-9
+    assert slope("bound").abs().max() < 1e-9
+
+
+def test_a_mean_field_update_by_hand():
+    slope, m = row([0.5, 1.0], [0.25, 0.0]), row([1.0, 2.0], [3.0, 7.0])
+    # two cells; (2 * 2 * 0.5 - 3 * 1) / 4 and so on
+    expected = row([-0.25, -0.5], [-2.0, -5.25])
+    found = bound.mean_field_update(slope, m, entropy_weight=4, prior_weight=3, likelihood_weight=2)
+    torch.testing.assert_close(found, expected)
 
 
 def test_ruled_by_tags_by_hand():

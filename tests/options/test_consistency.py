@@ -9,6 +9,7 @@ from wsss.runtime.errors import WsssError
 DEFAULTS = configuration.read(ROOT / "config.yaml")
 
 WEIGHTS = ("seed_weight", "expand_weight", "constrain_weight")
+UNDIVIDED = {"update": "mean_field", "entropy_weight": 0}
 NO_AREA = {"likelihood": "masked_cam", "least_share": 0, "eps": 0}
 
 
@@ -53,7 +54,8 @@ def test_the_defaults_are_consistent():
             "config: psa_ablation: psa_x: images cannot be augmented",
         ),
         ({"sec_segmenter": dict.fromkeys(WEIGHTS, 0)}, "config: sec_segmenter: losses that cannot be used"),
-        ({"lcrf_ablation": {"lcrf_x": NO_AREA}}, "config: lcrf_ablation: lcrf_x: a bound that has none"),
+        ({"lcrf_ablation": {"lcrf_x": NO_AREA}}, "config: lcrf_ablation: lcrf_x: a bound without a score"),
+        ({"lcrf_segmenter": UNDIVIDED}, "config: lcrf_segmenter: an update that has no value"),
         ({"affinity_labels": {"alpha_low": 24.5}}, "affinity_labels: alpha_low is above alpha_high: exchange them"),
         ({"affinity_net": {"crop_px": 126}}, "config: affinity_net: crop_px is 126: give a multiple of 4"),
         ({"affinity_net": {"crop_px": 4}}, "config: affinity_net: crop_px is 4: give a multiple of 4"),

@@ -35,6 +35,7 @@ CHANGES = (
     {"prior_weight": 1},
     {"background": False},
     {"evidence_scale": 2.0},
+    {"update": "mean_field"},
 )
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
@@ -63,9 +64,10 @@ def trained(folder, *, bound=BOUND, seeds=(), warm_share=0, input_px=32, stride=
     return rows((folder / "curve.csv").read_text())
 
 
+@pytest.mark.parametrize("update", ["bound", "mean_field"])
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
-def test_each_likelihood_trains_a_network(seeded, likelihood):
-    curve = trained(seeded, bound=replace(BOUND, likelihood=likelihood))
+def test_each_likelihood_trains_a_network(seeded, likelihood, update):
+    curve = trained(seeded, bound=replace(BOUND, likelihood=likelihood, update=update))
     assert len(curve) == 3
     assert set(curve[0]) >= {"loss", "likelihood", "prior", "entropy", "background", "label_entropy"}
     assert all(np.isfinite(value) for row in curve for value in row.values())
@@ -136,8 +138,14 @@ def test_the_store_of_seeds_is_unchanged(seeded):
         assert len(found) == 4
 
 
-def optimised(*, prior_weight, steps=200):
-    """Labels from logits optimised for a picture of two colours, with noisy evidence of a class in its left half."""
+LEFT = torch.tensor([1, 1, 1, 0, 0, 0]).expand(6, 6)
+
+
+def optimised(*, start=0.0, steps=200, **changes):
+    """Labels from logits optimised for a picture of two colours, with noisy evidence of a class in its left half.
+
+    `start` is by how much the background's logit is above the others' when they begin.
+    """
     generator = torch.Generator().manual_seed(1)
     small = torch.zeros(1, 6, 6, 3, dtype=torch.uint8)
     small[:, :, :3] = 200
@@ -147,9 +155,11 @@ def optimised(*, prior_weight, steps=200):
     tags = torch.tensor([[True, False]])
     kernels = exact.kernels(small, kernel_of(PRIOR))
     log_likelihood = partial(local_evidence, cams=cams, tags=tags, alpha=8, absent=0.001)
-    logits = torch.zeros(1, 3, 6, 6, requires_grad=True)
-    optimizer = torch.optim.Adam([logits], lr=0.1)
-    bound = replace(BOUND, prior_weight=prior_weight, prior_ramp=0)
+    logits = torch.zeros(1, 3, 6, 6)
+    logits[:, 0] = start
+    logits.requires_grad_()
+    optimizer = torch.optim.Adam([logits], lr=0.1, eps=1e-4)
+    bound = replace(BOUND, prior_ramp=0, **changes)
     for step in range(steps):
         options = {"bound": bound, "done": step / steps, "generator": generator}
         loss, _ = objective(logits, tags, kernels, log_likelihood, **options)
@@ -159,14 +169,19 @@ def optimised(*, prior_weight, steps=200):
     return logits.argmax(1)[0]
 
 
-def test_the_bound_alone_follows_the_evidence_and_the_prior_corrects_it():
-    without, with_prior = optimised(prior_weight=0), optimised(prior_weight=1)
-    truth = torch.zeros(6, 6, dtype=torch.long)
-    truth[:, :3] = 1
+@pytest.mark.parametrize("update", ["bound", "mean_field"])
+def test_the_bound_alone_follows_the_evidence_and_the_prior_corrects_it(update):
+    without, with_prior = optimised(prior_weight=0, update=update), optimised(prior_weight=1, update=update)
     assert without[2, 1] == 0
     without[2, 1] = 1
-    assert torch.equal(without, truth)
-    assert torch.equal(with_prior, truth)
+    assert torch.equal(without, LEFT)
+    assert torch.equal(with_prior, LEFT)
+
+
+def test_a_label_that_was_given_up_comes_back_by_mean_field_updates_alone():
+    weights = {"prior_weight": 1, "entropy_weight": 1, "sample": False}
+    assert not optimised(start=14.0, **weights).any()
+    assert torch.equal(optimised(start=14.0, update="mean_field", **weights), LEFT)
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)

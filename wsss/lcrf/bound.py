@@ -135,6 +135,29 @@ def negative_bound(
     return (kl - likelihood_weight * log_likelihood).mean()
 
 
+def mean_field_update(
+    slope: Float[Tensor, "batch classes height width"],
+    m: Float[Tensor, "batch classes height width"],
+    *,
+    entropy_weight: float,
+    prior_weight: float,
+    likelihood_weight: float,
+) -> Float[Tensor, "batch classes height width"]:
+    """Logits of the labels that the bound asks for next, a mean-field update: where q equals them it is stationary.
+
+        log q_jk <- ( w_y n d log p(y|z,x) / d z_jk - w_p m_jk ) / w_e + constant
+
+    Args:
+        slope: derivative of the log-likelihood of an image with respect to z.
+        m: the `messages` of q.
+        entropy_weight: w_e, above 0; the weights are those of `negative_bound`.
+        prior_weight: w_p.
+        likelihood_weight: w_y.
+    """
+    cells = slope[0, 0].numel()
+    return (likelihood_weight * cells * slope - prior_weight * m) / entropy_weight
+
+
 def temperature(share: float, *, start: float, end: float) -> float:
     """Temperature of the samples after a share of all steps: from `start` to `end`, falling by equal factors.
 
@@ -230,7 +253,12 @@ def objective(
     """What a step lowers, its terms, and signs of a collapse.
 
     It is minus the lower bound. With `bound.by_tags` the bound is that of q(z|x,y), and the cross-entropy of the
-    network's own q(z|x), which has no tags, to it is added, as the term `distilled`.
+    network's own q(z|x), which has no tags, to it is added.
+
+    With `bound.update` mean_field it is the cross-entropy of the network's q to the `mean_field_update` of it instead,
+    with q(z|x,y) in its place where `bound.by_tags`. Its gradient with respect to the logits, q minus the update, is 0
+    where that of the bound is 0; but it does not vanish with the q of a label as that of the bound, by which a network
+    that has given up a label never finds back to it.
 
     Args:
         logits: output of the inference network.
@@ -241,32 +269,44 @@ def objective(
         done: share of the steps that is done.
         generator: of the samples.
     """
-    log_q = logits.log_softmax(1)
-    distilled = 0.0
+    own = log_q = logits.log_softmax(1)
     if bound.by_tags:
-        ruled = ruled_by_tags(logits, tags).log_softmax(1)
-        distilled = -(ruled.exp().detach() * log_q).sum(1).mean()
-        log_q = ruled
+        log_q = ruled_by_tags(logits, tags).log_softmax(1)
     q = log_q.exp()
     m = messages(q.detach(), kernels)
+    ramp = min(1.0, done / bound.prior_ramp) if bound.prior_ramp else 1.0
+    weights = {
+        "entropy_weight": bound.entropy_weight,  # from the start: a q that is certain of one label stops learning
+        "prior_weight": ramp * bound.prior_weight,
+        "likelihood_weight": bound.likelihood_weight,
+    }
     tau = temperature(done, start=bound.temperature_start, end=bound.temperature_end)
     z = gumbel_softmax(log_q, temperature=tau, generator=generator) if bound.sample else q
-    likelihood = fits(z)
-    ramp = min(1.0, done / bound.prior_ramp) if bound.prior_ramp else 1.0
-    total = negative_bound(
-        log_q,
-        m,
-        likelihood,
-        entropy_weight=bound.entropy_weight,  # from the start: a q that is certain of one label stops learning
-        prior_weight=ramp * bound.prior_weight,
-        likelihood_weight=bound.likelihood_weight,
-    )
+    if bound.update == "mean_field":
+        # ASSUME: learned by a cross-entropy, as q(z|x) learns from q(z|x,y); the sources have gradients of the bound
+        z = z.detach().requires_grad_()
+        likelihood = fits(z)
+        updated = mean_field_update(*torch.autograd.grad(likelihood.sum(), z), m, **weights)
+        likelihood = likelihood.detach()
+        total = cross_entropy(ruled_by_tags(updated, tags) if bound.by_tags else updated, own)
+    else:
+        likelihood = fits(z)
+        total = negative_bound(log_q, m, likelihood, **weights)
+        if bound.by_tags:
+            total = total + cross_entropy(log_q, own)
     terms = {
         "likelihood": likelihood.mean(),
         "prior": prior_energy(q, m).mean(),
         "entropy": -negative_entropy(log_q).mean(),
     }
-    return total + distilled, terms | detectors(q)
+    return total, terms | detectors(q)
+
+
+def cross_entropy(
+    taught: Float[Tensor, "batch classes height width"], log_q: Float[Tensor, "batch classes height width"]
+) -> Float[Tensor, ""]:
+    """Of the labels q to those that the logits `taught` give, for each cell; no gradient leads to `taught`."""
+    return -(taught.detach().softmax(1) * log_q).sum(1).mean()
 
 
 def detectors(q: Float[Tensor, "batch classes height width"]) -> dict[str, Tensor]:

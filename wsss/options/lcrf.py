@@ -30,6 +30,8 @@ class Bound:
     """The terms of the lower bound.
 
     Args:
+        update: what the network learns from: the gradient of the bound, or, by a cross-entropy, the mean-field update
+            of its own labels, which does not vanish where a label has been given up. Both are at rest at the same q.
         likelihood: log p(y|z,x): local_evidence, masked_cam, masked_image or pooling.
         likelihood_weight: weight of the log-likelihood.
         entropy_weight: weight of the labels' entropy, per cell; 1 in the bound itself.
@@ -51,6 +53,7 @@ class Bound:
         pool_background: masked_cam, masked_image, pooling: the same for the background.
     """
 
+    update: Literal["bound", "mean_field"]
     likelihood: Literal["local_evidence", "masked_cam", "masked_image", "pooling"]
     likelihood_weight: float
     entropy_weight: float
@@ -72,4 +75,6 @@ class Bound:
 
     def __post_init__(self) -> None:
         if self.likelihood == "masked_cam" and not (self.least_share or self.eps):
-            refuse(["least_share and eps are both 0: a class without cells has no score"], "a bound that has none")
+            refuse(["least_share and eps are both 0: a class without cells has no score"], "a bound without a score")
+        if self.update == "mean_field" and not self.entropy_weight:
+            refuse(["entropy_weight is 0, and update: mean_field divides by it"], "an update that has no value")
