@@ -52,6 +52,10 @@ def palette() -> list[int]:
     return [channel for value in range(256) for channel in colour(value)]
 
 
+FILE_NAME = "file_name"
+"""The first column of tables of photographs, whose other columns are classes."""
+
+
 @dataclass(frozen=True)
 class Classes:
     """The classes of a data set; position 0 is the background."""
@@ -66,6 +70,8 @@ class Classes:
             raise WsssError(f"classes: a name or a mask value occurs twice: {' '.join(entries)}: make each unique")
         if not self.mask_values or self.mask_values[0] != BACKGROUND:
             raise WsssError(f"classes: the first class must be the background, with mask value {BACKGROUND}")
+        if FILE_NAME in self.names:
+            raise WsssError(f"classes: {FILE_NAME} is the first column of tables of areas: give it another name")
         for name, value in zip(self.names[1:], self.mask_values[1:], strict=True):
             if not BACKGROUND < value < VOID or name != name.strip() or not name.isprintable() or not name:
                 expected = "expected a name in one line, without spaces around it, and a mask value from 1 to 254"

@@ -126,6 +126,7 @@ def test_classes_of_a_table():
         ({" cat": 3}, "without spaces around it"),
         ({"big\ncat": 3}, "a name in one line"),
         ({"": 3}, "'' with mask value 3"),
+        ({"file_name": 3}, "file_name is the first column of tables of areas"),
     ],
 )
 def test_classes_that_are_refused(foreground, words):

@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import ExifTags, Image, ImageOps, PngImagePlugin
 
 from wsss import labels
 from wsss.datasets import masks, pictures
@@ -43,6 +43,22 @@ def test_a_mask_round_trip(tmp_path):
     with Image.open(tmp_path / "mask.png") as picture:
         assert (picture.mode, picture.format) == ("P", "PNG")
         assert picture.getpalette() == labels.palette()
+
+
+@pytest.mark.parametrize("kind", ["P", "L", "RGB"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_mask_is_set_upright_as_its_photograph_is(tmp_path, orientation, kind):
+    """Of a camera's photograph that was saved as PNG, drawn on and saved, the mask has the orientation as well."""
+    picture = Image.fromarray(in_colours(VALUES) if kind == "RGB" else VALUES)
+    if kind == "P":
+        picture.putpalette(labels.palette())
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    picture.save(tmp_path / "mask.png", exif=exif)
+    with Image.open(tmp_path / "mask.png") as saved:
+        expected = np.asarray(ImageOps.exif_transpose(saved))
+    found = masks.read(tmp_path / "mask.png", VOC)
+    np.testing.assert_array_equal(in_colours(found) if kind == "RGB" else found, expected)
 
 
 def test_a_small_mask_round_trip(tmp_path):

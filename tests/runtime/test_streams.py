@@ -52,6 +52,12 @@ def test_a_full_disk_is_told_in_one_line(run, words):
     assert status == 1 and FULL in said and said.count("\n") == 1
 
 
+def test_a_log_on_a_full_disk_is_told_once_and_the_work_is_done(run):
+    status, _, said = in_a_shell(run, COMPARISON.replace("stage.log", "/dev/full"))
+    assert status == 0 and (run / "comparison.csv").exists()
+    assert said.count("the log /dev/full cannot be written (No space left on device)") == 1
+
+
 @pytest.mark.parametrize("words", ["summary", "--help"])
 def test_a_stream_that_can_only_be_read_is_told_in_one_line(run, words):
     status, _, said = in_a_shell(run, words, "1< /dev/null")

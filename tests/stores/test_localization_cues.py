@@ -181,6 +181,7 @@ def listed(folder, text):
 def test_read_list_by_hand(tmp_path):
     found = listed(tmp_path, "2007_000032.jpg 5\r\na b.c.png\t0\nsub/x.jpeg 12")
     assert list(found.items()) == [(5, "2007_000032"), (0, "a b.c"), (12, "sub/x")]
+    assert listed(tmp_path, "\xef\xbb\xbfa.jpg 3") == {3: "a"}  # as Notepad saves it
     with pytest.raises(WsssError, match="list.txt names no image: give the list"):
         listed(tmp_path, "")
 

@@ -142,7 +142,8 @@ def _shares(labels: object, classes: int) -> list[str]:
 def _write_areas(path: Path, names: tuple[str, ...], rows: list[list[str]]) -> None:
     import csv
 
+    from wsss.labels import FILE_NAME
     from wsss.runtime.files import whole_or_absent
 
     with whole_or_absent(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([["file_name", *names], *rows])
+        csv.writer(file, lineterminator="\n").writerows([[FILE_NAME, *names], *rows])

@@ -284,7 +284,8 @@ def _check(item: tuple[Row, str | None, Row | None], *, classes: Classes, copies
             sizes = ["{} x {}".format(*each) for each in (mask.shape, size)]
             problems.append(
                 f"{row.mask}: the mask has {sizes[0]} pixels (height x width), "
-                f"but its image {row.image}, set upright by its EXIF orientation, has {sizes[1]}: replace one of them"
+                f"but its image {row.image} has {sizes[1]}, both set upright by their EXIF orientation: replace one of"
+                " them"
             )
         elif problem := masks.problem(row.mask, mask, classes):
             problems.append(problem)

@@ -49,7 +49,8 @@ def read(path: Path, classes: Classes) -> UInt8[np.ndarray, "height width"]:
     """The values of a mask: those of classes, VOID, and others that are no class's (see `problem`).
 
     Args:
-        path: PNG, TIFF, BMP or GIF: palette, grey of 1 to 16 bits, or RGB in the classes' colours.
+        path: PNG, TIFF, BMP or GIF: palette, grey of 1 to 16 bits, or RGB in the classes' colours; set upright by its
+            EXIF orientation, as photographs are.
         classes: decide where a picture can be read in two ways.
 
     Raises:
@@ -58,6 +59,7 @@ def read(path: Path, classes: Classes) -> UInt8[np.ndarray, "height width"]:
     picture = pictures.opened(path)
     mode, bits = picture.mode, _bits(picture)
     _refuse_lossy(path, picture, bits)
+    picture = pictures.upright(picture)
     labelmap = labelmap_of(path)
     if labelmap and mode in ("P", "RGB", "RGBA"):
         return _of_colours(path, picture, _of_labelmap(labelmap, classes), f"the colours of {labelmap}")

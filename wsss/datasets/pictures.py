@@ -63,12 +63,16 @@ def read_photograph(path: Path) -> np.ndarray:
         raise WsssError(
             f"{path} holds floating-point or 32-bit values, whose range is unknown: save it with 8 or 16 bits"
         )
-    orientation = _orientation(picture)
-    if orientation in TURNS:
-        picture = picture.transpose(TURNS[orientation])
+    picture = upright(picture)
     if picture.mode.startswith("I"):  # Pillow would clip 16-bit values at 255
         picture = Image.fromarray((np.asarray(picture).clip(0, 65535) >> 8).astype(np.uint8))
     return np.array(picture.convert("RGB"))
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """A picture turned or mirrored as its EXIF orientation says."""
+    orientation = _orientation(picture)
+    return picture.transpose(TURNS[orientation]) if orientation in TURNS else picture
 
 
 def photograph_of(row: Row) -> np.ndarray:

@@ -67,13 +67,28 @@ def set_up(log: Path | None, command: str, more: Callable[[], Iterable[str]] = t
         if first:
             log.write_text("")
         terminal.addFilter(lambda record: not record.exc_info)
-        handlers.append(logging.FileHandler(log, mode="a", encoding="utf-8", errors="backslashreplace"))
+        handlers.append(_LogFile(log))
         handlers[-1].setFormatter(lines)
     for handler in handlers:
         LOG.addHandler(handler)
     if log:
         for line in [command, *more()]:
             LOG.info(line)
+
+
+class _LogFile(logging.FileHandler):
+    """A log that says once on the terminal that it cannot be written; the work goes on, and its results are whole."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, mode="a", encoding="utf-8", errors="backslashreplace")
+        self.told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 -- the name of the base class
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError) and not self.told:
+            self.told = True
+            where = self.baseFilename
+            sys.stderr.write(f"the log {where} cannot be written ({error.strerror}): lines are missing there\n")
 
 
 def _is_log(path: Path) -> bool:

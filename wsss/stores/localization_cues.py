@@ -112,7 +112,7 @@ def write(path: Path, images: dict[str, Cues], list_path: Path) -> None:
 def _lines(path: Path) -> list[str]:
     check_regular(path)
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             return list(file)
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: give the list of images that belongs to the cues") from error
