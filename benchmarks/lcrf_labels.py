@@ -20,19 +20,19 @@ import tyro
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from wsss.crf import exact
 from wsss.datasets import manifest, pictures
 from wsss.datasets.manifest import Row
 from wsss.labels import BACKGROUND, VOID
-from wsss.lcrf.bound import kernel_of, messages, ruled_by_tags
+from wsss.lcrf.bound import messages, ruled_by_tags
 from wsss.lcrf.likelihoods import evidence_of_labels
+from wsss.lcrf.prior import kernels
 from wsss.maths import grid
 from wsss.maths.photographs import at_cells, to_tensor
 from wsss.networks import file
 from wsss.networks.classifier import Classifier
 from wsss.options.lcrf import Prior
 from wsss.results import evaluation
-from wsss.training.lcrf_evidence import as_cams, evidence
+from wsss.training.lcrf_evidence import Evidence, as_cams, evidence
 
 ROUNDS = 30
 """Of messages, each mixed with the labels before it, so that they settle."""
@@ -47,20 +47,22 @@ class Numbers:
         alpha: exponent of the background's score.
         absent: evidence of a class that is not in the tags.
         prior_weight: weight of the prior.
-        appearance_cells: width of its kernel of colours in space, cells.
-        appearance_rgb: width of its kernel of colours, levels.
+        appearance_cells: width of its kernel of appearance in space, cells.
+        appearance_rgb: width of that kernel in colours, levels.
+        appearance_features: width of that kernel in features of the classifier; 0: none.
     """
 
     evidence_scale: float = 1.5
-    alpha: float = 5
+    alpha: float = 4
     absent: float = 0.001
     prior_weight: float = 1
-    appearance_cells: float = 2.6
-    appearance_rgb: float = 13
+    appearance_cells: float = 10
+    appearance_rgb: float = 40
+    appearance_features: float = 0.4
 
     @property
     def prior(self) -> Prior:
-        return Prior(3, 0.25, 10, self.appearance_cells, self.appearance_rgb)
+        return Prior(3, 0.25, 10, self.appearance_cells, self.appearance_rgb, self.appearance_features)
 
 
 def main(
@@ -89,10 +91,10 @@ def main(
             square = to_tensor(pictures.warped(pictures.photograph_of(row), input_px)[None])
             tags = torch.tensor([[name in row.tags for name in about.classes.foreground]])
             scales = {each.evidence_scale for each in changes.values()}
-            cams = {scale: as_cams(evidence(judge, square, cells, scale=scale)) for scale in scales}
+            found = {scale: evidence(judge, square, cells, scale=scale) for scale in scales}
             colours = at_cells(square, cells)
             for name, each in changes.items():
-                q = best(cams[each.evidence_scale], colours, tags, numbers=each)
+                q = best(found[each.evidence_scale], colours, tags, numbers=each)
                 labels = labels_of(row, q, input_px=input_px)
                 counts[name].add(row, {"q": labels})
                 background[name].append((labels == BACKGROUND).mean())
@@ -112,6 +114,7 @@ def changed(numbers: Numbers) -> dict[str, Numbers]:
         "prior_weight": (0.0, numbers.prior_weight / 2, 2 * numbers.prior_weight),
         "appearance_cells": (numbers.appearance_cells / 2, 2.5 * numbers.appearance_cells),
         "appearance_rgb": (numbers.appearance_rgb / 2, 2 * numbers.appearance_rgb),
+        "appearance_features": (0.0, numbers.appearance_features / 2, 2 * numbers.appearance_features),
     }
     singly = {
         f"… {name} {value:g}": replace(numbers, **{name: value}) for name, values in changes.items() for value in values
@@ -120,15 +123,15 @@ def changed(numbers: Numbers) -> dict[str, Numbers]:
 
 
 def best(
-    cams: Float[Tensor, "1 foreground cells cells"],
+    found: Evidence,
     colours: UInt8[Tensor, "1 cells cells 3"],
     tags: Bool[Tensor, "1 foreground"],
     *,
     numbers: Numbers,
 ) -> Float[Tensor, "1 classes cells cells"]:
     """The q that maximises the bound of an image, among those that the tags allow: log q = log e - w_p m + constant."""
-    energies = evidence_of_labels(cams, tags, alpha=numbers.alpha, absent=numbers.absent).log()
-    kernel = exact.kernels(colours, kernel_of(numbers.prior))
+    energies = evidence_of_labels(as_cams(found.scores), tags, alpha=numbers.alpha, absent=numbers.absent).log()
+    kernel = kernels(colours, numbers.prior, found.features)
     q = ruled_by_tags(energies, tags).softmax(1)
     for _ in range(ROUNDS if numbers.prior_weight else 0):
         q = (q + ruled_by_tags(energies - numbers.prior_weight * messages(q, kernel), tags).softmax(1)) / 2

@@ -79,4 +79,11 @@ BOUND = Bound(
     pool_absent=0,
     pool_background=0.3,
 )
-PRIOR = Prior(smoothness_weight=3, smoothness_cells=0.25, appearance_weight=10, appearance_cells=2, appearance_rgb=13)
+PRIOR = Prior(
+    smoothness_weight=3,
+    smoothness_cells=0.25,
+    appearance_weight=10,
+    appearance_cells=2,
+    appearance_rgb=13,
+    appearance_features=0,
+)

@@ -11,10 +11,10 @@ from runs import rows
 from settings import CLASSES, FEATURES, PRIOR
 
 import wsss.lcrf.bound
-from wsss.crf import exact
 from wsss.datasets import manifest
-from wsss.lcrf.bound import kernel_of, objective
+from wsss.lcrf.bound import objective
 from wsss.lcrf.likelihoods import local_evidence
+from wsss.lcrf.prior import kernels as kernels_of
 from wsss.networks import file
 from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
@@ -23,7 +23,7 @@ from wsss.options.training import Job, WarpedInput
 from wsss.runtime.errors import WsssError
 from wsss.stages.lcrf_segmenter import lcrf_segmenter
 from wsss.stores import store
-from wsss.training.lcrf_evidence import likelihood_of
+from wsss.training.lcrf_evidence import evidence, likelihood_of
 
 BOUND = replace(settings.BOUND, entropy_weight=0.05, prior_weight=0.05, sample=True)
 WARPED = WarpedInput(input_px=32, crop_share=1, flip=True, jitter=0.1, jitter_by="hsv")
@@ -37,11 +37,12 @@ CHANGES = (
     {"evidence_scale": 2.0},
     {"update": "mean_field"},
 )
+OF_PRIOR = ({"appearance_rgb": 40}, {"appearance_features": 0.4})
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
-def trained(folder, *, bound=BOUND, seeds=(), warm_share=0, input_px=32, stride=8, epochs=3, **more):
+def trained(folder, *, bound=BOUND, prior=PRIOR, seeds=(), warm_share=0, input_px=32, stride=8, epochs=3, **more):
     """The rows of the curve of a training with a classifier of random weights."""
     torch.manual_seed(0)
     frozen = folder / "classifier.safetensors"
@@ -55,7 +56,7 @@ def trained(folder, *, bound=BOUND, seeds=(), warm_share=0, input_px=32, stride=
         dilation=1,
         warped=replace(WARPED, input_px=input_px),
         bound=bound,
-        prior=PRIOR,
+        prior=prior,
         warm_share=warm_share,
         schedule=replace(settings.ADAMW, epochs=epochs, learning_rate=0.002),
         job=Job(1, 1, folder / "checkpoint.pt", 100, folder / "curve.csv", ()),
@@ -92,6 +93,25 @@ def test_the_loss_is_the_sum_of_its_terms(seeded):
 def test_options_change_the_training(seeded, change):
     base = replace(BOUND, likelihood="masked_cam", prior_ramp=0)
     assert trained(seeded, bound=replace(base, **change))[-1]["loss"] != trained(seeded, bound=base)[-1]["loss"]
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("change", OF_PRIOR)
+def test_the_kernel_of_the_prior_changes_the_training(seeded, likelihood, change):
+    bound = replace(BOUND, likelihood=likelihood, prior_weight=1, prior_ramp=0)
+    changed = trained(seeded, bound=bound, prior=replace(PRIOR, **change))
+    assert changed[-1]["loss"] != trained(seeded, bound=bound)[-1]["loss"]
+
+
+def test_evidence_of_a_mirrored_photograph_is_mirrored():
+    torch.manual_seed(0)
+    frozen = Classifier.build(FEATURES, classes=3).eval().requires_grad_(False)
+    photographs = torch.rand(2, 3, 32, 32)
+    found = evidence(frozen, photographs, 4, scale=1.5)
+    mirrored = evidence(frozen, photographs.flip(-1), 4, scale=1.5)
+    assert found.scores.shape[2:] == found.features.shape[2:] == (4, 4)
+    torch.testing.assert_close(mirrored.scores, found.scores.flip(-1))
+    torch.testing.assert_close(mirrored.features, found.features.flip(-1))
 
 
 def test_a_balance_changes_what_is_inferred(seeded):
@@ -153,7 +173,7 @@ def optimised(*, start=0.0, steps=200, **changes):
     cams[0, 0, :, :3] = 0.9
     cams[0, 0, 2, 1] = 0.02  # a cell that the classifier missed
     tags = torch.tensor([[True, False]])
-    kernels = exact.kernels(small, kernel_of(PRIOR))
+    kernels = kernels_of(small, PRIOR)
     log_likelihood = partial(local_evidence, cams=cams, tags=tags, alpha=8, absent=0.001)
     logits = torch.zeros(1, 3, 6, 6)
     logits[:, 0] = start
@@ -191,7 +211,9 @@ def test_nothing_of_the_classifier_is_trained(likelihood):
     log_likelihood = likelihood_of(replace(BOUND, likelihood=likelihood), frozen, cells=4, stride=8)
     z = torch.rand(2, 3, 4, 4).softmax(1).requires_grad_()
     tags = torch.tensor([[True, False], [False, True]])
-    value = log_likelihood(z, torch.rand(2, 3, 32, 32), tags, torch.Generator().manual_seed(0))
+    photographs = torch.rand(2, 3, 32, 32)
+    found = evidence(frozen, photographs, 4, scale=1.0)
+    value = log_likelihood(z, photographs, found, tags, torch.Generator().manual_seed(0))
     assert value.shape == (2,)
     value.sum().backward()
     assert z.grad.abs().max() > 0
@@ -204,11 +226,13 @@ def test_a_class_s_offset_is_part_of_its_score(likelihood):
     torch.manual_seed(0)
     frozen = Classifier.build(FEATURES, classes=3).eval().requires_grad_(False)
     log_likelihood = likelihood_of(replace(BOUND, likelihood=likelihood, background=False), frozen, cells=4, stride=8)
-    labels = torch.rand(1, 3, 4, 4).softmax(1), torch.rand(1, 3, 32, 32), torch.tensor([[True, False]])
+    photographs = torch.rand(1, 3, 32, 32)
+    of_cells = evidence(frozen, photographs, 4, scale=1.0)
+    given = torch.rand(1, 3, 4, 4).softmax(1), photographs, of_cells, torch.tensor([[True, False]])
     found = []
     for offsets in ((50.0, -50.0), (-50.0, 50.0)):
         frozen.set_offsets(torch.tensor(offsets))
-        found.append(float(log_likelihood(*labels, torch.Generator().manual_seed(0))))
+        found.append(float(log_likelihood(*given, torch.Generator().manual_seed(0))))
     assert found[0] > -0.01 and found[1] < -40
 
 

@@ -55,11 +55,22 @@ def _apart_rgb(colour: Float[Tensor, "batch height width 3"]) -> Float[Tensor, "
 
 
 def kernels(
-    images: UInt8[Tensor, "batch height width 3"], parameters: Crf, *, dtype: torch.dtype = torch.float32
+    images: UInt8[Tensor, "batch height width 3"],
+    parameters: Crf,
+    *,
+    further: Float[Tensor, "batch height*width height*width"] | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> Float[Tensor, "batch height*width height*width"]:
     """Sums of the two normalised kernels, of position and of position and colour, each times its weight.
 
     11 MB an image of 41 x 41 in float32, formed on the images' device; a kernel of weight 0 is not formed.
+
+    Args:
+        images: their pixels' colours.
+        parameters: weights and widths.
+        further: exponents of what else than position and colour the second kernel is of; 0 on the diagonal, at most 0
+            elsewhere.
+        dtype: of the kernels.
 
     Raises:
         WsssError: more than MOST_PIXELS pixels.
@@ -82,6 +93,8 @@ def kernels(
     apart_px /= -2 * parameters.appearance_px**2
     exponent = _apart_rgb(colour)
     torch.add(apart_px, exponent, alpha=-1 / (2 * parameters.appearance_rgb**2), out=exponent)
+    if further is not None:
+        exponent += further
     return weighted(exponent, weight=parameters.appearance_weight, symmetric=symmetric).add_(total)
 
 

@@ -14,15 +14,13 @@ the background. All terms are of each image by itself, those of the KL divided b
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from wsss.maths.pooling import one_hot
-from wsss.options.crf import PSA, Crf
-from wsss.options.lcrf import Bound, Prior
+from wsss.options.lcrf import Bound
 from wsss.runtime.errors import WsssError
 from wsss.sec.losses import probabilities, seeding_loss
 
@@ -215,20 +213,6 @@ def label_entropy(q: Float[Tensor, "batch classes height width"]) -> Float[Tenso
     That of the mean of q over the cells, from 0 to log of the number of classes; `negative_entropy` is of each cell's.
     """
     return torch.special.entr(q.mean((-2, -1))).sum(dim=1)
-
-
-def kernel_of(prior: Prior) -> Crf:
-    """The prior's numbers as the exact CRF takes them; its pixels are the cells."""
-    return replace(
-        PSA,
-        engine="exact",
-        steps=1,
-        smoothness_weight=prior.smoothness_weight,
-        smoothness_px=prior.smoothness_cells,
-        appearance_weight=prior.appearance_weight,
-        appearance_px=prior.appearance_cells,
-        appearance_rgb=prior.appearance_rgb,
-    )
 
 
 def warm(logits: Float[Tensor, "batch classes height width"], labels: Int64[Tensor, "batch height width"]) -> Loss:

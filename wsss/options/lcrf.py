@@ -8,7 +8,7 @@ from wsss.runtime.errors import refuse
 
 @dataclass(frozen=True)
 class Prior:
-    """p(z|x): a kernel that favours equal labels of cells that are near in position and colour; widths are in cells.
+    """p(z|x): a kernel that favours equal labels of cells near in position, colour and features; widths are in cells.
 
     Args:
         smoothness_weight: weight of the kernel of positions, which is normalised symmetrically.
@@ -16,6 +16,8 @@ class Prior:
         appearance_weight: weight of the kernel of positions and colours.
         appearance_cells: standard deviation of that kernel in space.
         appearance_rgb: standard deviation of that kernel in colour, in levels of 0 to 255.
+        appearance_features: standard deviation of that kernel in the frozen classifier's features, vectors of length 1;
+            0: it does not depend on them.
     """
 
     smoothness_weight: float
@@ -23,6 +25,7 @@ class Prior:
     appearance_weight: float
     appearance_cells: float
     appearance_rgb: float
+    appearance_features: float
 
 
 @dataclass(frozen=True)

@@ -49,10 +49,10 @@ def lcrf_segmenter(
     import numpy as np
     import torch
 
-    from wsss.crf import exact
     from wsss.datasets import manifest, pictures
     from wsss.labels import VOID
-    from wsss.lcrf.bound import kernel_of, objective, warm
+    from wsss.lcrf.bound import objective, warm
+    from wsss.lcrf.prior import kernels as kernels_of
     from wsss.maths.frequencies import log_rarities
     from wsss.maths.photographs import at_cells
     from wsss.networks import file
@@ -62,7 +62,7 @@ def lcrf_segmenter(
     from wsss.stores.shared import Shared
     from wsss.training import loop
     from wsss.training.augment import augmented_square
-    from wsss.training.lcrf_evidence import likelihood_of
+    from wsss.training.lcrf_evidence import evidence, likelihood_of, needs_evidence
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     frozen, about = file.load(classifier, Classifier)
@@ -83,6 +83,7 @@ def lcrf_segmenter(
             "set the cells of the seeds to input_px / stride"
         )
     adjustment = balance * log_rarities([row.tags for row in rows], classes.foreground)[:, None, None]
+    looks = needs_evidence(bound, prior)
     likelihood = likelihood_of(bound, frozen, cells=cells, stride=network.stride)
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -105,10 +106,12 @@ def lcrf_segmenter(
         # training has set a seed for this step, from which dropout draws: samples draw from another, made of it
         generator = torch.Generator().manual_seed(torch.initial_seed() + (1 << 62))
 
-        def log_likelihood(z: torch.Tensor) -> torch.Tensor:
-            return likelihood(z, photographs, tags, generator)
+        found = evidence(frozen, photographs, cells, scale=bound.evidence_scale) if looks else None
 
-        kernels = exact.kernels(at_cells(photographs, cells), kernel_of(prior))
+        def log_likelihood(z: torch.Tensor) -> torch.Tensor:
+            return likelihood(z, photographs, found, tags, generator)
+
+        kernels = kernels_of(at_cells(photographs, cells), prior, found.features if found else None)
         return objective(logits, tags, kernels, log_likelihood, bound=bound, done=done, generator=generator)
 
     settings = {"dilation": dilation, "decoder": decoder, "balance": balance, "warm_share": warm_share}
@@ -116,6 +119,16 @@ def lcrf_segmenter(
     task = loop.Task(
         "lcrf_segmenter", item, [row.id for row in rows], loss, settings, [images, classifier, *seeds, *features.files]
     )
-    supervision = "tags and cues" if seeds else "tags"
-    about = About(classes, supervision, warped_px=warped.input_px, longest_px=pictures.longest_px(rows))
-    loop.train(network, task, schedule=schedule, job=job, about=about, output=lcrf_segmenter)
+    loop.train(
+        network,
+        task,
+        schedule=schedule,
+        job=job,
+        about=About(
+            classes,
+            "tags and cues" if seeds else "tags",
+            warped_px=warped.input_px,
+            longest_px=pictures.longest_px(rows),
+        ),
+        output=lcrf_segmenter,
+    )

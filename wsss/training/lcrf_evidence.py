@@ -1,6 +1,7 @@
 """Joins a choice of the latent CRF's likelihood to the frozen classifier that gives its evidence."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -11,16 +12,38 @@ from wsss.lcrf.likelihoods import local_evidence, masked_cam, masked_image, pool
 from wsss.maths import cam
 from wsss.maths.pooling import decay_of_share, rank_pool
 from wsss.networks.classifier import Classifier
-from wsss.options.lcrf import Bound
+from wsss.options.lcrf import Bound, Prior
 
-Likelihood = Callable[[Tensor, Tensor, Tensor, torch.Generator], Tensor]
-"""(z, photographs, tags, generator) -> log p(y|z,x) of each image."""
+FROM_SCORES = ("local_evidence", "masked_cam")
+"""Likelihoods that go by the classifier's scores of the cells."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a frozen classifier finds at the cells of photographs, the mean of an image's and of its mirror's.
+
+    Args:
+        scores: of each class, of both signs (batch, foreground, cells, cells).
+        features: of the finest layer that the backbone gives (batch, channels, cells, cells).
+    """
+
+    scores: Tensor
+    features: Tensor
+
+
+Likelihood = Callable[[Tensor, Tensor, Evidence | None, Tensor, torch.Generator], Tensor]
+"""(z, photographs, evidence, tags, generator) -> log p(y|z,x) of each image."""
+
+
+def needs_evidence(bound: Bound, prior: Prior) -> bool:
+    """Whether the classifier is asked about the cells at all."""
+    return bound.likelihood in FROM_SCORES or prior.appearance_features > 0
 
 
 def evidence(
     judge: Classifier, photographs: Float[Tensor, "batch 3 height width"], cells: int, *, scale: float
-) -> Float[Tensor, "batch foreground {cells} {cells}"]:
-    """The score of each class at each cell, of both signs: the mean of the classifier's for an image and its mirror.
+) -> Evidence:
+    """The evidence of a classifier.
 
     Args:
         judge: the classifier.
@@ -32,10 +55,15 @@ def evidence(
         judge.to(photographs.device)
         if scale != 1:
             photographs = F.interpolate(photographs, scale_factor=scale, mode="bilinear", antialias=scale < 1)
-        both = torch.cat([photographs, photographs.flip(-1)])
-        scores = judge.head(judge.taps(both, judge.backbone.stride)[-1]).float()
-        plain, mirrored = F.interpolate(scores, (cells, cells), mode="bilinear").chunk(2)
-        return (plain + mirrored.flip(-1)) / 2
+        finest, *_, last = judge.taps(torch.cat([photographs, photographs.flip(-1)]), judge.backbone.stride)
+        scores = F.interpolate(judge.head(last).float(), (cells, cells), mode="bilinear")
+        return Evidence(_unmirrored(scores), _unmirrored(F.adaptive_avg_pool2d(finest.float(), cells)))
+
+
+def _unmirrored(maps: Float[Tensor, "both channels cells cells"]) -> Float[Tensor, "batch channels cells cells"]:
+    """The mean of the maps of images, the first half, and of their mirrors'."""
+    plain, mirrored = maps.chunk(2)
+    return (plain + mirrored.flip(-1)) / 2
 
 
 def as_cams(scores: Float[Tensor, "batch foreground rows columns"]) -> Float[Tensor, "batch foreground rows columns"]:
@@ -60,15 +88,20 @@ def likelihood_of(settings: Bound, judge: Classifier, *, cells: int, stride: int
         decays["decay_background"] = None
 
     def by_local_evidence(
-        z: Tensor, photographs: Tensor, tags: Bool[Tensor, "batch foreground"], generator: torch.Generator
+        z: Tensor,
+        photographs: Tensor,
+        found: Evidence,
+        tags: Bool[Tensor, "batch foreground"],
+        generator: torch.Generator,
     ) -> Tensor:
-        cams = as_cams(evidence(judge, photographs, cells, scale=settings.evidence_scale))
-        return local_evidence(z, cams, tags, alpha=settings.alpha, absent=settings.absent)
+        return local_evidence(z, as_cams(found.scores), tags, alpha=settings.alpha, absent=settings.absent)
 
-    def by_masked_cam(z: Tensor, photographs: Tensor, tags: Tensor, generator: torch.Generator) -> Tensor:
+    def by_masked_cam(
+        z: Tensor, photographs: Tensor, found: Evidence, tags: Tensor, generator: torch.Generator
+    ) -> Tensor:
         return masked_cam(
             z,
-            evidence(judge, photographs, cells, scale=settings.evidence_scale),
+            found.scores,
             tags,
             bias=judge.offsets.to(photographs.device),
             least_share=settings.least_share,
@@ -77,7 +110,9 @@ def likelihood_of(settings: Bound, judge: Classifier, *, cells: int, stride: int
             decay_background=decays["decay_background"],
         )
 
-    def by_masked_image(z: Tensor, photographs: Tensor, tags: Tensor, generator: torch.Generator) -> Tensor:
+    def by_masked_image(
+        z: Tensor, photographs: Tensor, found: Evidence | None, tags: Tensor, generator: torch.Generator
+    ) -> Tensor:
         judge.to(photographs.device)
         fits = masked_image(
             z,
@@ -93,7 +128,9 @@ def likelihood_of(settings: Bound, judge: Classifier, *, cells: int, stride: int
             fits = fits + rank_pool(z[:, 0].flatten(1), decay=decays["decay_background"]).clamp(min=1e-4).log()
         return fits
 
-    def by_pooling(z: Tensor, photographs: Tensor, tags: Tensor, generator: torch.Generator) -> Tensor:
+    def by_pooling(
+        z: Tensor, photographs: Tensor, found: Evidence | None, tags: Tensor, generator: torch.Generator
+    ) -> Tensor:
         return pooling(z, None, tags, floor=1e-4, **decays)
 
     choices = {
