@@ -225,3 +225,25 @@ def test_without_seeds_there_is_nothing_to_resolve():
     assert seeds.resolve_overlaps(nothing[None], nothing, torch.tensor([5], dtype=torch.uint8)).tolist() == [[VOID]]
     assert seeds.resolve_overlaps(nothing[None], ~nothing, torch.tensor([5], dtype=torch.uint8)).tolist() == [[0]]
     assert seeds.resolve_overlaps(~nothing[None], ~nothing, torch.tensor([5], dtype=torch.uint8)).tolist() == [[5]]
+
+
+def test_seeds_of_labels_by_hand():
+    # cells of 2 x 2 pixels: all of a class, three of four, half, and void
+    labels = torch.tensor([[3, 3, 3, 3], [3, 3, 3, 0], [1, 0, VOID, VOID], [1, 0, VOID, 2]], dtype=torch.uint8)
+    assert seeds.of_labels(labels, cells=2, share=0.7).tolist() == [[3, 3], [VOID, VOID]]
+    assert seeds.of_labels(labels, cells=2, share=0.75).tolist() == [[3, VOID], [VOID, VOID]]
+    # cells of 4/3 pixels: that in the corner has a whole pixel and thirds of others
+    assert seeds.of_labels(labels, cells=4, share=0.5).equal(labels)
+
+
+@given(seed=st.integers(0, 2**16), cells=st.integers(1, 9))
+@settings(deadline=None)
+def test_seeds_of_labels_have_labels_of_their_cell_alone(seed, cells):
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.tensor([0, 4, VOID], dtype=torch.uint8)[torch.randint(3, (3, 2), generator=generator)]
+    labels = coarse.repeat_interleave(6, 0).repeat_interleave(7, 1)
+    found = seeds.of_labels(labels, cells=cells, share=0.6)
+    assert found.shape == (cells, cells) and set(found.unique().tolist()) <= {0, 4, VOID}
+    if cells % 6 == 0:  # each within one block, but for columns that the middle divides
+        whole = labels[:: 18 // cells][:cells]
+        assert found[:, 0].equal(whole[:, 0]) and found[:, -1].equal(whole[:, -1])

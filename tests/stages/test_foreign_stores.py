@@ -101,6 +101,7 @@ def given(run, *kinds) -> dict:
 FIT = Fit(epochs=1, learning_rate=0.02, compatibility=0, colours=False, seed=0)
 CELLS_CRF = replace(PSA, engine="cells")
 OUT = "out.h5"
+SEEDS = {"shard": "1-of-1", "threshold": 0.2, "background_share": 0.1, "least_share": 0.75, "cells": 4}
 STAGES = {
     "affinity_labels": (
         ("cams",),
@@ -119,8 +120,14 @@ STAGES = {
     "seeds": (
         ("saliency",),
         lambda run: seeds(
-            **given(run, "cams", "saliency"), shard="1-of-1", seeds=run / OUT, threshold=0.2, background_share=0.1,
-            cells=4,
+            **given(run, "cams"), **SEEDS, source="saliency", confident=run / "saliency.h5", seeds=run / OUT,
+        ),
+    ),
+    "seeds of labels": (
+        ("affinity_labels",),
+        lambda run: seeds(
+            **given(run, "cams"), **SEEDS, source="affinity_labels", confident=run / "affinity_labels.h5",
+            seeds=run / OUT,
         ),
     ),
     "affinity_net": (

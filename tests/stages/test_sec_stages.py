@@ -185,13 +185,19 @@ def test_the_stage_seeds_by_hand(tmp_path):
         target.add("a", (16, 8), cam=cam, classes=np.array([2], np.uint8))
     with store.create(tmp_path / "saliency.h5", "saliency", **about) as target:
         target.add("a", (16, 8), saliency=np.array([[1, 1], [0.9, 0.9], [0.5, 0.5], [0, 0]], np.float16))
-    files = {name: tmp_path / f"{name}.h5" for name in ("cams", "saliency", "seeds")}
-    options = {"shard": "1-of-1", "threshold": 0.5, "background_share": 0.25, "cells": 4}
-    seeds(images=tmp_path / "images.csv", **files, **options)
+    options = {"shard": "1-of-1", "threshold": 0.5, "background_share": 0.25, "least_share": 0.75, "cells": 4}
+    files = {"images": tmp_path / "images.csv", "cams": tmp_path / "cams.h5", "seeds": tmp_path / "seeds.h5"}
+    seeds(**files, **options, source="saliency", confident=tmp_path / "saliency.h5")
     with store.read(tmp_path / "seeds.h5", "seeds") as found:
         assert found["a"]["labels"].tolist() == [[2] * 4, [VOID] * 4, [VOID] * 4, [0] * 4]
         assert found.size("a") == (16, 8)
         assert found.attributes["setting.threshold"] == "0.5"
+    with store.create(tmp_path / "labels.h5", "affinity_labels", **about) as target:
+        target.add("a", (16, 8), labels=np.array([[2, 0], [2, 2], [VOID, 0], [0, 0]], np.uint8))
+    seeds(**files, **options, source="affinity_labels", confident=tmp_path / "labels.h5")
+    with store.read(tmp_path / "seeds.h5", "seeds") as found:
+        assert found["a"]["labels"].tolist() == [[2, 2, 0, 0], [2] * 4, [VOID, VOID, 0, 0], [0] * 4]
+        assert "setting.threshold" not in found.attributes and found.attributes["setting.source"] == "affinity_labels"
 
 
 EVALUATED = {"split": "val", "images": 4}

@@ -26,9 +26,10 @@ except WsssError as error:
 # What leads to pseudo masks is neither made nor shown where these come of another program.
 CAMS, PSEUDO_MASKS = config["cams_store"], config["pseudo_masks_store"]
 BEFORE = [CAMS, "results/affinity_labels.h5"] if PSEUDO_MASKS == DEFAULTS["pseudo_masks_store"] else []
+SEEDS_OF = f"results/{config['seeds']['source']}.h5"
 METHODS = {
     "psa": {"shown": [*BEFORE, PSEUDO_MASKS], "scored": [PSEUDO_MASKS]},
-    "sec": {"shown": [CAMS, "results/saliency.h5", config["sec_seeds"]], "scored": [config["sec_seeds"]]},
+    "sec": {"shown": [CAMS, SEEDS_OF, config["sec_seeds"]], "scored": [config["sec_seeds"]]},
     "lcrf": {"shown": [CAMS], "scored": []},
 }
 

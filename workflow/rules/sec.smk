@@ -25,7 +25,7 @@ rule seeds:
     input:
         images=rules.training_images.output.training_images,
         cams=CAMS,
-        saliency="results/saliency.h5",
+        confident=SEEDS_OF,
     output:
         seeds=shard("seeds"),
     log:
@@ -37,7 +37,7 @@ rule seeds:
     params:
         **settings("seeds"),
     shell:
-        "wsss seeds --images {input.images:q} --cams {input.cams:q} --saliency {input.saliency:q}"
+        "wsss seeds --images {input.images:q} --cams {input.cams:q} --confident {input.confident:q}"
         " --shard {params.part} --seeds {output.seeds:q} --threads {threads} --log {log:q} {params.options}"
 
 

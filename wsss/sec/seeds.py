@@ -3,6 +3,8 @@
 Kolesnikov & Lampert, ECCV 2016 (arXiv:1603.06098). Foreground comes from the cams maps of the classes in the tags,
 background from the least salient cells. The authors' code lacks the step that joins the two; in the cues that they
 published no cell has two classes, and the background gives way, which is what `resolve_overlaps` does.
+
+`of_labels` makes seeds of confident label maps instead, such as those that AffinityNet learns from.
 """
 
 import torch
@@ -80,3 +82,18 @@ def resolve_overlaps(
     for _, rank, seeds in sorted(regions, key=lambda region: region[:2], reverse=True):
         labels = labels.masked_fill(seeds, rank)  # the later one, which is smaller, stays
     return labels
+
+
+def of_labels(labels: UInt8[Tensor, "height width"], *, cells: int, share: float) -> UInt8[Tensor, "{cells} {cells}"]:
+    """Seeds from a label map of the image: the label of a cell of which it covers enough, and VOID elsewhere.
+
+    Args:
+        labels: of each pixel, VOID where there is none.
+        cells: side of the square grid to which the image is warped.
+        share: the least share of a cell's pixels, above 0.5, so that no cell has two labels.
+    """
+    seeds = torch.full((cells, cells), VOID, dtype=torch.uint8)
+    for label in set(labels.unique().tolist()) - {VOID}:
+        covered = F.interpolate((labels == label).float()[None, None], (cells, cells), mode="area")[0, 0]
+        seeds[covered > share] = label
+    return seeds
