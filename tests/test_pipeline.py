@@ -161,6 +161,16 @@ def test_a_number_of_the_seeds_reruns_sec_alone(project):
     assert changed == AFTER_SEC | {"seeds", "cue_scores"}
 
 
+def test_seeds_of_confident_labels_need_no_saliency(project):
+    (project / "overlay.yaml").write_text("seeds: {source: affinity_labels}")
+    words = ("--dry-run", "--printshellcmds")
+    dry = snakemake(project, *words, overlays=["overlay.yaml"], targets=["results/seeds.h5"])
+    assert dry.returncode == 0, dry.stdout + dry.stderr
+    assert "--confident results/affinity_labels.h5" in dry.stdout + dry.stderr
+    changed = would_run(project, overlay="seeds: {source: affinity_labels}")
+    assert changed == AFTER_SEC | {"seeds", "cue_scores"}
+
+
 def test_the_ablation_trains_sec_once_for_each_change(project):
     dry = snakemake(project, "--dry-run", targets=["results/sec_ablation.csv"])
     names = re.findall(
