@@ -1,4 +1,4 @@
-"""What folded norms, depthwise gradients and the affine jitter gain: a training step, a forward pass, and loading.
+"""What folded norms, depthwise gradients, few images at once and the affine jitter gain: a step, a pass, and loading.
 
     PYTHONPATH=. python benchmarks/training.py
 
@@ -16,6 +16,7 @@ from timing import median_times
 from torch import Tensor
 
 from wsss.networks import convolution, fold
+from wsss.networks import network as networks
 from wsss.networks.segmenter import Segmenter
 from wsss.options.network import Features
 from wsss.options.training import Augment
@@ -40,21 +41,26 @@ def network(features: Features, *, folded: bool) -> Segmenter:
 
 
 def steps(features: Features, images: Tensor) -> dict[str, Callable[[], object]]:
-    """A step of training, forward and backward, in three variants."""
+    """A step of training, forward and backward, in four variants."""
     plain, folded = (network(features, folded=folded).train() for folded in (False, True))
 
     def step(of: Segmenter) -> None:
         of.zero_grad()
         of(images).square().mean().backward()
 
+    def at_once(of: Segmenter) -> None:
+        with mock.patch.object(networks, "MOST_PIXELS", images.numel()):
+            step(of)
+
     def with_gradients_of_torch(of: Segmenter) -> None:
         with mock.patch.object(convolution, "_is_slow_backward", lambda *_: False):
-            step(of)
+            at_once(of)
 
     return {
         "norms apart": lambda: with_gradients_of_torch(plain),
         "norms folded": lambda: with_gradients_of_torch(folded),
-        "and depthwise gradients": lambda: step(folded),
+        "and depthwise gradients": lambda: at_once(folded),
+        "and few images at once": lambda: step(folded),
     }
 
 

@@ -11,6 +11,7 @@ from settings import CLASSES, FEATURES
 from torch import Tensor, nn
 
 from wsss.networks import backbones, file
+from wsss.networks import network as networks
 from wsss.networks.affinity_net import AffinityNet
 from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
@@ -354,3 +355,39 @@ def test_a_state_dict_of_another_network(tmp_path):
     other = backbones.build(OTHER, stride=8, weights="none", field_dilation=1)
     torch.save(other.network.state_dict(), path)
     assert f"a.pth holds no weights of {FEATURES.backbone}" in refusal(build, "classifier", weights=str(path))
+
+
+def seen_by_the_backbone(
+    network: Network, given: Tensor, monkeypatch, most: int
+) -> tuple[list[int], Tensor, list[Tensor]]:
+    """How many images each pass had, the output, and the gradients."""
+    passes = []
+    handle = network.backbone.register_forward_pre_hook(lambda _, arguments: passes.append(len(arguments[0])))
+    monkeypatch.setattr(networks, "MOST_PIXELS", most)
+    network.zero_grad()
+    found = network(given)
+    found.square().sum().backward()
+    handle.remove()
+    return passes, found, [each.grad.clone() for each in network.parameters() if each.grad is not None]
+
+
+@pytest.mark.parametrize("kind", ["classifier", "segmenter"])
+def test_few_images_at_once_on_a_cpu_change_nothing_but_rounding(kind, monkeypatch):
+    network, given = build(kind, freeze=True).train(), images(batch=5)
+    for module in network.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+    (whole, expected, slopes), (passes, found, others) = (
+        seen_by_the_backbone(network, given, monkeypatch, most) for most in (10**9, 2 * 40 * 48)
+    )
+    assert (whole, passes) == ([5], [2, 2, 1])
+    torch.testing.assert_close(found, expected)
+    for one, other in zip(slopes, others, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4 * float(other.abs().max()))
+
+
+def test_an_image_that_is_larger_goes_alone_and_statistics_of_a_batch_are_those_of_all(monkeypatch):
+    frozen, free = (build("segmenter", freeze=freeze).train() for freeze in (True, False))
+    assert seen_by_the_backbone(frozen, images(batch=3), monkeypatch, 1)[0] == [1, 1, 1]
+    assert seen_by_the_backbone(free, images(batch=3), monkeypatch, 1)[0] == [3]
+    assert seen_by_the_backbone(free.eval(), images(batch=3), monkeypatch, 1)[0] == [1, 1, 1]

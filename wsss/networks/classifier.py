@@ -25,7 +25,7 @@ class Classifier(Network):
         self.register_buffer("offsets", torch.zeros(classes - 1))
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch foreground"]:
-        return self.head(self.dropout(self.backbone(images)[-1])).mean((-2, -1)) + self.offsets
+        return self.head(self.dropout(self.taps_of_whole(images)[-1])).mean((-2, -1)) + self.offsets
 
     def set_offsets(self, offsets: Float[Tensor, " foreground"]) -> None:
         """Give each class's score an offset that is not trained.
