@@ -124,6 +124,13 @@ def test_kernels_in_float32_are_those_in_float64(appearance_rgb):
     assert kernels[kernels > 0].min() > torch.finfo(torch.float32).tiny  # subnormal numbers are slow
 
 
+def test_kernels_under_autocast_are_the_same():
+    images = images_like(10, 2, 9, 8)
+    expected = exact.kernels(images, SEC)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(exact.kernels(images, SEC), expected)
+
+
 def test_lattice_is_close_to_exact():
     # Smooth scores, two colours; as in test_crf.py, where the tolerances are from.
     y, x = np.mgrid[:24, :32]

@@ -41,6 +41,13 @@ def test_it_is_symmetric_and_each_images_own(width):
     torch.testing.assert_close(found, alone)
 
 
+def test_autocast_changes_nothing():
+    prior = replace(PRIOR, appearance_features=0.1)
+    expected = kernels(COLOURS, prior, FEATURES)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(kernels(COLOURS, prior, FEATURES), expected)
+
+
 def test_cells_of_alike_features_hold_together_and_others_do_not():
     features = torch.zeros(1, 1, 2, 2)
     features[..., 0] = 1

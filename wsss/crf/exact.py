@@ -51,7 +51,9 @@ def _apart_rgb(colour: Float[Tensor, "batch height width 3"]) -> Float[Tensor, "
     """
     colour = colour.flatten(1, 2)
     square = colour.square().sum(dim=-1)
-    return (colour @ colour.mT).mul_(-2).add_(square[:, :, None]).add_(square[:, None, :])
+    with torch.autocast(colour.device.type, enabled=False):  # bfloat16 has 8 bits of the product itself
+        product = colour @ colour.mT
+    return product.mul_(-2).add_(square[:, :, None]).add_(square[:, None, :])
 
 
 def kernels(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -34,7 +35,8 @@ def kernels(
     if prior.appearance_features:
         # ASSUME: the sources name a kernel that depends on x, and not on what of x
         f = unit_features(features)
-        cosine = f.mT @ f
+        with torch.autocast(f.device.type, enabled=False):  # its rounding would be that of the distance of near cells
+            cosine = f.mT @ f
         diagonal = cosine.diagonal(dim1=1, dim2=2)  # 1 but for rounding, and 0 where a cell has the mean's features
         apart = (diagonal[:, :, None] + diagonal[:, None, :] - 2 * cosine).clamp(min=0)
         further = apart / (-2 * prior.appearance_features**2)

@@ -55,9 +55,9 @@ def evidence(
         judge.to(photographs.device)
         if scale != 1:
             photographs = F.interpolate(photographs, scale_factor=scale, mode="bilinear", antialias=scale < 1)
-        finest, *_, last = judge.taps(torch.cat([photographs, photographs.flip(-1)]), judge.backbone.stride)
-        scores = F.interpolate(judge.head(last).float(), (cells, cells), mode="bilinear")
-        return Evidence(_unmirrored(scores), _unmirrored(F.adaptive_avg_pool2d(finest.float(), cells)))
+        taps = judge.taps(torch.cat([photographs, photographs.flip(-1)]), judge.backbone.stride)
+        scores = F.interpolate(judge.head(taps[-1]).float(), (cells, cells), mode="bilinear")
+        return Evidence(_unmirrored(scores), _unmirrored(F.adaptive_avg_pool2d(taps[0].float(), cells)))
 
 
 def _unmirrored(maps: Float[Tensor, "both channels cells cells"]) -> Float[Tensor, "batch channels cells cells"]:
