@@ -45,7 +45,8 @@ class Bound:
         temperature_end: temperature of the samples at the last step.
         by_tags: whether q depends on the tags in training, by excluding the other classes; the network then learns
             from that q as well.
-        evidence_scale: local_evidence, masked_cam: resize factor of the photographs whose maps are the evidence.
+        evidence_scale: local_evidence, masked_cam, and a prior of features: resize factor of the photographs that the
+            classifier sees.
         alpha: local_evidence: exponent of the background score.
         absent: local_evidence: evidence of a class that is not in the tags.
         least_share: masked_cam: area below which a larger one scores higher, as a share of the cells.
