@@ -32,7 +32,7 @@ from wsss.networks import file
 from wsss.networks.classifier import Classifier
 from wsss.options.lcrf import Prior
 from wsss.results import evaluation
-from wsss.training.lcrf_evidence import Evidence, as_cams, evidence
+from wsss.training.lcrf_evidence import Evidence, evidence
 
 ROUNDS = 30
 """Of messages, each mixed with the labels before it, so that they settle."""
@@ -130,7 +130,7 @@ def best(
     numbers: Numbers,
 ) -> Float[Tensor, "1 classes cells cells"]:
     """The q that maximises the bound of an image, among those that the tags allow: log q = log e - w_p m + constant."""
-    energies = evidence_of_labels(as_cams(found.scores), tags, alpha=numbers.alpha, absent=numbers.absent).log()
+    energies = evidence_of_labels(found.cams, tags, alpha=numbers.alpha, absent=numbers.absent).log()
     kernel = kernels(colours, numbers.prior, found.features)
     q = ruled_by_tags(energies, tags).softmax(1)
     for _ in range(ROUNDS if numbers.prior_weight else 0):

@@ -23,7 +23,7 @@ from wsss.options.training import Job, WarpedInput
 from wsss.runtime.errors import WsssError
 from wsss.stages.lcrf_segmenter import lcrf_segmenter
 from wsss.stores import store
-from wsss.training.lcrf_evidence import evidence, likelihood_of
+from wsss.training.lcrf_evidence import Evidence, evidence, likelihood_of
 
 BOUND = replace(settings.BOUND, entropy_weight=0.05, prior_weight=0.05, sample=True)
 WARPED = WarpedInput(input_px=32, crop_share=1, flip=True, jitter=0.1, jitter_by="hsv")
@@ -54,13 +54,13 @@ def trained(folder, *, bound=BOUND, prior=PRIOR, seeds=(), warm_share=0, input_p
         lcrf_segmenter=folder / "lcrf_segmenter.safetensors",
         features=replace(FEATURES, weights=str(frozen), stride=stride),
         dilation=1,
-        warped=replace(WARPED, input_px=input_px),
+        warped=replace(WARPED, input_px=input_px, crop_share=more.pop("crop_share", 1)),
         bound=bound,
         prior=prior,
         warm_share=warm_share,
         schedule=replace(settings.ADAMW, epochs=epochs, learning_rate=0.002),
         job=Job(1, 1, folder / "checkpoint.pt", 100, folder / "curve.csv", ()),
-        **({"decoder": False, "balance": 0} | more),
+        **({"decoder": False, "balance": 0, "background_offset": 0} | more),
     )
     return rows((folder / "curve.csv").read_text())
 
@@ -112,6 +112,60 @@ def test_evidence_of_a_mirrored_photograph_is_mirrored():
     assert found.scores.shape[2:] == found.features.shape[2:] == (4, 4)
     torch.testing.assert_close(mirrored.scores, found.scores.flip(-1))
     torch.testing.assert_close(mirrored.features, found.features.flip(-1))
+
+
+@pytest.fixture
+def ramp():
+    """Evidence that says where it is: from 0 to 1 from left to right, from top to bottom, and both."""
+    across = ((torch.arange(8) + 0.5) / 8).expand(8, 8)
+    maps = torch.stack([across, across.T, across + across.T])[None].repeat(2, 1, 1, 1)
+    return Evidence(maps, maps / 2, maps[:, :1])
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_evidence_of_a_window_is_that_of_the_photograph_there(ramp, mirrored):
+    left, top, right, bottom = 0.25, 0.5, 0.75, 1.0
+    window = torch.tensor([[right, top, left, bottom] if mirrored else [left, top, right, bottom]] * 2)
+    found = ramp.within(window, 4)
+    across, down = torch.arange(4) / 8 + left + 1 / 16, torch.arange(4) / 8 + top + 1 / 16
+    expected = across.expand(4, 4).flip(-1) if mirrored else across.expand(4, 4)
+    torch.testing.assert_close(found.scores[1, 0], expected)
+    torch.testing.assert_close(found.scores[1, 1], down[:, None].expand(4, 4))
+    torch.testing.assert_close(found.cams, found.scores / 2)
+    torch.testing.assert_close(found.features, found.scores[:, :1])
+
+
+def test_the_evidence_of_the_whole_is_that_of_the_photograph(ramp):
+    torch.testing.assert_close(ramp.within(torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2), 8), ramp)
+
+
+def test_a_window_without_an_object_shows_none(seeded):
+    """The map of a class is over its largest value in the photograph, not in the window."""
+    maps = torch.zeros(1, 1, 8, 8)
+    maps[..., :4] = torch.linspace(0.1, 1, 4)
+    found = Evidence(maps, maps, maps).within(torch.tensor([[0.6, 0.0, 1.0, 1.0]]), 4)
+    assert found.cams.max() == 0
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_windows_train_a_network(seeded, likelihood):
+    bound = replace(BOUND, likelihood=likelihood, evidence_scale=1.5)
+    curves = [trained(seeded, bound=bound, crop_share=share) for share in (0.5, 1.0)]
+    assert all(np.isfinite(value) for row in curves[0] for value in row.values())
+    assert curves[0] != curves[1]
+
+
+def test_an_offset_of_the_background_is_of_its_use_alone(seeded):
+    """Trainings with and without it see the same logits, and end in networks that differ in the background's bias."""
+    fixed = {"balance": 0.5, "epochs": 2}
+    plain = trained(seeded, **fixed)
+    without = file.load(seeded / "lcrf_segmenter.safetensors", Segmenter)[0]
+    lowered = trained(seeded, background_offset=1.5, **fixed)
+    network, about = file.load(seeded / "lcrf_segmenter.safetensors", Segmenter)
+    assert [row["loss"] for row in lowered] == pytest.approx([row["loss"] for row in plain], rel=1e-5)
+    expected = without.head.bias - torch.tensor([1.5, 0, 0])
+    torch.testing.assert_close(network.head.bias, expected, rtol=0, atol=1e-4)
+    assert about.settings["background_offset"] == "1.5"
 
 
 def test_a_balance_changes_what_is_inferred(seeded):

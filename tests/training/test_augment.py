@@ -190,22 +190,27 @@ def test_a_window_of_an_image_shows_what_its_labels_say():
     photograph = np.repeat((labels * STEP).repeat(5, 0).repeat(3, 1)[..., None], 3, axis=2)  # 80 x 48 px
     seen = set()
     for seed in range(30):
-        image, target = square(photograph, labels, share=0.5, seed=seed)
+        image, target, window = square(photograph, labels, share=0.5, seed=seed)
         assert image.shape == (3, 64, 64) and target.shape == (16, 16)
         assert (target != VOID).all()
         # nearest cells and blurred pixels differ by one label at most
         shown = image[0, 2::4, 1::4] * 255 / STEP
         assert (shown - target).abs().max() <= 1
-        seen.add(len(target.unique()))
-    assert seen == {5, 6, 7, 8} or seen == {4, 5, 6, 7, 8}
+        # column x of the photograph has the label 8 x, between the window's left and right
+        across = (window[0] + (window[2] - window[0]) * (torch.arange(16) + 0.5) / 16).expand(16, 16)
+        assert (target - 8 * across + 0.5).abs().max() <= 1
+        seen.add((len(target.unique()), bool(window[0] > window[2])))
+    assert {mirrored for _, mirrored in seen} == {False, True}
+    assert {5, 6, 7, 8} <= {labels for labels, _ in seen} <= {4, 5, 6, 7, 8}
 
 
 def test_the_whole_image_is_warped_as_before():
     photograph, labels = pair(40, 60)
-    image, target = square(photograph, labels[:16, :16], share=1, seed=0)
+    image, target, window = square(photograph, labels[:16, :16], share=1, seed=0)
     plain = np.asarray(Image.fromarray(photograph).resize((64, 64), Image.Resampling.BILINEAR))
     shown, kept = (image * 255).round().permute(1, 2, 0).numpy(), target.numpy()
     turned = 1 if (shown == plain).all() else -1
+    assert window.tolist() == ([0, 0, 1, 1] if turned == 1 else [1, 0, 0, 1])
     assert (shown == plain[:, ::turned]).all()
     assert (kept == labels[:16, :16][:, ::turned]).all()
 
@@ -217,5 +222,5 @@ def test_a_share_that_is_none_is_refused(share):
 
 
 def test_a_window_of_a_photograph_of_one_pixel():
-    image, _ = square(*pair(1, 1), share=0.1, seed=0)
+    image, _, _ = square(*pair(1, 1), share=0.1, seed=0)
     assert (image == image[:, :1, :1]).all()

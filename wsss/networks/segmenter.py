@@ -44,6 +44,11 @@ class Segmenter(Network):
         features = self.dropout(self.atrous(last))
         return self.head(self.decoder(features, first) if self.decoder else features)
 
+    @torch.no_grad()
+    def lower_background(self, offset: float) -> None:
+        """Take an offset from the logit of the background, by the head's bias."""
+        self.head.bias[0] -= offset
+
     @classmethod
     def build(cls, features: Features, *, classes: int, dilation: int, decoder: bool = False) -> "Segmenter":
         """A segmenter of `classes` classes, background included.

@@ -1,10 +1,14 @@
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wsss.options.flat import Flat
 from wsss.options.lcrf import Bound, Prior
 from wsss.options.network import Features
 from wsss.options.training import Job, Schedule, WarpedInput
 from wsss.runtime.errors import WsssError
+
+if TYPE_CHECKING:
+    from wsss.stores.shared import Shared
 
 
 def lcrf_segmenter(
@@ -17,6 +21,7 @@ def lcrf_segmenter(
     dilation: int,
     decoder: bool,
     balance: float,
+    background_offset: float,
     warped: Flat[WarpedInput],
     bound: Flat[Bound],
     prior: Prior,
@@ -28,7 +33,9 @@ def lcrf_segmenter(
 
     With a balance tau above 0, tau log(images with the class / those with the most frequent one) is added to the logits
     in training, and not in use, so that classes of few images are not left to others (logit adjustment, Menon et al.
-    2021, arXiv:2007.07314); the background's are left as they are.
+    2021, arXiv:2007.07314). The offset of the background is added to its own in the same way: a network that is unsure
+    which class it sees gives each of them a part of the probability that they have together, and the background, which
+    is one label, is then the likeliest one.
 
     Args:
         images: manifest; the splits train and extra are used for training.
@@ -39,6 +46,7 @@ def lcrf_segmenter(
         dilation: dilation of the atrous layer, in cells.
         decoder: whether a decoder joins an earlier layer, so that the scores have the grid of that (DeepLabv3+).
         balance: strength of the correction for classes of few images, tau; 0: none.
+        background_offset: of the background's logit, in training alone; above 0 there is less background in use.
         warped: size of the square input, and augmentation of the training images.
         bound: likelihood, and weights of the terms of the bound.
         prior: kernel of the CRF prior.
@@ -54,39 +62,31 @@ def lcrf_segmenter(
     from wsss.lcrf.bound import objective, warm
     from wsss.lcrf.prior import kernels as kernels_of
     from wsss.maths.frequencies import log_rarities
-    from wsss.maths.photographs import at_cells
+    from wsss.maths.photographs import at_cells, to_tensor
     from wsss.networks import file
     from wsss.networks.classifier import Classifier
     from wsss.networks.file import About
     from wsss.networks.segmenter import Segmenter
-    from wsss.stores.shared import Shared
     from wsss.training import loop
     from wsss.training.augment import augmented_square
-    from wsss.training.lcrf_evidence import evidence, likelihood_of, needs_evidence
+    from wsss.training.lcrf_evidence import finder, likelihood_of
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     frozen, about = file.load(classifier, Classifier)
     manifest.require_classes(rows, about.classes, classifier)
     frozen.requires_grad_(False)
     classes = about.classes
-    if bool(warm_share) != bool(seeds):
-        raise WsssError(
-            f"warm_share is {warm_share} with {len(seeds)} stores of seeds: give one for a warm start, else none"
-        )
     torch.manual_seed(schedule.seed)
     network = Segmenter.build(features, classes=len(classes.names), dilation=dilation, decoder=decoder)
     cells = warped.cells(network.stride, multiple=features.stride)
-    cues = Shared(seeds[0], "seeds") if seeds else None
-    if cues and int(cues.attributes["setting.cells"]) != cells:
-        raise WsssError(
-            f"the seeds have {cues.attributes['setting.cells']} cells per side, the network has {cells}: "
-            "set the cells of the seeds to input_px / stride"
-        )
+    cues = _cues(seeds, warm_share, cells=cells)
     adjustment = balance * log_rarities([row.tags for row in rows], classes.foreground)[:, None, None]
-    looks = needs_evidence(bound, prior)
+    adjustment[0] += background_offset
+    network.lower_background(background_offset)  # so that training begins as it does without an offset
+    found_in = finder(frozen, bound, prior, cells=cells)
     likelihood = likelihood_of(bound, frozen, cells=cells, stride=network.stride)
 
-    def item(position: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def item(position: int) -> tuple[torch.Tensor, ...]:
         row = rows[position]
         photograph = pictures.photograph_of(row)
         labels = (
@@ -95,10 +95,11 @@ def lcrf_segmenter(
         return (
             *augmented_square(photograph, labels, warped=warped, fill=network.backbone.mean),
             torch.tensor([name in row.tags for name in classes.foreground]),
+            *([to_tensor(pictures.warped(photograph, warped.input_px))] if warped.crop_share < 1 else []),
         )
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> loop.Loss:
-        photographs, labels, tags = batch
+        photographs, labels, windows, tags, *wholes = batch
         logits = model(photographs).float()
         logits = logits + adjustment.to(logits)
         if done < warm_share:
@@ -106,7 +107,7 @@ def lcrf_segmenter(
         # training has set a seed for this step, from which dropout draws: samples draw from another, made of it
         generator = torch.Generator().manual_seed(torch.initial_seed() + (1 << 62))
 
-        found = evidence(frozen, photographs, cells, scale=bound.evidence_scale) if looks else None
+        found = found_in(photographs, windows, *wholes)
 
         def log_likelihood(z: torch.Tensor) -> torch.Tensor:
             return likelihood(z, photographs, found, tags, generator)
@@ -114,7 +115,8 @@ def lcrf_segmenter(
         kernels = kernels_of(at_cells(photographs, cells), prior, found.features if found else None)
         return objective(logits, tags, kernels, log_likelihood, bound=bound, done=done, generator=generator)
 
-    settings = {"dilation": dilation, "decoder": decoder, "balance": balance, "warm_share": warm_share}
+    settings = {"dilation": dilation, "decoder": decoder, "balance": balance, "background_offset": background_offset}
+    settings |= {"warm_share": warm_share}
     settings |= loop.options(features, warped, schedule, bound, prior)
     task = loop.Task(
         "lcrf_segmenter", item, [row.id for row in rows], loss, settings, [images, classifier, *seeds, *features.files]
@@ -132,3 +134,22 @@ def lcrf_segmenter(
         ),
         output=lcrf_segmenter,
     )
+
+
+def _cues(seeds: tuple[Path, ...], warm_share: float, *, cells: int) -> "Shared | None":
+    """The seeds of a warm start, on the network's grid; none without one."""
+    from wsss.stores.shared import Shared
+
+    if bool(warm_share) != bool(seeds):
+        raise WsssError(
+            f"warm_share is {warm_share} with {len(seeds)} stores of seeds: give one for a warm start, else none"
+        )
+    if not seeds:
+        return None
+    cues = Shared(seeds[0], "seeds")
+    if int(cues.attributes["setting.cells"]) != cells:
+        raise WsssError(
+            f"the seeds have {cues.attributes['setting.cells']} cells per side, the network has {cells}: "
+            "set the cells of the seeds to input_px / stride"
+        )
+    return cues

@@ -76,7 +76,7 @@ def sec_segmenter(
         row = rows[position]
         photograph = pictures.photograph_of(row)
         seeded = labels.fitting(row.id, photograph.shape[:2])["labels"]
-        image, seeded = augmented_square(photograph, seeded, warped=warped, fill=fill)
+        image, seeded, _ = augmented_square(photograph, seeded, warped=warped, fill=fill)
         return image, seeded, torch.tensor([name in row.tags for name in names[1:]])
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> loop.Loss:

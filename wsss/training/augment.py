@@ -4,6 +4,7 @@ Randomness comes from torch's global generator, which the caller seeds for each 
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -44,6 +45,18 @@ def augmented(
     Returns:
         The crop in [0, 1] and its labels; VOID outside of the image.
     """
+    return _augmented(photograph, labels, augment=augment, cell_px=cell_px, fill=fill)[:2]
+
+
+def _augmented(
+    photograph: UInt8[np.ndarray, "height width 3"],
+    labels: UInt8[np.ndarray, "grid_height grid_width"],
+    *,
+    augment: Augment,
+    cell_px: int,
+    fill: tuple[float, float, float],
+) -> tuple[Float[torch.Tensor, "3 crop crop"], Int64[torch.Tensor, "cells cells"], bool]:
+    """As `augmented`, and whether both are mirrored."""
     picture, target = Image.fromarray(photograph), Image.fromarray(labels)
     if augment.resize_px[1]:
         if cell_px != 1:
@@ -59,12 +72,10 @@ def augmented(
     corner = [_corner(length, cells) for length in grid.shape]
     # mirrored, cells that reach beyond the image do so on its left
     beyond = (0, grid.shape[1] * cell_px - pixels.shape[1] if mirrored else 0)
-    return (
-        _cropped_image(
-            pixels, [c * cell_px + b for c, b in zip(corner, beyond, strict=True)], augment, cells * cell_px, fill
-        ),
-        _cropped_labels(grid, corner, cells),
+    image = _cropped_image(
+        pixels, [c * cell_px + b for c, b in zip(corner, beyond, strict=True)], augment, cells * cell_px, fill
     )
+    return image, _cropped_labels(grid, corner, cells), mirrored
 
 
 def augmented_photograph(
@@ -75,13 +86,28 @@ def augmented_photograph(
     return augmented(photograph, labels, augment=augment, cell_px=1, fill=fill)[0]
 
 
+class Square(NamedTuple):
+    """A training image warped to a square, or a random window of it.
+
+    Args:
+        image: RGB in [0, 1].
+        labels: one for each cell.
+        window: left, top, right and bottom of what it shows, as shares of the image's width and height; mirrored, the
+            right is less than the left.
+    """
+
+    image: Float[torch.Tensor, "3 side side"]
+    labels: Int64[torch.Tensor, "cells cells"]
+    window: Float[torch.Tensor, "4"]
+
+
 def augmented_square(
     photograph: UInt8[np.ndarray, "height width 3"],
     labels: UInt8[np.ndarray, "cells cells"],
     *,
     warped: WarpedInput,
     fill: tuple[float, float, float],
-) -> tuple[Float[torch.Tensor, "3 side side"], Int64[torch.Tensor, "cells cells"]]:
+) -> Square:
     """A training image warped to a square, or a random window of it, and its labels, changed together.
 
     Args:
@@ -93,15 +119,20 @@ def augmented_square(
     kept = warped.crop_share + (1 - warped.crop_share) * float(torch.rand(())) if warped.crop_share < 1 else 1.0
     left, top = ((1 - kept) * torch.rand(2)).tolist() if kept < 1 else (0.0, 0.0)
 
+    right, bottom = min(1.0, left + kept), min(1.0, top + kept)
+
     def window(picture: Image.Image) -> tuple[float, float, float, float]:
         width, height = picture.size
-        return left * width, top * height, min(1.0, left + kept) * width, min(1.0, top + kept) * height
+        return left * width, top * height, right * width, bottom * height
 
     picture, target = Image.fromarray(photograph), Image.fromarray(labels)
     side = (warped.input_px, warped.input_px)
     square = np.array(picture.resize(side, Image.Resampling.BILINEAR, box=window(picture)))
     seen = np.array(target.resize(target.size, Image.Resampling.NEAREST, box=window(target))) if kept < 1 else labels
-    return augmented(square, seen, augment=warped.augment, cell_px=warped.input_px // target.width, fill=fill)
+    cell_px = warped.input_px // target.width
+    image, cells, mirrored = _augmented(square, seen, augment=warped.augment, cell_px=cell_px, fill=fill)
+    shown = (right, top, left, bottom) if mirrored else (left, top, right, bottom)
+    return Square(image, cells, torch.tensor(shown))
 
 
 def colour_map(

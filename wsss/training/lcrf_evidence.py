@@ -24,20 +24,56 @@ class Evidence:
 
     Args:
         scores: of each class, of both signs (batch, foreground, cells, cells).
+        cams: activation maps in [0, 1]: each class's positive scores over the largest of them, of the same shape.
         features: of the finest layer that the backbone gives (batch, channels, cells, cells).
     """
 
     scores: Tensor
+    cams: Tensor
     features: Tensor
+
+    def within(self, windows: Float[Tensor, "batch 4"], cells: int) -> "Evidence":
+        """The evidence for windows of the photographs, on a grid of cells x cells of their own.
+
+        Maps of a window are those of the whole photograph there, and not what the classifier finds in the window: where
+        that shows nothing of a class, the largest of its scores would be noise, and its map would be 1 there.
+
+        Args:
+            windows: left, top, right and bottom, as shares of width and height; mirrored if right is less than left.
+            cells: side of the windows' grid.
+        """
+        centres = (torch.arange(cells, device=windows.device) + 0.5) / cells
+        left, top, right, bottom = windows.mT[:, :, None]
+        across, down = left + (right - left) * centres, top + (bottom - top) * centres
+        places = torch.stack([across[:, None].expand(-1, cells, -1), down[:, :, None].expand(-1, -1, cells)], -1)
+
+        def cut(maps: Tensor) -> Tensor:
+            return F.grid_sample(maps, 2 * places.to(maps) - 1, padding_mode="border", align_corners=False)
+
+        return Evidence(cut(self.scores), cut(self.cams), cut(self.features))
 
 
 Likelihood = Callable[[Tensor, Tensor, Evidence | None, Tensor, torch.Generator], Tensor]
 """(z, photographs, evidence, tags, generator) -> log p(y|z,x) of each image."""
 
 
-def needs_evidence(bound: Bound, prior: Prior) -> bool:
-    """Whether the classifier is asked about the cells at all."""
-    return bound.likelihood in FROM_SCORES or prior.appearance_features > 0
+def finder(judge: Classifier, bound: Bound, prior: Prior, *, cells: int) -> Callable[..., Evidence | None]:
+    """A function (photographs, windows, wholes) -> evidence of what a network sees; see `Evidence.within`.
+
+    It takes photographs or, where they are windows, the whole photographs as well, which the classifier is asked about.
+    It gives none where neither likelihood nor prior go by the cells' evidence.
+    """
+    scale = bound.evidence_scale
+    if bound.likelihood not in FROM_SCORES and not prior.appearance_features:
+        return lambda *_: None
+
+    def found_in(photographs: Tensor, windows: Tensor, wholes: Tensor | None = None) -> Evidence:
+        if wholes is None:
+            return evidence(judge, photographs, cells, scale=scale)
+        # a window is a part of the grid, which is as fine as the classifier's maps
+        return evidence(judge, wholes, round(cells * max(1, scale)), scale=scale).within(windows, cells)
+
+    return found_in
 
 
 def evidence(
@@ -57,18 +93,15 @@ def evidence(
             photographs = F.interpolate(photographs, scale_factor=scale, mode="bilinear", antialias=scale < 1)
         taps = judge.taps(torch.cat([photographs, photographs.flip(-1)]), judge.backbone.stride)
         scores = F.interpolate(judge.head(taps[-1]).float(), (cells, cells), mode="bilinear")
-        return Evidence(_unmirrored(scores), _unmirrored(F.adaptive_avg_pool2d(taps[0].float(), cells)))
+        scores = _unmirrored(scores)
+        cams = cam.normalised(scores.relu())
+        return Evidence(scores, cams, _unmirrored(F.adaptive_avg_pool2d(taps[0].float(), cells)))
 
 
 def _unmirrored(maps: Float[Tensor, "both channels cells cells"]) -> Float[Tensor, "batch channels cells cells"]:
     """The mean of the maps of images, the first half, and of their mirrors'."""
     plain, mirrored = maps.chunk(2)
     return (plain + mirrored.flip(-1)) / 2
-
-
-def as_cams(scores: Float[Tensor, "batch foreground rows columns"]) -> Float[Tensor, "batch foreground rows columns"]:
-    """Activation maps in [0, 1]: each class's positive scores over the largest of them."""
-    return cam.normalised(scores.relu())
 
 
 def likelihood_of(settings: Bound, judge: Classifier, *, cells: int, stride: int) -> Likelihood:
@@ -94,7 +127,7 @@ def likelihood_of(settings: Bound, judge: Classifier, *, cells: int, stride: int
         tags: Bool[Tensor, "batch foreground"],
         generator: torch.Generator,
     ) -> Tensor:
-        return local_evidence(z, as_cams(found.scores), tags, alpha=settings.alpha, absent=settings.absent)
+        return local_evidence(z, found.cams, tags, alpha=settings.alpha, absent=settings.absent)
 
     def by_masked_cam(
         z: Tensor, photographs: Tensor, found: Evidence, tags: Tensor, generator: torch.Generator
