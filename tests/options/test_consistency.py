@@ -55,6 +55,10 @@ def test_the_defaults_are_consistent():
         ),
         ({"sec_segmenter": dict.fromkeys(WEIGHTS, 0)}, "config: sec_segmenter: losses that cannot be used"),
         ({"lcrf_ablation": {"lcrf_x": NO_AREA}}, "config: lcrf_ablation: lcrf_x: a bound without a score"),
+        (
+            {"lcrf_segmenter": {"crop_share": 0.5, "likelihood": "pooling"}},
+            "config: lcrf_segmenter: windows without labels of their own (1 found): crop_share is 0.5, and likelihood",
+        ),
         ({"lcrf_segmenter": UNDIVIDED}, "config: lcrf_segmenter: an update that has no value"),
         ({"affinity_labels": {"alpha_low": 24.5}}, "affinity_labels: alpha_low is above alpha_high: exchange them"),
         ({"affinity_net": {"crop_px": 126}}, "config: affinity_net: crop_px is 126: give a multiple of 4"),

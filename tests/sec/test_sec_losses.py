@@ -125,6 +125,17 @@ def test_expansion_loss_by_hand():
     assert loss.item() == pytest.approx(-math.log(0.5) - math.log(1 - 0.5) - math.log(0.3), rel=1e-12)
 
 
+def test_of_a_window_only_what_is_asked_for_has_to_be_there():
+    p = two_cells([0.2, 0.4], [0.7, 0.1], [0.1, 0.5], [0.3, 0.2])
+    tags = torch.tensor([[True, True, False]])
+    decays = {"decay_present": 0.5, "decay_absent": 0, "decay_background": 1}
+    asked = torch.tensor([[False, True, False, True]])  # not the background, not class 2; class 3 is not in the tags
+    loss = losses.expansion_loss(p, tags, asked, **decays)
+    assert loss.item() == pytest.approx(-math.log(0.5) - math.log(1 - 0.3), rel=1e-12)
+    everything = losses.expansion_loss(p, tags, torch.ones_like(asked), **decays)
+    assert everything.item() == losses.expansion_loss(p, tags, **decays).item()
+
+
 @pytest.mark.parametrize(("tag", "terms"), [(True, [0.75 / 1.5, 0.55 / 1.5]), (False, [1 - 0.7, 1 - 0.5])])
 def test_an_image_of_no_or_of_all_classes(tag, terms):
     p = two_cells([0.2, 0.4], [0.7, 0.1], [0.1, 0.5])

@@ -147,12 +147,16 @@ def test_a_window_without_an_object_shows_none(seeded):
     assert found.cams.max() == 0
 
 
-@pytest.mark.parametrize("likelihood", LIKELIHOODS)
-def test_windows_train_a_network(seeded, likelihood):
-    bound = replace(BOUND, likelihood=likelihood, evidence_scale=1.5)
-    curves = [trained(seeded, bound=bound, crop_share=share) for share in (0.5, 1.0)]
+def test_windows_train_a_network(seeded):
+    curves = [trained(seeded, bound=replace(BOUND, evidence_scale=1.5), crop_share=share) for share in (0.5, 1.0)]
     assert all(np.isfinite(value) for row in curves[0] for value in row.values())
     assert curves[0] != curves[1]
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS[1:])
+def test_windows_are_not_asked_for_all_that_the_tags_name(seeded, likelihood):
+    with pytest.raises(WsssError, match=f"crop_share is 0.5, and likelihood {likelihood} would ask a window"):
+        trained(seeded, bound=replace(BOUND, likelihood=likelihood), crop_share=0.5)
 
 
 def test_an_offset_of_the_background_is_of_its_use_alone(seeded):

@@ -96,6 +96,18 @@ def test_a_loss_of_weight_0_is_left_out(seeded, name):
     assert first["loss"] == pytest.approx(rest, rel=1e-5)
 
 
+def test_a_window_is_asked_for_the_classes_of_its_seeds(seeded):
+    """Of an image without seeds nothing is asked but what the tags exclude; of the whole image all of its tags."""
+    with store.create(seeded / "seeds.h5", "seeds", classes=CLASSES, settings={"cells": 4}, inputs={}) as target:
+        for number in range(4):
+            target.add(str(number), (24, 40), labels=np.full((4, 4), VOID, np.uint8))
+    (whole, _) = trained(seeded)
+    (window, _) = trained(seeded, warped=replace(WARPED, crop_share=0.999))
+    assert whole["seed"] == window["seed"] == 0
+    # about equal probabilities of the three classes: present, absent and background against absent alone
+    assert window["expand"] == pytest.approx(whole["expand"] / (1 + 2 * np.log(3) / np.log(1.5)), rel=0.2)
+
+
 def test_weights_scale_their_losses(seeded):
     (one, _), (three, _) = trained(seeded), trained(seeded, losses=replace(LOSSES, expand_weight=3))
     assert three["expand"] == pytest.approx(3 * one["expand"], rel=1e-5)

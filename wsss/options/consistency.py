@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from importlib.util import find_spec
 
 from wsss.options.crf import TRAINABLE, Crf
-from wsss.options.lcrf import Bound
+from wsss.options.lcrf import Bound, require_whole_images
 from wsss.options.sec import SecLosses
 from wsss.options.training import Augment, WarpedInput, require_tensorboard
 from wsss.runtime.errors import WsssError
@@ -68,10 +69,20 @@ def _check_stage(where: str, table: dict) -> None:
         values = {
             name: tuple(table[key]) if isinstance(table[key], list) else table[key] for name, key in names.items()
         }
-        try:
+        with _named(where):
             options(**values)
-        except WsssError as error:
-            raise WsssError(f"config: {where}: {' '.join(str(error).split())}") from error
+    if "likelihood" in table:
+        with _named(where):
+            require_whole_images(table["likelihood"], table["crop_share"])
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Errors as one line that names the section they are of."""
+    try:
+        yield
+    except WsssError as error:
+        raise WsssError(f"config: {where}: {' '.join(str(error).split())}") from error
 
 
 def _check_grid(where: str, table: dict, config: dict) -> None:

@@ -82,3 +82,16 @@ class Bound:
             refuse(["least_share and eps are both 0: a class without cells has no score"], "a bound without a score")
         if self.update == "mean_field" and not self.entropy_weight:
             refuse(["entropy_weight is 0, and update: mean_field divides by it"], "an update that has no value")
+
+
+def require_whole_images(likelihood: str, crop_share: float) -> None:
+    """Refuse windows of images where the likelihood asks of each what the tags say of the whole image.
+
+    Raises:
+        WsssError: the likelihood needs whole images, and gets windows.
+    """
+    if crop_share < 1 and likelihood != "local_evidence":
+        refuse(
+            [f"crop_share is {crop_share:g}, and likelihood {likelihood} would ask a window for all of the tags"],
+            "windows without labels of their own",
+        )

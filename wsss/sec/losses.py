@@ -84,6 +84,7 @@ def seeding_loss(
 def expansion_loss(
     probabilities: Float[Tensor, "batch classes height width"],
     tags: Bool[Tensor, "batch classes-1"],
+    asked: Bool[Tensor, "batch classes"] | None = None,
     *,
     decay_present: float,
     decay_absent: float,
@@ -98,9 +99,13 @@ def expansion_loss(
     SEC takes 0.996, 0 and 0.999. An image without tags, or one with all of them, gives 0 for the mean that has no
     classes (the authors' code divides by 0). 1 - G is above 0 for probabilities of `probabilities`, see there.
 
+    Of a window of an image, tags say what it cannot show, and not what it shows: then T and the last term are left to
+    the classes that are asked for.
+
     Args:
         probabilities: p, with at least the background.
         tags: whether the image shows foreground class c, at c - 1; the background needs none.
+        asked: whether class c has to be there if the tags name it, background included; all of them without it.
         decay_present: of the classes the image shows.
         decay_absent: of those it does not show.
         decay_background: of the background.
@@ -109,10 +114,12 @@ def expansion_loss(
         WsssError: a decay is not in [0, 1].
     """
     probs = probabilities.flatten(2)
-    background, foreground = probs[:, 0], probs[:, 1:]
-    present = _mean_log(rank_pool(foreground, decay=decay_present), tags)
+    background, foreground = probs[:, :1], probs[:, 1:]
+    asked = torch.ones_like(probs[..., 0], dtype=torch.bool) if asked is None else asked
+    present = _mean_log(rank_pool(foreground, decay=decay_present), tags & asked[:, 1:])
     absent = _mean_log(1 - rank_pool(foreground, decay=decay_absent), ~tags)
-    return -(present + absent + rank_pool(background, decay=decay_background).log()).mean()
+    behind = _mean_log(rank_pool(background, decay=decay_background), asked[:, :1])
+    return -(present + absent + behind).mean()
 
 
 def constrain_loss(
@@ -147,6 +154,7 @@ def objective(
     *,
     losses: SecLosses,
     crf: Crf,
+    windows: bool = False,
 ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
     """The sum of SEC's losses, and each of them; NaN where a logit is.
 
@@ -157,15 +165,18 @@ def objective(
         small: the photographs on the same grid.
         losses: weights and poolings; a loss of weight 0 is not computed.
         crf: settings of the CRF of the constrain loss.
+        windows: whether the images are windows of those that the tags are of: the expansion loss then asks for the
+            classes that have a seed in the window, and of the tags for no other.
     """
     p = probabilities(logits, floor=losses.floor)
+    seeds = one_hot(seeded.to(torch.uint8), classes=logits.shape[1])
     terms = {}
     if losses.seed_weight:
-        seeds = one_hot(seeded.to(torch.uint8), classes=logits.shape[1])
         terms["seed"] = losses.seed_weight * seeding_loss(p, seeds)
     if losses.expand_weight:
         decays = decays_of(losses, cells=logits[0, 0].numel())
-        terms["expand"] = losses.expand_weight * expansion_loss(p, tags, **decays)
+        asked = seeds.flatten(2).any(-1) if windows else None
+        terms["expand"] = losses.expand_weight * expansion_loss(p, tags, asked, **decays)
     if losses.constrain_weight:
         unary = -logits.log_softmax(1)
         energies = unary if losses.constrain_gradient else unary.detach()

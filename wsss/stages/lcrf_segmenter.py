@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsss.options.flat import Flat
-from wsss.options.lcrf import Bound, Prior
+from wsss.options.lcrf import Bound, Prior, require_whole_images
 from wsss.options.network import Features
 from wsss.options.training import Job, Schedule, WarpedInput
 from wsss.runtime.errors import WsssError
@@ -71,6 +71,7 @@ def lcrf_segmenter(
     from wsss.training.augment import augmented_square
     from wsss.training.lcrf_evidence import finder, likelihood_of
 
+    require_whole_images(bound.likelihood, warped.crop_share)
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     frozen, about = file.load(classifier, Classifier)
     manifest.require_classes(rows, about.classes, classifier)

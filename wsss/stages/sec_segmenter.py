@@ -83,7 +83,8 @@ def sec_segmenter(
         photographs, seeded, tags = batch
         colours = at_cells(photographs, cells)
         logits = model(photographs).float()
-        return objective(logits + adjustment.to(logits), seeded, tags, colours, losses=losses, crf=crf)
+        logits = logits + adjustment.to(logits)
+        return objective(logits, seeded, tags, colours, losses=losses, crf=crf, windows=warped.crop_share < 1)
 
     settings = {"dilation": dilation, "decoder": decoder, "balance": balance, **asdict(crf)}
     settings |= loop.options(features, warped, schedule, losses)
