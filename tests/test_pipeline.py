@@ -219,6 +219,24 @@ def test_a_second_round_learns_what_a_segmenter_makes_of_the_training_images(pro
         assert len(relabels) == 12
 
 
+def test_a_method_may_have_scores_of_its_own(project):
+    (project / "overlay.yaml").write_text("scores_of: {psa: {scales: [1, 1.5]}, lcrf: {image_prior: 0.5}}")
+    targets = [f"results/{variant}_val_scores.h5" for variant in ("psa", "sec", "lcrf")] + ["results/psa_relabels.h5"]
+    words = ("--dry-run", "--printshellcmds", "--forcerun", "scores", "relabels")
+    dry = snakemake(project, *words, overlays=["overlay.yaml"], targets=targets)
+    assert dry.returncode == 0, dry.stdout + dry.stderr
+    found = re.findall(
+        r"wsss scores .*--classifier (\S*) ?--split val.*--scores results/(\w+)_val.* --scales (.*)", dry.stdout
+    )
+    classifier = "results/classifier.safetensors"
+    assert {method: (weighing, options) for weighing, method, options in found} == {
+        "psa": ("", "1 1.5 --image_prior 0"),
+        "sec": ("", "1.0 --image_prior 0"),
+        "lcrf": (classifier, "1.0 --image_prior 0.5"),
+    }
+    assert re.search(r"wsss relabels .*--scales 1 1.5 --crf", dry.stdout)
+
+
 def test_a_method_may_have_a_crf_of_its_own(project):
     (project / "overlay.yaml").write_text("masks_of: {sec: {crf.appearance_px: 33}}")
     targets = [f"results/{variant}_val_masks.h5" for variant in ("psa", "sec", "sec_max_pooling")]

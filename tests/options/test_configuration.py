@@ -58,6 +58,7 @@ def test_text_from_the_command_line_gets_the_type_of_the_default(section, key, t
 
 
 def test_text_in_the_changes_of_a_method_gets_the_types_of_masks():
+    assert completed({"scores_of": {"psa": {"scales": ["1", 2]}}})["scores_of"] == {"psa": {"scales": [1.0, 2.0]}}
     found = completed({"masks_of": {"sec": {"crf.appearance_px": "80", "crf.engine": "exact"}}})
     assert found["masks_of"] == {"sec": {"crf.appearance_px": 80, "crf.engine": "exact"}}
 
@@ -99,6 +100,10 @@ def test_each_section_takes_the_seed_of_the_run_unless_it_has_its_own():
         (
             {"masks_of": {"sec": {"crf.appearance_px": -1}}},
             "config: masks_of: sec: crf.appearance_px is -1: give a number above 0",
+        ),
+        (
+            {"scores_of": {"sec": {"image_prior": 11}}},
+            "config: scores_of: sec: image_prior is 11: give a number from 0",
         ),
         (
             {"masks_of": {"sec": {"crf.apearance_px": 1}}},

@@ -43,6 +43,7 @@ def test_the_defaults_are_consistent():
         ),
         ({"psa_ablation": {"psa_x": {"pseudo_masks_store": "results/psa_x_relabels.h5"}}}, "leads back to psa_x"),
         ({"masks_of": {"psi": {"crf.steps": 1}}}, "masks_of: there is no method psi: give one of psa, sec, lcrf"),
+        ({"scores_of": {"psi": {"scales": [2]}}}, "scores_of: there is no method psi: give one of psa, sec, lcrf"),
         ({"fit_crf": True, "masks": {"crf.engine": "exact"}}, "set masks: crf.engine to one that can be trained"),
         ({"fit_crf": True}, "set images: crf_fit_images to 2 or more"),
         # what the stage would refuse as it begins, after hours perhaps

@@ -96,14 +96,21 @@ def flags(section, **changes):
     return configuration.as_options({**config[section], **changes})
 
 
-def flags_of_scales():
-    """The scales of the section scores as options, for stages that know the classes of an image from its tags."""
-    return configuration.as_options({"scales": config["scores"]["scales"]})
+def of_method(section, wildcards):
+    """The section scores or masks, with the changes of the method that the wildcards name, or of a variant's."""
+    method = wildcards.get("method") or VARIANTS[wildcards.variant][0]
+    return config[section] | config[f"{section}_of"].get(method, {})
 
 
-def flags_of_masks(wildcards):
-    """The section masks as options, with the changes of the method that the wildcards name, or of a variant's."""
-    return flags("masks", **config["masks_of"].get(wildcards.get("method") or VARIANTS[wildcards.variant][0], {}))
+def flags_of_method(section):
+    """The section scores or masks as options, as a function of the wildcards."""
+    return lambda wildcards: configuration.as_options(of_method(section, wildcards))
+
+
+def flags_of_relabels(wildcards):
+    """The scales of scores and the CRF of masks; the classes of the images are known from their tags."""
+    scales = {"scales": of_method("scores", wildcards)["scales"]}
+    return configuration.as_options(scales | of_method("masks", wildcards))
 
 
 def settings(stage, options=None):

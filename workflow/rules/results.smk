@@ -4,7 +4,9 @@ rule scores:
     input:
         images=rules.images.output.images,
         segmenter="results/{variant}_segmenter.safetensors",
-        classifier=(["results/classifier.safetensors"] if config["scores"]["image_prior"] else []),
+        classifier=lambda wildcards: (
+            ["results/classifier.safetensors"] if of_method("scores", wildcards)["image_prior"] else []
+        ),
     output:
         scores=shard("{variant}_{split}_scores"),
     log:
@@ -15,7 +17,7 @@ rule scores:
     resources:
         **needs(gpu=1, mem_mb=8000, runtime=240),
     params:
-        **settings("scores"),
+        **settings("scores", flags_of_method("scores")),
     shell:
         "wsss scores --images {input.images:q} --segmenter {input.segmenter:q} --classifier {input.classifier:q}"
         " --split {wildcards.split}"
@@ -39,7 +41,7 @@ rule crf:
         **needs(gpu=0, mem_mb=8000, runtime=240),
     params:
         **settings("crf"),
-        start=flags_of_masks,
+        start=flags_of_method("masks"),
     shell:
         "wsss crf --images {input.images:q} --scores {input.scores:q} --pseudo_masks {input.pseudo_masks:q}"
         " --fitted {output.fitted:q} --threads {threads} --log {log:q} {params.start} {params.options}"
@@ -61,7 +63,7 @@ rule masks:
     resources:
         **needs(gpu=0, mem_mb=16000, runtime=240),
     params:
-        **settings("masks", flags_of_masks),
+        **settings("masks", flags_of_method("masks")),
     shell:
         "wsss masks --images {input.images:q} --scores {input.scores:q} --fitted {input.fitted:q}"
         " --split {wildcards.split} --shard {params.part} --masks {output.masks:q}"
@@ -84,7 +86,7 @@ rule relabels:
     resources:
         **needs(gpu=1, mem_mb=16000, runtime=240),
     params:
-        **settings("relabels", lambda wildcards: f"{flags_of_scales()} {flags_of_masks(wildcards)}"),
+        **settings("relabels", flags_of_relabels),
     shell:
         "wsss relabels --images {input.images:q} --segmenter {input.segmenter:q} --fitted {input.fitted:q}"
         " --shard {params.part} --relabels {output.relabels:q} --threads {threads} --log {log:q} {params.options}"

@@ -24,6 +24,9 @@ RENAMED = {
 }
 """New names of keys of earlier versions, in any section."""
 
+OF_METHODS = {"scores_of": "scores", "masks_of": "masks"}
+"""Tables of what single methods change, each with the section that they change."""
+
 REPLACED = {"conv": "cells (or convcrf, for messages within a window)", "held": "crf_fit"}
 """New names of values of earlier versions."""
 
@@ -142,7 +145,7 @@ def _changed(name: str) -> str:
     """The section whose values the entries of a table of changes change, such as an ablation's; nothing for others."""
     if name.endswith("_ablation"):
         return f"{name.removesuffix('_ablation')}_segmenter"
-    return "masks" if name == "masks_of" else ""
+    return OF_METHODS.get(name, "")
 
 
 class _Entries(dict):

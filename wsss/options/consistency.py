@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from importlib.util import find_spec
 
+from wsss.options.configuration import OF_METHODS
 from wsss.options.crf import TRAINABLE, Crf
 from wsss.options.lcrf import Bound, require_whole_images
 from wsss.options.sec import SecLosses
@@ -20,9 +21,12 @@ def check(config: dict) -> None:
         WsssError: one line that names the keys, and what to set them to.
     """
     _check_words("config", config)
-    for name in config["masks_of"]:
-        if f"{name}_segmenter" not in config:
-            raise WsssError(f"config: masks_of: there is no method {name}: give one of {', '.join(_methods(config))}")
+    for section in OF_METHODS:
+        for name in config[section]:
+            if f"{name}_segmenter" not in config:
+                raise WsssError(
+                    f"config: {section}: there is no method {name}: give one of {', '.join(_methods(config))}"
+                )
     _check_rounds(config["psa_ablation"])
     engines = [part.get("crf.engine") for part in _tables(config)]
     if "lattice" in engines and not find_spec("pydensecrf"):
@@ -51,13 +55,14 @@ def check(config: dict) -> None:
 def _stages(config: dict) -> Iterator[tuple[str, dict]]:
     """The sections of a configuration, and each variant of one with the changes that it makes, by its place."""
     for name, table in config.items():
-        if isinstance(table, dict) and not name.endswith(("_ablation", "masks_of")):
+        if isinstance(table, dict) and not name.endswith("_ablation") and name not in OF_METHODS:
             yield name, table
     for method in _methods(config):
         for variant, changes in config[f"{method}_ablation"].items():
             yield f"{method}_ablation: {variant}", config[f"{method}_segmenter"] | changes
-    for method, changes in config["masks_of"].items():
-        yield f"masks_of: {method}", config["masks"] | changes
+    for section, changed in OF_METHODS.items():
+        for method, changes in config[section].items():
+            yield f"{section}: {method}", config[changed] | changes
 
 
 def _check_stage(where: str, table: dict) -> None:
