@@ -53,6 +53,16 @@ def test_the_photograph_and_its_mirror_image_are_judged(classifier):
     )  # in half precision
 
 
+def test_the_offsets_of_a_balanced_classifier_are_left_out(classifier):
+    photograph = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
+    cells = torch.full((3, 2, 2), 1 / 3).half()
+    before = image_prior.weighing(classifier, CLASSES, power=1)(photograph, cells)
+    network, about = file.load(classifier, Classifier)
+    network.offsets.copy_(torch.tensor([-3.0, 1.0]))
+    file.save(classifier, network, about)
+    assert torch.equal(image_prior.weighing(classifier, CLASSES, power=1)(photograph, cells), before)
+
+
 def test_without_a_classifier_nothing_changes():
     cells = torch.rand(3, 2, 2).half()
     assert image_prior.weighing(None, CLASSES, power=1)(None, cells) is cells

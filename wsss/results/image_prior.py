@@ -46,7 +46,8 @@ def weighted(
 def weighing(classifier: Path | None, classes: Classes, *, power: float) -> Weigh:
     """A function from a photograph and its cells' probabilities to weighed ones; the same ones without a classifier.
 
-    The image's probabilities are the mean of those of the photograph and its mirror image.
+    The image's probabilities are the mean of those of the photograph and its mirror image, without the offsets that a
+    balanced classifier has for classes of few images: with them a rare class would be likely in no image.
 
     Raises:
         WsssError: the file is missing, damaged or no classifier, or its classes are others.
@@ -63,7 +64,8 @@ def weighing(classifier: Path | None, classes: Classes, *, power: float) -> Weig
     ) -> Float16[Tensor, "classes rows columns"]:
         image = to_tensor(photograph, machine.device())
         with torch.inference_mode(), machine.exact():
-            shown = network(torch.stack([image, image.flip(-1)])).sigmoid().mean(0)
+            scores = network(torch.stack([image, image.flip(-1)])) - network.offsets
+            shown = scores.sigmoid().mean(0)
         return weighted(probabilities, shown, power=power)
 
     return weigh
