@@ -193,11 +193,11 @@ def test_the_best_labels_are_a_fixed_point_of_the_bounds_gradient(benchmarks):
     cams, tags = torch.rand(1, 2, 4, 4, generator=generator), torch.tensor([[True, False]])
     colours = torch.randint(256, (1, 4, 4, 3), generator=generator).byte()
     numbers = lcrf_labels.Numbers(prior_weight=0.2, appearance_rgb=40)
-    found = Evidence(cams, cams, torch.rand(1, 5, 4, 4, generator=generator))
+    found = Evidence(cams, cams.amax((-2, -1)), torch.rand(1, 5, 4, 4, generator=generator))
     q = lcrf_labels.best(found, colours, tags, numbers=numbers)
     assert (q[:, 2] < 1e-6).all()  # not in the tags
     kernel = kernels(colours, numbers.prior, found.features)
-    energies = evidence_of_labels(cams, tags, alpha=numbers.alpha, absent=numbers.absent).log()
+    energies = evidence_of_labels(found.cams, tags, alpha=numbers.alpha, absent=numbers.absent).log()
 
     def bound(logits):
         log_q = ruled_by_tags(logits, tags).log_softmax(1)

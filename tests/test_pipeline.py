@@ -221,7 +221,8 @@ def test_a_second_round_learns_what_a_segmenter_makes_of_the_training_images(pro
 
 def test_a_method_may_have_scores_of_its_own(project):
     (project / "overlay.yaml").write_text("scores_of: {psa: {scales: [1, 1.5]}, lcrf: {image_prior: 0.5}}")
-    targets = [f"results/{variant}_val_scores.h5" for variant in ("psa", "sec", "lcrf")] + ["results/psa_relabels.h5"]
+    variants = ("psa", "psa_plain_crops", "sec", "lcrf")
+    targets = [f"results/{variant}_val_scores.h5" for variant in variants] + ["results/psa_relabels.h5"]
     words = ("--dry-run", "--printshellcmds", "--forcerun", "scores", "relabels")
     dry = snakemake(project, *words, overlays=["overlay.yaml"], targets=targets)
     assert dry.returncode == 0, dry.stdout + dry.stderr
@@ -231,6 +232,7 @@ def test_a_method_may_have_scores_of_its_own(project):
     classifier = "results/classifier.safetensors"
     assert {method: (weighing, options) for weighing, method, options in found} == {
         "psa": ("", "1 1.5 --image_prior 0"),
+        "psa_plain_crops": ("", "1 1.5 --image_prior 0"),
         "sec": ("", "1.0 --image_prior 0"),
         "lcrf": (classifier, "1.0 --image_prior 0.5"),
     }

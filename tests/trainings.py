@@ -86,7 +86,7 @@ def run(stage: str, cues: Path, output: Path, *, gpus: int) -> None:
     elif stage == "sec_segmenter":
         sec_segmenter(seeds=cues / "seeds.h5", losses=settings.SEC_LOSSES, crf=CRF, **square, **common)
     else:
-        likewise = {"classifier": cues / "judge.safetensors", "seeds": (), "warm_share": 0}
+        likewise = {"classifier": cues / "judge.safetensors", "seeds": (), "warm_share": 0, "background_offset": 1.0}
         lcrf_segmenter(bound=settings.BOUND, prior=settings.PRIOR, **likewise, **square, **common)
 
 

@@ -57,7 +57,7 @@ def test_text_from_the_command_line_gets_the_type_of_the_default(section, key, t
     assert found == value and type(found) is type(value)
 
 
-def test_text_in_the_changes_of_a_method_gets_the_types_of_masks():
+def test_text_in_the_changes_of_a_method_gets_the_types_of_scores_and_masks():
     assert completed({"scores_of": {"psa": {"scales": ["1", 2]}}})["scores_of"] == {"psa": {"scales": [1.0, 2.0]}}
     found = completed({"masks_of": {"sec": {"crf.appearance_px": "80", "crf.engine": "exact"}}})
     assert found["masks_of"] == {"sec": {"crf.appearance_px": 80, "crf.engine": "exact"}}

@@ -58,7 +58,7 @@ def test_the_defaults_are_consistent():
         ({"lcrf_ablation": {"lcrf_x": NO_AREA}}, "config: lcrf_ablation: lcrf_x: a bound without a score"),
         (
             {"lcrf_segmenter": {"crop_share": 0.5, "likelihood": "pooling"}},
-            "config: lcrf_segmenter: windows without labels of their own (1 found): crop_share is 0.5, and likelihood",
+            "config: lcrf_segmenter: windows without tags of their own (1 found): crop_share is 0.5, and likelihood",
         ),
         ({"lcrf_segmenter": UNDIVIDED}, "config: lcrf_segmenter: an update that has no value"),
         ({"affinity_labels": {"alpha_low": 24.5}}, "affinity_labels: alpha_low is above alpha_high: exchange them"),
@@ -86,6 +86,10 @@ def test_a_latent_crf_without_seeds_and_a_decoder_have_grids_of_their_own():
     consistency.check(with_changes(lcrf_segmenter={"input_px": 64}))
     consistency.check(with_changes(sec_segmenter={"input_px": 64, "decoder": True}))
     consistency.check(with_changes(sec_segmenter={"input_px": 64}, sec_seeds="imported.h5"))
+
+
+def test_windows_need_no_other_change_of_the_defaults():
+    consistency.check(with_changes(lcrf_segmenter={"crop_share": 0.5}, sec_segmenter={"crop_share": 0.5}))
 
 
 def test_a_third_round_learns_from_the_second_and_not_from_itself():

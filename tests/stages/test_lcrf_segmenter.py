@@ -23,7 +23,7 @@ from wsss.options.training import Job, WarpedInput
 from wsss.runtime.errors import WsssError
 from wsss.stages.lcrf_segmenter import lcrf_segmenter
 from wsss.stores import store
-from wsss.training.lcrf_evidence import Evidence, evidence, likelihood_of
+from wsss.training.lcrf_evidence import Evidence, evidence, finder, likelihood_of
 
 BOUND = replace(settings.BOUND, entropy_weight=0.05, prior_weight=0.05, sample=True)
 WARPED = WarpedInput(input_px=32, crop_share=1, flip=True, jitter=0.1, jitter_by="hsv")
@@ -119,7 +119,7 @@ def ramp():
     """Evidence that says where it is: from 0 to 1 from left to right, from top to bottom, and both."""
     across = ((torch.arange(8) + 0.5) / 8).expand(8, 8)
     maps = torch.stack([across, across.T, across + across.T])[None].repeat(2, 1, 1, 1)
-    return Evidence(maps, maps / 2, maps[:, :1])
+    return Evidence(maps, torch.full((2, 3), 2.0), maps[:, :1])
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -139,12 +139,37 @@ def test_the_evidence_of_the_whole_is_that_of_the_photograph(ramp):
     torch.testing.assert_close(ramp.within(torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2), 8), ramp)
 
 
-def test_a_window_without_an_object_shows_none(seeded):
-    """The map of a class is over its largest value in the photograph, not in the window."""
-    maps = torch.zeros(1, 1, 8, 8)
-    maps[..., :4] = torch.linspace(0.1, 1, 4)
-    found = Evidence(maps, maps, maps).within(torch.tensor([[0.6, 0.0, 1.0, 1.0]]), 4)
-    assert found.cams.max() == 0
+@pytest.fixture
+def judge():
+    torch.manual_seed(0)
+    return Classifier.build(FEATURES, classes=3).eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 1.5])
+def test_a_window_is_judged_by_its_photograph(judge, scale):
+    """The map of a class is over its largest value in the photograph, and not in the window."""
+    wholes = torch.rand(2, 3, 64, 64)
+    windows = torch.tensor([[0.5, 0.25, 1.0, 0.75], [0.5, 0.0, 0.0, 0.5]])  # the second one is mirrored
+    parts = torch.stack([wholes[0, :, 16:48, 32:], wholes[1, :, :32, :32].flip(-1)])
+    photographs = torch.nn.functional.interpolate(parts, (64, 64), mode="bilinear")
+    found_in = finder(judge, replace(BOUND, evidence_scale=scale), PRIOR, cells=8)
+    found = found_in(photographs, windows, wholes)
+    expected = evidence(judge, wholes, 8, scale=scale, finer=max(1, scale)).within(windows, 8)
+    torch.testing.assert_close(found, expected)
+    assert not torch.allclose(found.cams, evidence(judge, photographs, 8, scale=scale).cams, atol=0.05)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 1.5])
+def test_a_window_that_is_the_whole_photograph_has_its_evidence(judge, scale):
+    wholes = torch.rand(2, 3, 64, 64)
+    found_in = finder(judge, replace(BOUND, evidence_scale=scale), PRIOR, cells=64 // judge.backbone.stride)
+    windowed = found_in(wholes, torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2), wholes)
+    plain = found_in(wholes, torch.empty(2, 4))
+    torch.testing.assert_close(windowed.scores, plain.scores)
+    torch.testing.assert_close(windowed.cams, plain.cams)
+    assert plain.cams.amax((-2, -1)) == pytest.approx(
+        torch.ones(2, 2), abs=0.01
+    )  # scores are over their largest + 1e-5
 
 
 def test_windows_train_a_network(seeded):

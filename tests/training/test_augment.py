@@ -6,7 +6,7 @@ from PIL import Image
 from wsss.labels import VOID
 from wsss.options.training import Augment, JitterBy, WarpedInput
 from wsss.runtime.errors import WsssError
-from wsss.training.augment import augmented, augmented_photograph, augmented_square
+from wsss.training.augment import Square, augmented, augmented_photograph, augmented_square
 
 FILL = (0.95, 0.9, 0.85)
 STEP = 10
@@ -178,7 +178,7 @@ def test_a_photograph_without_labels():
     assert is_fill(image).sum() == 16 * 8
 
 
-def square(photograph, labels, *, share: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def square(photograph, labels, *, share: float, seed: int) -> Square:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         warped = WarpedInput(input_px=64, crop_share=share, flip=True, jitter=0, jitter_by="hsv")
@@ -202,6 +202,15 @@ def test_a_window_of_an_image_shows_what_its_labels_say():
         seen.add((len(target.unique()), bool(window[0] > window[2])))
     assert {mirrored for _, mirrored in seen} == {False, True}
     assert {5, 6, 7, 8} <= {labels for labels, _ in seen} <= {4, 5, 6, 7, 8}
+
+
+def test_a_window_says_which_rows_it_shows():
+    labels = (np.arange(16)[:, None] // 2 + np.zeros((1, 16))).astype(np.uint8)
+    photograph = np.repeat((labels * STEP).repeat(5, 0).repeat(3, 1)[..., None], 3, axis=2)
+    for seed in range(10):
+        _, target, window = square(photograph, labels, share=0.5, seed=seed)
+        down = (window[1] + (window[3] - window[1]) * (torch.arange(16) + 0.5) / 16)[:, None].expand(16, 16)
+        assert (target - 8 * down + 0.5).abs().max() <= 1
 
 
 def test_the_whole_image_is_warped_as_before():

@@ -91,7 +91,5 @@ def require_whole_images(likelihood: str, crop_share: float) -> None:
         WsssError: the likelihood needs whole images, and gets windows.
     """
     if crop_share < 1 and likelihood != "local_evidence":
-        refuse(
-            [f"crop_share is {crop_share:g}, and likelihood {likelihood} would ask a window for all of the tags"],
-            "windows without labels of their own",
-        )
+        asks = f"crop_share is {crop_share:g}, and likelihood {likelihood} would ask a window for all of the tags"
+        refuse([f"{asks}: set crop_share to 1, or likelihood to local_evidence"], "windows without tags of their own")

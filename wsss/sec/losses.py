@@ -99,13 +99,13 @@ def expansion_loss(
     SEC takes 0.996, 0 and 0.999. An image without tags, or one with all of them, gives 0 for the mean that has no
     classes (the authors' code divides by 0). 1 - G is above 0 for probabilities of `probabilities`, see there.
 
-    Of a window of an image, tags say what it cannot show, and not what it shows: then T and the last term are left to
-    the classes that are asked for.
+    Of a window of an image, tags say what it cannot show, and not what it shows: then T and the last term are
+    restricted to the classes that are asked for.
 
     Args:
         probabilities: p, with at least the background.
         tags: whether the image shows foreground class c, at c - 1; the background needs none.
-        asked: whether class c has to be there if the tags name it, background included; all of them without it.
+        asked: whether class c, background included, has to be there if the tags name it; None: all of them.
         decay_present: of the classes the image shows.
         decay_absent: of those it does not show.
         decay_background: of the background.

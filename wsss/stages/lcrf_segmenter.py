@@ -33,9 +33,9 @@ def lcrf_segmenter(
 
     With a balance tau above 0, tau log(images with the class / those with the most frequent one) is added to the logits
     in training, and not in use, so that classes of few images are not left to others (logit adjustment, Menon et al.
-    2021, arXiv:2007.07314). The offset of the background is added to its own in the same way: a network that is unsure
-    which class it sees gives each of them a part of the probability that they have together, and the background, which
-    is one label, is then the likeliest one.
+    2021, arXiv:2007.07314). `background_offset` is added to the background's logit in the same way. It is for networks
+    that are unsure which class they see: these divide the probability of an object among several classes, and the
+    background, which is one label, becomes the likeliest one.
 
     Args:
         images: manifest; the splits train and extra are used for training.
@@ -46,7 +46,7 @@ def lcrf_segmenter(
         dilation: dilation of the atrous layer, in cells.
         decoder: whether a decoder joins an earlier layer, so that the scores have the grid of that (DeepLabv3+).
         balance: strength of the correction for classes of few images, tau; 0: none.
-        background_offset: of the background's logit, in training alone; above 0 there is less background in use.
+        background_offset: added to the background's logit during training only; above 0, fewer cells are background.
         warped: size of the square input, and augmentation of the training images.
         bound: likelihood, and weights of the terms of the bound.
         prior: kernel of the CRF prior.

@@ -9,7 +9,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from wsss.lcrf.likelihoods import local_evidence, masked_cam, masked_image, pooling
-from wsss.maths import cam
 from wsss.maths.pooling import decay_of_share, rank_pool
 from wsss.networks.classifier import Classifier
 from wsss.options.lcrf import Bound, Prior
@@ -24,13 +23,18 @@ class Evidence:
 
     Args:
         scores: of each class, of both signs (batch, foreground, cells, cells).
-        cams: activation maps in [0, 1]: each class's positive scores over the largest of them, of the same shape.
+        largest: of each class, its largest score in the photograph (batch, foreground).
         features: of the finest layer that the backbone gives (batch, channels, cells, cells).
     """
 
     scores: Tensor
-    cams: Tensor
+    largest: Tensor
     features: Tensor
+
+    @property
+    def cams(self) -> Float[Tensor, "batch foreground cells cells"]:
+        """Activation maps in [0, 1]: each class's positive scores over the largest one of the photograph."""
+        return (self.scores.relu() / (self.largest.relu()[:, :, None, None] + 1e-5)).clamp(max=1)
 
     def within(self, windows: Float[Tensor, "batch 4"], cells: int) -> "Evidence":
         """The evidence for windows of the photographs, on a grid of cells x cells of their own.
@@ -50,7 +54,7 @@ class Evidence:
         def cut(maps: Tensor) -> Tensor:
             return F.grid_sample(maps, 2 * places.to(maps) - 1, padding_mode="border", align_corners=False)
 
-        return Evidence(cut(self.scores), cut(self.cams), cut(self.features))
+        return Evidence(cut(self.scores), self.largest, cut(self.features))
 
 
 Likelihood = Callable[[Tensor, Tensor, Evidence | None, Tensor, torch.Generator], Tensor]
@@ -58,10 +62,12 @@ Likelihood = Callable[[Tensor, Tensor, Evidence | None, Tensor, torch.Generator]
 
 
 def finder(judge: Classifier, bound: Bound, prior: Prior, *, cells: int) -> Callable[..., Evidence | None]:
-    """A function (photographs, windows, wholes) -> evidence of what a network sees; see `Evidence.within`.
+    """A function (photographs, windows, wholes) -> evidence of what a network sees on cells x cells cells.
 
-    It takes photographs or, where they are windows, the whole photographs as well, which the classifier is asked about.
-    It gives none where neither likelihood nor prior go by the cells' evidence.
+    Photographs are what the network sees, RGB in [0, 1] (batch, 3, side, side). Where they are windows, the classifier
+    is asked about the whole photographs, of the same shape, which are neither mirrored nor jittered, and `windows`
+    (batch, 4) says what of them is seen, as `Evidence.within` takes it. The function gives None where neither the
+    likelihood nor the prior goes by the cells' evidence.
     """
     scale = bound.evidence_scale
     if bound.likelihood not in FROM_SCORES and not prior.appearance_features:
@@ -71,13 +77,13 @@ def finder(judge: Classifier, bound: Bound, prior: Prior, *, cells: int) -> Call
         if wholes is None:
             return evidence(judge, photographs, cells, scale=scale)
         # a window is a part of the grid, which is as fine as the classifier's maps
-        return evidence(judge, wholes, round(cells * max(1, scale)), scale=scale).within(windows, cells)
+        return evidence(judge, wholes, cells, scale=scale, finer=max(1, scale)).within(windows, cells)
 
     return found_in
 
 
 def evidence(
-    judge: Classifier, photographs: Float[Tensor, "batch 3 height width"], cells: int, *, scale: float
+    judge: Classifier, photographs: Float[Tensor, "batch 3 height width"], cells: int, *, scale: float, finer: float = 1
 ) -> Evidence:
     """The evidence of a classifier.
 
@@ -86,16 +92,17 @@ def evidence(
         photographs: RGB in [0, 1].
         cells: side of the grid.
         scale: resize factor of the photographs; maps of larger ones are finer, and take scale^2 times as long.
+        finer: factor of the grid's side, for maps that windows are cut from. The largest scores are those on the grid
+            without it, so that a window that is the whole photograph has the same maps.
     """
     with torch.no_grad():
         judge.to(photographs.device)
         if scale != 1:
             photographs = F.interpolate(photographs, scale_factor=scale, mode="bilinear", antialias=scale < 1)
         taps = judge.taps(torch.cat([photographs, photographs.flip(-1)]), judge.backbone.stride)
-        scores = F.interpolate(judge.head(taps[-1]).float(), (cells, cells), mode="bilinear")
-        scores = _unmirrored(scores)
-        cams = cam.normalised(scores.relu())
-        return Evidence(scores, cams, _unmirrored(F.adaptive_avg_pool2d(taps[0].float(), cells)))
+        found, side = judge.head(taps[-1]).float(), round(cells * finer)
+        coarse, scores = (_unmirrored(F.interpolate(found, (n, n), mode="bilinear")) for n in (cells, side))
+        return Evidence(scores, coarse.amax((-2, -1)), _unmirrored(F.adaptive_avg_pool2d(taps[0].float(), side)))
 
 
 def _unmirrored(maps: Float[Tensor, "both channels cells cells"]) -> Float[Tensor, "batch channels cells cells"]:
