@@ -201,9 +201,10 @@ def test_a_seed_may_be_among_the_changes_of_an_ablation(project, method, variant
 
 
 def test_a_second_round_learns_what_a_segmenter_makes_of_the_training_images(project):
-    overlay = "psa_ablation: {psa_after_sec: {pseudo_masks_store: results/sec_relabels.h5}}"
+    overlay = "psa_ablation: {psa_third_round: {pseudo_masks_store: results/lcrf_second_round_relabels.h5}}"
     (project / "overlay.yaml").write_text(overlay)
-    targets = ["results/psa_second_round_val_miou.txt", "results/psa_after_sec_val_miou.txt"]
+    rounds = ("psa_second_round", "sec_second_round", "psa_third_round", "sec_max_pooling_second_round")
+    targets = [f"results/{name}_val_miou.txt" for name in rounds]
     dry = snakemake(project, "--dry-run", "--printshellcmds", overlays=["overlay.yaml"], targets=targets)
     assert dry.returncode == 0, dry.stdout + dry.stderr
     learned = (
@@ -211,7 +212,10 @@ def test_a_second_round_learns_what_a_segmenter_makes_of_the_training_images(pro
     )
     assert set(re.findall(learned, dry.stdout + dry.stderr)) >= {
         ("psa_relabels", "psa_second_round"),
-        ("sec_relabels", "psa_after_sec"),
+        ("sec_relabels", "sec_second_round"),
+        ("lcrf_relabels", "lcrf_second_round"),
+        ("lcrf_second_round_relabels", "psa_third_round"),
+        ("sec_max_pooling_relabels", "sec_max_pooling_second_round"),
     }
     run = snakemake(project, targets=targets[:1])
     assert run.returncode == 0, run.stdout + run.stderr

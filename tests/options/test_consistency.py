@@ -102,3 +102,6 @@ def test_a_third_round_learns_from_the_second_and_not_from_itself():
     of_c = {"psa_a": {"pseudo_masks_store": "results/psa_c_relabels.h5"}}
     with pytest.raises(WsssError, match="psa_ablation: psa_a: pseudo_masks_store leads back to psa_a"):
         consistency.check(with_changes(psa_ablation=of_c | rounds))
+    of_its_own = {"psa_a": {"pseudo_masks_store": "results/psa_a_second_round_relabels.h5"}}
+    with pytest.raises(WsssError, match="psa_ablation: psa_a: pseudo_masks_store leads back to psa_a"):
+        consistency.check(with_changes(psa_ablation=of_its_own))

@@ -33,10 +33,14 @@ METHODS = {
     "lcrf": {"shown": [CAMS], "scored": []},
 }
 
-# methods and their variants by name, each with its method and what it changes of the method's segmenter
+# methods and their variants by name, each with its method and what it changes of the method's segmenter; of each the
+# second round is PSA's segmenter, trained on the label maps that the first one gives the training images
 VARIANTS = {method: (method, {}) for method in METHODS} | {
     variant: (method, changes) for method in METHODS for variant, changes in config[f"{method}_ablation"].items()
 }
+VARIANTS = {
+    f"{name}_second_round": ("psa", {"pseudo_masks_store": f"results/{name}_relabels.h5"}) for name in VARIANTS
+} | VARIANTS
 OF_METHOD = {method: [name for name, (of, _) in VARIANTS.items() if of == method] for method in METHODS}
 
 

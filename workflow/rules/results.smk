@@ -156,7 +156,9 @@ rule comparison:
 rule ablation:
     """The scores of a method and of its variants, one change at a time."""
     input:
-        scores=lambda wildcards: expand(FINAL_SCORES, variant=OF_METHOD[wildcards.method]),
+        scores=lambda wildcards: expand(
+            FINAL_SCORES, variant=[wildcards.method, *config[f"{wildcards.method}_ablation"]]
+        ),
     output:
         table=report("results/{method}_ablation.csv", caption="../report/ablation.rst", category="Scores"),
     log:

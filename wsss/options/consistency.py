@@ -123,7 +123,9 @@ def _check_rounds(variants: dict) -> None:
 
 
 def _learned(variants: dict, name: str) -> str:
-    """The masks that a variant names, if it is one and names some."""
+    """The masks that a variant names, or a second round learns; nothing for others."""
+    if name not in variants and name.endswith("_second_round"):
+        return f"results/{name.removesuffix('_second_round')}_relabels.h5"
     return variants.get(name, {}).get("pseudo_masks_store", "")
 
 
