@@ -117,7 +117,7 @@ def of_walk(rows: list[Row], results: Path) -> dict[str, float]:
                 scores = random_walk.with_border(scores, score=float(setting["border_score"]))
                 affinities = true_affinities(evaluation.truth(row, masks.classes), stride=stride, radius=radius)
                 spread = random_walk.walk(
-                    scores, affinities, radius=radius, beta=float(setting["beta"]), steps=int(setting["steps"])
+                    scores, affinities, radius=radius, beta=float(setting["beta"]), steps=int(setting["walk_steps"])
                 )
                 spread = random_walk.rescaled(spread, power=float(setting["rescale_power"]))
                 classes = np.concatenate([[BACKGROUND], maps["classes"]]).astype(np.uint8)

@@ -19,6 +19,9 @@ PSA = replace(crf_options.PSA, engine="exact")
 SEC = replace(PSA, smoothness_px=3 / 12, appearance_px=80 / 12)
 """The CRF of SEC's loss, whose pixels are cells of 12 pixels."""
 
+FEATURE_CRF = crf_options.FeatureCrf(steps=10, weight=20, cells=10, rgb=40, features=0.4)
+"""The CRF of SEC's loss by features."""
+
 MILD = replace(
     PSA,
     engine="cells",
@@ -51,6 +54,7 @@ SEC_LOSSES = SecLosses(
     seed_weight=1,
     expand_weight=1,
     constrain_weight=1,
+    constrain_by="colours",
     constrain_gradient=True,
     pool_by="share",
     pool_present=0.1,

@@ -200,6 +200,39 @@ def test_a_seed_may_be_among_the_changes_of_an_ablation(project, method, variant
     }
 
 
+def test_a_variants_weights_are_an_input_of_its_training(project):
+    (project / "overlay.yaml").write_text("psa_ablation: {psa_other: {weights: results/nowhere.pth}}")
+    dry = snakemake(project, "--dry-run", overlays=["overlay.yaml"], targets=["results/psa_other_val_miou.txt"])
+    told = dry.stdout + dry.stderr
+    assert dry.returncode and "MissingInputException" in told and "results/nowhere.pth" in told
+
+
+def test_examples_show_the_masks_that_a_second_round_learns(project):
+    dry = snakemake(project, "--dry-run", "--printshellcmds", targets=["results/sec_second_round_examples.png"])
+    told = dry.stdout + dry.stderr
+    assert dry.returncode == 0, told
+    assert "--cues results/cams.h5 results/sec_relabels.h5 " in told
+    assert "pseudo_masks.h5" not in told
+
+
+def test_examples_show_nothing_that_led_to_seeds_of_another_program(project):
+    (project / "overlay.yaml").write_text("sec_seeds: results/cams.h5")
+    targets = ["results/sec_examples.png"]
+    dry = snakemake(project, "--dry-run", "--printshellcmds", overlays=["overlay.yaml"], targets=targets)
+    assert dry.returncode == 0, dry.stdout + dry.stderr
+    assert "--cues results/cams.h5 --masks" in dry.stdout + dry.stderr
+
+
+def test_sec_learns_by_a_classifiers_features_where_it_is_to(project):
+    (project / "overlay.yaml").write_text("sec_ablation: {sec_by_features: {constrain_by: features}}")
+    targets = [f"results/{name}_segmenter.safetensors" for name in ("sec", "sec_by_features")]
+    words = ("--dry-run", "--printshellcmds", "--forcerun", "sec_segmenter")
+    dry = snakemake(project, *words, overlays=["overlay.yaml"], targets=targets)
+    assert dry.returncode == 0, dry.stdout + dry.stderr
+    found = re.findall(r"--classifier (\S*) ?--sec_segmenter results/(\w+)_segmenter", dry.stdout + dry.stderr)
+    assert set(found) == {("", "sec"), ("results/classifier.safetensors", "sec_by_features")}
+
+
 def test_a_second_round_learns_what_a_segmenter_makes_of_the_training_images(project):
     overlay = "psa_ablation: {psa_third_round: {pseudo_masks_store: results/lcrf_second_round_relabels.h5}}"
     (project / "overlay.yaml").write_text(overlay)

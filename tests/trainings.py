@@ -84,7 +84,9 @@ def run(stage: str, cues: Path, output: Path, *, gpus: int) -> None:
             pseudo_masks=cues / "pseudo_masks.h5", dilation=1, decoder=True, balance=0.5, augment=AUGMENT, **common
         )
     elif stage == "sec_segmenter":
-        sec_segmenter(seeds=cues / "seeds.h5", losses=settings.SEC_LOSSES, crf=CRF, **square, **common)
+        losses = replace(settings.SEC_LOSSES, constrain_by="features")
+        by_features = {"classifier": [cues / "judge.safetensors"], "feature_crf": settings.FEATURE_CRF}
+        sec_segmenter(seeds=cues / "seeds.h5", losses=losses, crf=CRF, **by_features, **square, **common)
     else:
         likewise = {"classifier": cues / "judge.safetensors", "seeds": (), "warm_share": 0, "background_offset": 1.0}
         lcrf_segmenter(bound=settings.BOUND, prior=settings.PRIOR, **likewise, **square, **common)

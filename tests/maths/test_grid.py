@@ -34,6 +34,24 @@ def test_padded_leaves_whole_images_as_they_are():
     assert grid.padded(whole, 4, fill=FILL) is whole
 
 
+@pytest.mark.parametrize(
+    ("size", "scale", "whole"),
+    [((32, 48), 1.5, (48, 72)), ((32, 48), 1.1, (32, 56)), ((10, 13), 1, (8, 16)), ((10, 13), 0.1, (8, 8))],
+)
+def test_whole_resizes_to_whole_cells_and_keeps_places(size, scale, whole):
+    """Where one half is white the edge stays in the middle, whichever way the image is mirrored."""
+    picture = torch.zeros(1, 3, *size)
+    picture[..., size[1] // 2 :] = 1
+    found = grid.whole(picture, 8, scale=scale)
+    assert found.shape == (1, 3, *whole)
+    torch.testing.assert_close(found.flip(-1), grid.whole(picture.flip(-1), 8, scale=scale))
+    assert abs(found.mean() - picture.mean()) < 0.03
+
+
+def test_whole_leaves_whole_images_as_they_are():
+    assert grid.whole(picture := images(8, 16), 8) is picture
+
+
 def test_to_pixels_by_hand():
     # centres of the pixels lie at -1/4, 1/4, 3/4, 5/4 of the cells' columns; the fourth is beyond the image
     maps = torch.tensor([[[[0.0, 1.0]]]])

@@ -42,9 +42,17 @@ def test_the_defaults_are_consistent():
             "psa_x: weights: '--log=x' begins with '-'",
         ),
         ({"psa_ablation": {"psa_x": {"pseudo_masks_store": "results/psa_x_relabels.h5"}}}, "leads back to psa_x"),
+        (
+            {"sec_ablation": {"sec_second_round": {"balance": 1}}},
+            "config: sec_ablation: sec_second_round: names that end in _second_round are those of PSA's segmenter",
+        ),
         ({"masks_of": {"psi": {"crf.steps": 1}}}, "masks_of: there is no method psi: give one of psa, sec, lcrf"),
         ({"scores_of": {"psi": {"scales": [2]}}}, "scores_of: there is no method psi: give one of psa, sec, lcrf"),
         ({"fit_crf": True, "masks": {"crf.engine": "exact"}}, "set masks: crf.engine to one that can be trained"),
+        (
+            {"fit_crf": True, "masks_of": {"sec": {"crf.engine": "none"}}},
+            "set masks_of: sec: crf.engine to one that can be trained",
+        ),
         ({"fit_crf": True}, "set images: crf_fit_images to 2 or more"),
         # what the stage would refuse as it begins, after hours perhaps
         ({"masks": {"crf.unary_weight": 2}}, "config: masks: CRF settings that cannot be used"),
@@ -55,6 +63,10 @@ def test_the_defaults_are_consistent():
             "config: psa_ablation: psa_x: images cannot be augmented",
         ),
         ({"sec_segmenter": dict.fromkeys(WEIGHTS, 0)}, "config: sec_segmenter: losses that cannot be used"),
+        (
+            {"sec_segmenter": {"pool_by": "decay"}},
+            "config: sec_segmenter: decays that cannot be meant (pool_by is decay; SEC has 0.996,",
+        ),
         ({"lcrf_ablation": {"lcrf_x": NO_AREA}}, "config: lcrf_ablation: lcrf_x: a bound without a score"),
         (
             {"lcrf_segmenter": {"crop_share": 0.5, "likelihood": "pooling"}},
@@ -86,6 +98,16 @@ def test_a_latent_crf_without_seeds_and_a_decoder_have_grids_of_their_own():
     consistency.check(with_changes(lcrf_segmenter={"input_px": 64}))
     consistency.check(with_changes(sec_segmenter={"input_px": 64, "decoder": True}))
     consistency.check(with_changes(sec_segmenter={"input_px": 64}, sec_seeds="imported.h5"))
+
+
+def test_a_second_round_of_earlier_configurations_is_one():
+    rounds = {"psa_second_round": {"pseudo_masks_store": "results/psa_relabels.h5"}}
+    consistency.check(with_changes(psa_ablation=rounds))
+
+
+def test_decays_as_the_paper_has_them_and_extreme_ones():
+    decays = {"pool_by": "decay", "pool_present": 0.996, "pool_absent": 0, "pool_background": 1}
+    consistency.check(with_changes(sec_segmenter=decays))
 
 
 def test_windows_need_no_other_change_of_the_defaults():

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -77,6 +78,19 @@ def test_each_image_has_the_miou_of_its_own_pixels(run):
     miou, confused = images["val 1/é"]
     assert miou == pytest.approx((20 / 24 + 24 * 12 / (24 * 12 + 4 * 20)) / 2, abs=1e-4)
     assert confused == [[0, 2]]
+
+
+def test_stores_of_one_kind_are_judged_apart(run):
+    before = data_of(written(run))
+    shutil.copy(run / "pseudo_masks.h5", run / "psa_relabels.h5")
+    after = data_of(written(run))
+    names = [(each["name"], each["split"]) for each in after["judged"]]
+    assert names == [("random walk", "train"), ("psa relabels", "train"), ("psa prediction", "val")]
+    walk, relabels, prediction = after["judged"]
+    assert [walk, prediction] == before["judged"]
+    assert relabels["confusion"] == walk["confusion"]
+    names = [layer["name"] for layer in after["images"][0]["layers"]]
+    assert len(names) == len(set(names)) == 1 + len(before["images"][0]["layers"])
 
 
 def test_confusions_are_counted_over_all_images_also_those_left_out(run):

@@ -9,6 +9,7 @@ import settings
 import torch
 from runs import rows
 from settings import CLASSES, FEATURES, PRIOR
+from torch import nn
 
 import wsss.lcrf.bound
 from wsss.datasets import manifest
@@ -112,6 +113,33 @@ def test_evidence_of_a_mirrored_photograph_is_mirrored():
     assert found.scores.shape[2:] == found.features.shape[2:] == (4, 4)
     torch.testing.assert_close(mirrored.scores, found.scores.flip(-1))
     torch.testing.assert_close(mirrored.features, found.features.flip(-1))
+
+
+class Means(nn.Module):
+    """A backbone whose one layer are the mean colours of its cells."""
+
+    channels, mean = (3,), (0.5, 0.5, 0.5)
+
+    def __init__(self, stride):
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, images):
+        return (nn.functional.avg_pool2d(images, self.stride),)
+
+
+@pytest.mark.parametrize(("stride", "side"), [(16, 64), (16, 136), (32, 136)])
+@pytest.mark.parametrize("scale", [0.7, 1, 1.1, 1.5])
+def test_evidence_lies_where_the_photograph_has_it(stride, side, scale):
+    """Also where the classifier's cells do not divide the resized photograph: no side of it is filled up."""
+    judge = Classifier(Means(stride), classes=4, frozen=False)
+    nn.init.dirac_(judge.head.weight)
+    photographs = torch.zeros(1, 3, side, side)
+    photographs[..., side // 2 :, side // 2 :] = 1
+    found = evidence(judge, photographs, 16, scale=scale).scores[0, 0]
+    torch.testing.assert_close(found, found.T)
+    edge = (1 - found[-1] / found[-1].max()).sum() / 16  # the share of the last row before the middle
+    assert abs(edge - 0.5) < 0.03
 
 
 @pytest.fixture

@@ -8,10 +8,12 @@ import settings
 import torch
 from settings import CLASSES
 
+from wsss.crf.potentials import potentials_of
 from wsss.datasets import manifest
 from wsss.networks import file
 from wsss.networks.file import About
 from wsss.networks.segmenter import Segmenter
+from wsss.results import fitted_crf
 from wsss.runtime.errors import WsssError
 from wsss.stages.relabels import relabels
 from wsss.stages.scores import scores
@@ -68,6 +70,23 @@ def test_labels_are_the_likeliest_of_the_tags(seeded, warped_px):
             expected = np.array(present)[maps.argmax(0)]
             assert sure.mean() > 0.5
             np.testing.assert_array_equal(found[row.id]["plain"][sure], expected[sure])
+
+
+def test_a_fitted_matrix_of_all_classes_is_cut_to_the_tags(seeded):
+    """The penalties of the classes of the tags alone decide, as in a CRF of all classes where the others are away."""
+    matrix = torch.tensor([[0.0, 3, 1], [3, 0, 2], [1, 2, 0]])[:, :, None, None]
+    start = replace(CRF, engine="cells", max_cells=1000)
+    potentials = replace(potentials_of(start, like=torch.zeros(())), compatibility=matrix)
+    about = {"images": 2, "split": "train", "masks": "pseudo"}
+    fitted_crf.write(seeded / "psa_crf.json", start, potentials, classes=CLASSES, about=about)
+    network = save_network(seeded / "segmenter.safetensors")
+    options = {"images": seeded / "images.csv", "segmenter": network, "scales": (1.0,), "shard": "1-of-1", "crf": CRF}
+    relabels(**options, fitted=[seeded / "psa_crf.json"], relabels=seeded / "relabels.h5")
+    with store.read(seeded / "relabels.h5", "pseudo_masks") as source:
+        assert all(set(np.unique(source[str(i)]["refined"])) <= {0, 1 + i % 2} for i in range(4))
+    cut = potentials.of(np.array([0, 2], np.uint8))
+    assert cut.compatibility[:, :, 0, 0].tolist() == [[0, 1], [1, 0]]
+    assert cut.appearance_weight == potentials.appearance_weight
 
 
 def test_shards_change_nothing(seeded):

@@ -3,26 +3,32 @@
 import csv
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from runs import rows
-from settings import ADAMW, CLASSES, FEATURES, SEC, SEC_LOSSES
+from settings import ADAMW, CLASSES, FEATURE_CRF, FEATURES, SEC, SEC_LOSSES
 
+from wsss.crf import features, marginals
 from wsss.datasets import manifest
-from wsss.labels import VOID
+from wsss.labels import VOID, Classes
+from wsss.maths.photographs import at_cells
 from wsss.networks import file
+from wsss.networks.classifier import Classifier
+from wsss.networks.file import About
 from wsss.networks.segmenter import Segmenter
 from wsss.options.training import Job, WarpedInput
 from wsss.runtime.errors import WsssError
 from wsss.sec.losses import objective
 from wsss.stages.ablation import ablation
 from wsss.stages.scores import scores
-from wsss.stages.sec_segmenter import sec_segmenter
+from wsss.stages.sec_segmenter import _judge, sec_segmenter
 from wsss.stages.seeds import seeds
 from wsss.stores import store
+from wsss.training.sec_constraint import refiner
 
 LOSSES = replace(SEC_LOSSES, constrain_gradient=False)
 CRF = replace(SEC, steps=2, appearance_px=2)
@@ -47,6 +53,7 @@ def trained(
     sec_segmenter(
         images=seeded / "images.csv",
         seeds=seeded / "seeds.h5",
+        classifier=[seeded / "judge.safetensors"] if losses.constrain_by == "features" else [],
         sec_segmenter=seeded / "sec_segmenter.safetensors",
         features=replace(FEATURES, stride=stride),
         dilation=1,
@@ -55,6 +62,7 @@ def trained(
         warped=warped,
         losses=losses,
         crf=replace(CRF, **changes),
+        feature_crf=FEATURE_CRF,
         schedule=replace(ADAMW, epochs=epochs, learning_rate=learning_rate),
         job=Job(1, 1, seeded / "checkpoint.pt", 100, seeded / "curve.csv", ()),
     )
@@ -85,6 +93,48 @@ def test_the_segmenter_learns_from_seeds_and_tags(seeded):
             np.testing.assert_allclose(maps.sum(0), 1, atol=2e-3)
             assert (maps[1 + number % 2, :, 0] > 0.5).all()
             assert (maps[0, :, -1] > 0.5).all()
+
+
+@pytest.fixture
+def judge(seeded):
+    """A classifier of random weights beside the seeds."""
+    torch.manual_seed(0)
+    network = Classifier.build(FEATURES, classes=3)
+    file.save(seeded / "judge.safetensors", network, About(CLASSES, "tags"))
+    return network
+
+
+def test_the_crf_of_constrain_may_go_by_features(seeded, judge):
+    by_features = replace(LOSSES, constrain_by="features")
+    curve = trained(seeded, losses=by_features, epochs=30)
+    colours = trained(seeded)
+    assert curve[0]["seed"] == colours[0]["seed"] and curve[0]["expand"] == colours[0]["expand"]
+    assert curve[0]["constrain"] != colours[0]["constrain"]
+    assert curve[-1]["constrain"] < 0.5 * curve[0]["constrain"]
+    # nothing of the classifier is asked for where the loss is left out
+    alone = trained(seeded, losses=replace(by_features, constrain_weight=0))
+    assert alone == trained(seeded, losses=replace(LOSSES, constrain_weight=0))
+
+
+def test_its_target_is_the_crf_of_the_classifiers_features(judge):
+    photographs = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    energies = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    refine = refiner(replace(LOSSES, constrain_by="features"), CRF, FEATURE_CRF, judge=judge.eval(), cells=4)
+    seen = judge.features_at(photographs, (4, 4))
+    kernel = features.kernel(at_cells(photographs, 4), seen, FEATURE_CRF)
+    expected = features.marginals(energies, kernel, steps=FEATURE_CRF.steps)
+    torch.testing.assert_close(refine(photographs)(energies), expected)
+    assert not torch.allclose(expected, energies.neg().softmax(1), atol=0.05)
+
+
+def test_a_classifier_is_given_for_features_alone(seeded, judge):
+    with pytest.raises(WsssError, match="constrain_by is features with 0 classifiers: give one for features, else"):
+        _judge([], replace(LOSSES, constrain_by="features"), CLASSES)
+    with pytest.raises(WsssError, match="constrain_by is colours with 1 classifiers"):
+        _judge([seeded / "judge.safetensors"], LOSSES, CLASSES)
+    file.save(seeded / "judge.safetensors", judge, About(Classes.of({"cat": 8, "cow": 10}), "tags"))
+    with pytest.raises(WsssError, match="has other classes than the seeds: use those of one run"):
+        trained(seeded, losses=replace(LOSSES, constrain_by="features"))
 
 
 @pytest.mark.parametrize("name", ["seed", "expand", "constrain"])
@@ -149,7 +199,8 @@ def test_the_gradient_through_the_crf():
     def loss(logits: torch.Tensor, through: bool) -> torch.Tensor:
         losses = replace(LOSSES, constrain_gradient=through)
         weak = replace(CRF, smoothness_weight=0.5, appearance_weight=0.5, appearance_rgb=100)
-        return objective(logits, labels, tags, small, losses=losses, crf=weak)[0]
+        refine = partial(marginals, images=small, parameters=weak)
+        return objective(logits, labels, tags, refine, losses=losses)[0]
 
     assert torch.autograd.gradcheck(lambda logits: loss(logits, True), logits)
     (through,), (without,) = (torch.autograd.grad(loss(logits, on), logits) for on in (True, False))

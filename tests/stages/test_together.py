@@ -244,3 +244,10 @@ def test_what_runs_on_a_gpu_stays_there():
             images + torch.zeros(3, 3, 30, 41)
     assert {tensor.device.type for tensor in (maps, affinities, walked)} == {"cuda"}
     assert maps.shape == (3, 2, 8, 11) and walked.shape == (3, 8, 11)
+
+
+def test_pseudo_masks_record_the_steps_of_the_walk_and_of_the_crf(run):
+    write("cams", run)
+    with store.read(write("pseudo_masks", run), "pseudo_masks") as source:
+        steps = [int(source.attributes[f"setting.{name}"]) for name in ("walk_steps", "steps")]
+    assert steps == [16, NO_CRF.steps]

@@ -23,13 +23,14 @@ except WsssError as error:
 
 # The methods, each with the cues that its page of examples shows, in order, and those that are scored where masks are.
 # Of METHOD there are METHOD.smk with a rule METHOD_segmenter, and the sections METHOD_segmenter and METHOD_ablation.
-# What leads to pseudo masks is neither made nor shown where these come of another program.
-CAMS, PSEUDO_MASKS = config["cams_store"], config["pseudo_masks_store"]
-BEFORE = [CAMS, "results/affinity_labels.h5"] if PSEUDO_MASKS == DEFAULTS["pseudo_masks_store"] else []
+# What leads to pseudo masks or seeds is neither made nor shown where these come of another program.
+CAMS, PSEUDO_MASKS, SEEDS = config["cams_store"], config["pseudo_masks_store"], config["sec_seeds"]
+BEFORE_MASKS = [CAMS, "results/affinity_labels.h5"] if PSEUDO_MASKS == DEFAULTS["pseudo_masks_store"] else []
 SEEDS_OF = f"results/{config['seeds']['source']}.h5"
+BEFORE_SEEDS = [CAMS, SEEDS_OF] if SEEDS == DEFAULTS["sec_seeds"] else []
 METHODS = {
-    "psa": {"shown": [*BEFORE, PSEUDO_MASKS], "scored": [PSEUDO_MASKS]},
-    "sec": {"shown": [CAMS, SEEDS_OF, config["sec_seeds"]], "scored": [config["sec_seeds"]]},
+    "psa": {"shown": [*BEFORE_MASKS, PSEUDO_MASKS], "scored": [PSEUDO_MASKS]},
+    "sec": {"shown": [*BEFORE_SEEDS, SEEDS], "scored": [SEEDS]},
     "lcrf": {"shown": [CAMS], "scored": []},
 }
 
@@ -146,9 +147,25 @@ def settings_of_training(stage, method=None):
     return {**options, "code": provenance.code(stage), **places}
 
 
-def weights(section):
-    """The local file of a network's weights as an input of its rule; nothing where the weights go by a name."""
-    return [str(file)] if (file := weights_file(config[section]["weights"])) else []
+def weights(section, method=None):
+    """The local file of a network's weights as an input of its rule; nothing where the weights go by a name.
+
+    With a method a function of the wildcards, since a variant may have weights of its own.
+    """
+    if method:
+        return lambda wildcards: _local(segmenter(wildcards[method])["weights"])
+    return _local(config[section]["weights"])
+
+
+def _local(weights):
+    return [str(file)] if (file := weights_file(weights)) else []
+
+
+def shown(wildcards):
+    """The cues on a variant's page of examples; where it learns masks of another network, those."""
+    method, changes = VARIANTS[wildcards.variant]
+    masks = changes.get("pseudo_masks_store")
+    return [CAMS, masks] if masks else METHODS[method]["shown"]
 
 
 def fitted(wildcards):

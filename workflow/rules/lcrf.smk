@@ -4,8 +4,8 @@ rule lcrf_segmenter:
     input:
         images=rules.training_images.output.training_images,
         classifier=rules.classifier.output.classifier,
-        seeds=lambda wildcards: [config["sec_seeds"]] if segmenter(wildcards.lcrf)["warm_share"] else [],
-        weights=weights("lcrf_segmenter"),
+        seeds=lambda wildcards: [SEEDS] if segmenter(wildcards.lcrf)["warm_share"] else [],
+        weights=weights("lcrf_segmenter", "lcrf"),
     output:
         segmenter="results/{lcrf}_segmenter.safetensors",
     log:

@@ -72,7 +72,7 @@ rule psa_segmenter:
     input:
         images=rules.training_images.output.training_images,
         pseudo_masks=lambda wildcards: VARIANTS[wildcards.psa][1].get("pseudo_masks_store", PSEUDO_MASKS),
-        weights=weights("psa_segmenter"),
+        weights=weights("psa_segmenter", "psa"),
     output:
         segmenter="results/{psa}_segmenter.safetensors",
     log:

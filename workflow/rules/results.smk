@@ -178,7 +178,7 @@ rule examples:
     """Pictures of what a method made of a few images, step by step."""
     input:
         images=rules.images.output.images,
-        cues=lambda wildcards: METHODS[VARIANTS[wildcards.variant][0]]["shown"],
+        cues=shown,
         masks=f"results/{{variant}}_{FINAL_SPLIT}_masks.h5",
     output:
         picture=report("results/{variant}_examples.png", caption="../report/examples.rst", category="Pictures"),

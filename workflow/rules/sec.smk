@@ -45,8 +45,11 @@ rule sec_segmenter:
     """A network that labels every pixel, trained on seeds and tags: SEC, or a variant of it."""
     input:
         images=rules.training_images.output.training_images,
-        seeds=config["sec_seeds"],
-        weights=weights("sec_segmenter"),
+        seeds=SEEDS,
+        classifier=lambda wildcards: (
+            [rules.classifier.output.classifier] if segmenter(wildcards.sec)["constrain_by"] == "features" else []
+        ),
+        weights=weights("sec_segmenter", "sec"),
     output:
         segmenter="results/{sec}_segmenter.safetensors",
     log:
@@ -61,5 +64,5 @@ rule sec_segmenter:
     shell:
         training(
             "wsss sec_segmenter --images {input.images:q} --seeds {input.seeds:q}"
-            " --sec_segmenter {output.segmenter:q} {params.options}"
+            " --classifier {input.classifier:q} --sec_segmenter {output.segmenter:q} {params.options}"
         )

@@ -1,10 +1,11 @@
 """The parameters of a dense CRF as tensors, so that they can be learned."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from wsss.options.crf import Crf
@@ -40,6 +41,13 @@ class Potentials:
         """The same in the precision and on the device of a tensor."""
         tensors = {field.name: getattr(self, field.name) for field in fields(self)}
         return Potentials(**{name: None if tensor is None else tensor.to(like) for name, tensor in tensors.items()})
+
+    def of(self, labels: UInt8[np.ndarray, " labels"]) -> "Potentials":
+        """The same between some of the labels, by their indices."""
+        if self.compatibility is None:
+            return self
+        chosen = torch.from_numpy(labels.astype(int)).to(self.compatibility.device)
+        return replace(self, compatibility=self.compatibility[chosen][:, chosen])
 
     def features(self, colours: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch _ height width"]:
         """What the appearance kernel compares, in levels."""

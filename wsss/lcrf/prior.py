@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-import torch
-import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from wsss.crf import exact
+from wsss.crf.features import exponents
 from wsss.options.crf import PSA, Crf
 from wsss.options.lcrf import Prior
 
@@ -19,7 +18,7 @@ def kernels(
 ) -> Float[Tensor, "batch height*width height*width"]:
     """K of each image, symmetric: the kernel of positions, and that of positions, colours and features.
 
-    The exponents of the second one are, with f the features of `unit_features`,
+    The exponents of the second one are, with f the features of `wsss.crf.features.unit_features`,
 
         E_ij = -|p_i - p_j|^2 / 2 s_p^2 - |c_i - c_j|^2 / 2 s_c^2 - |f_i - f_j|^2 / 2 s_f^2
 
@@ -34,21 +33,8 @@ def kernels(
     further = None
     if prior.appearance_features:
         # ASSUME: the sources name a kernel that depends on x, and not on what of x
-        f = unit_features(features)
-        with torch.autocast(f.device.type, enabled=False):  # its rounding would be that of the distance of near cells
-            cosine = f.mT @ f
-        diagonal = cosine.diagonal(dim1=1, dim2=2)  # 1 but for rounding, and 0 where a cell has the mean's features
-        apart = (diagonal[:, :, None] + diagonal[:, None, :] - 2 * cosine).clamp(min=0)
-        further = apart / (-2 * prior.appearance_features**2)
+        further = exponents(features, prior.appearance_features)
     return exact.kernels(colours, crf_of(prior), further=further)
-
-
-def unit_features(
-    features: Float[Tensor, "batch channels height width"],
-) -> Float[Tensor, "batch channels height*width"]:
-    """What each cell's features have beside the mean over the image, as a vector of length 1."""
-    cells = features.flatten(2)
-    return F.normalize(cells - cells.mean(-1, keepdim=True), dim=1)
 
 
 def crf_of(prior: Prior) -> Crf:

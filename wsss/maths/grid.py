@@ -33,6 +33,19 @@ def padded(
     return whole
 
 
+def whole(
+    images: Float[Tensor, "batch 3 _ _"], multiple: int, *, scale: float = 1
+) -> Float[Tensor, "batch 3 height width"]:
+    """Images resized by a factor, to the nearest sides that are whole multiples of a number (bilinear).
+
+    Cells of that number of pixels then cover each image and nothing else, whichever way it is mirrored.
+    """
+    size = [max(1, round(side * scale / multiple)) * multiple for side in images.shape[-2:]]
+    if size == list(images.shape[-2:]):
+        return images
+    return F.interpolate(images, size, mode="bilinear", antialias=size[0] < images.shape[-2])
+
+
 def cropped(maps: Shaped[Tensor, "*batch _ _"], size: tuple[int, int]) -> Shaped[Tensor, "*batch height width"]:
     """The first (height, width) cells or pixels of maps."""
     return maps[..., : size[0], : size[1]]

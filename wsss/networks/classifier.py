@@ -1,9 +1,11 @@
 """The multi-label classifier whose class activation maps are the first cue of every method."""
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from wsss.maths import grid
 from wsss.networks.network import Network
 from wsss.options.network import Features
 
@@ -38,6 +40,13 @@ class Classifier(Network):
     def maps(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch foreground rows columns"]:
         """Activation maps, not yet normalised: ReLU of each cell's class score."""
         return self.head(self.taps(images, self.backbone.stride)[-1]).relu()
+
+    def features_at(
+        self, images: Float[Tensor, "batch 3 height width"], cells: tuple[int, int]
+    ) -> Float[Tensor, "batch channels rows columns"]:
+        """Features at the cells of a grid over the images, of the finest layer that the backbone gives."""
+        fine, *_ = self.taps_of_whole(grid.whole(images, self.backbone.stride))
+        return F.adaptive_avg_pool2d(fine.float(), cells)
 
     @classmethod
     def build(cls, features: Features, *, classes: int) -> "Classifier":

@@ -27,6 +27,7 @@ def check(config: dict) -> None:
                 raise WsssError(
                     f"config: {section}: there is no method {name}: give one of {', '.join(_methods(config))}"
                 )
+    _check_names(config)
     _check_rounds(config["psa_ablation"])
     engines = [part.get("crf.engine") for part in _tables(config)]
     if "lattice" in engines and not find_spec("pydensecrf"):
@@ -41,8 +42,12 @@ def check(config: dict) -> None:
         _check_grid(where, table, config)
     if not config["fit_crf"]:
         return
-    if config["masks"]["crf.engine"] not in TRAINABLE:
-        raise WsssError(f"config: fit_crf: set masks: crf.engine to one that can be trained: {', '.join(TRAINABLE)}")
+    of_methods = {f"masks_of: {method}": changes for method, changes in config["masks_of"].items()}
+    for where, changes in {"masks": {}, **of_methods}.items():
+        if (config["masks"] | changes)["crf.engine"] not in TRAINABLE:
+            raise WsssError(
+                f"config: fit_crf: set {where}: crf.engine to one that can be trained: {', '.join(TRAINABLE)}"
+            )
     if config["crf"]["split"] == "crf_fit" and config["images"]["crf_fit_images"] < 2:
         raise WsssError(
             "config: fit_crf needs images on which no network is trained: set images: crf_fit_images to 2 or more, or"
@@ -108,6 +113,17 @@ def _check_grid(where: str, table: dict, config: dict) -> None:
     learns_seeds = config["sec_seeds"] == "results/seeds.h5" and table.get("warm_share", 1)
     if learns_seeds and not table["decoder"] and table["input_px"] != config["seeds"]["cells"] * table["stride"]:
         raise WsssError(f"config: {where}: input_px is not seeds: cells times its stride: change one of them")
+
+
+def _check_names(config: dict) -> None:
+    """Refuse a variant that takes the name of a second round, unless it is one."""
+    for method in _methods(config):
+        for name, changes in config[f"{method}_ablation"].items():
+            if name.endswith("_second_round") and "pseudo_masks_store" not in changes:
+                raise WsssError(
+                    f"config: {method}_ablation: {name}: names that end in _second_round are those of PSA's segmenter"
+                    " trained on what another one makes of the training images: give it another name"
+                )
 
 
 def _check_rounds(variants: dict) -> None:

@@ -95,6 +95,25 @@ class Crf:
 
 
 @dataclass(frozen=True)
+class FeatureCrf:
+    """Settings of a dense CRF of a network's cells, whose kernel is of positions, colours and a classifier's features.
+
+    Args:
+        steps: number of mean-field updates.
+        weight: penalty of different labels of cells that are alike, in nats; 0: no CRF.
+        cells: standard deviation of the kernel in space, in cells.
+        rgb: standard deviation of the kernel in colour, in levels of 0 to 255.
+        features: standard deviation of the kernel in the features, vectors of length 1.
+    """
+
+    steps: int
+    weight: float
+    cells: float
+    rgb: float
+    features: float
+
+
+@dataclass(frozen=True)
 class Fit:
     """How the parameters of a CRF are learned.
 

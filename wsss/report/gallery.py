@@ -60,19 +60,21 @@ class Source:
     """A store of which the page shows the arrays.
 
     Attributes:
-        name: what the layers are called: a kind of cue, or a method.
+        name: what the layers are called: the store's name, for masks without their split: a kind of cue, or a method.
+        kind: the kind of store.
         reader: the open store.
         splits: the splits whose images it may hold.
     """
 
     name: str
+    kind: str
     reader: Reader
     splits: tuple[str, ...]
 
     @property
     def dense(self) -> bool:
         """Whether it labels every pixel, as no cue does but pseudo masks."""
-        return self.name not in CUES or self.name == "pseudo_masks"
+        return self.kind in ("masks", "pseudo_masks")
 
 
 def sources(results: Path, stack: ExitStack) -> list[Source]:
@@ -93,14 +95,14 @@ def sources(results: Path, stack: ExitStack) -> list[Source]:
         if kind == "masks":
             name, split = path.stem.removesuffix("_masks").rsplit("_", 1)
             if split in manifest.SPLITS:
-                found.append(Source(name, reader, (split,)))
+                found.append(Source(name, kind, reader, (split,)))
         else:
-            found.append(Source(kind, reader, manifest.CUE_SPLITS))
-    variants = {source.name for source in found}
+            found.append(Source(path.stem, kind, reader, manifest.CUE_SPLITS))
+    variants = {source.name for source in found if source.kind == "masks"}
     of_a_method = {name for name in variants for other in variants if name.startswith(f"{other}_")}
-    order = {name: number for number, name in enumerate(CUES)}
-    shown = [source for source in found if source.name not in of_a_method or source.name in order]
-    return sorted(shown, key=lambda source: order.get(source.name, len(order)))
+    shown = [source for source in found if source.kind != "masks" or source.name not in of_a_method]
+    order = [*CUES, "masks"]
+    return sorted(shown, key=lambda source: (order.index(source.kind), source.name != source.kind))
 
 
 def judged(rows: list[Row], found: list[Source], classes: Classes) -> list[Judged]:
@@ -130,8 +132,9 @@ def layer_name(source: Source, array: str) -> str:
     name = NAMES.get(source.name) or NAMES.get(f"{source.name} {array}")
     if name:
         return name
-    if source.name in CUES:
-        return source.name.replace("_", " ")
+    if source.kind in CUES:  # another program's, or what a segmenter makes of the training images
+        name = source.name.replace("_", " ")
+        return name if array in ("labels", "plain", "saliency", "cam") else f"{name} {array}"
     return f"{source.name} {'prediction' if array == 'plain' else array}"
 
 
@@ -140,7 +143,7 @@ def confidences(rows: list[Row], results: Path, found: list[Source]) -> dict[str
     values: dict[str, float] = {}
     for source in found:
         path = results / f"{source.reader.path.stem.removesuffix('_masks')}_scores.h5"
-        if source.name in CUES or not path.exists():
+        if source.kind in CUES or not path.exists():
             continue
         with store.read(path, "scores") as scores:
             there = set(scores)

@@ -73,6 +73,7 @@ def label_maps(
 ) -> tuple[Scored, dict[str, np.ndarray]]:
     """The image and its label maps: `plain` before the CRF and, if there is one, `refined` after it."""
     scores = image.at_pixels().numpy()
+    potentials = potentials.of(image.classes) if potentials else None  # an image may have the classes of its tags alone
     maps = {"plain": image.classes[scores.argmax(0)]}
     if parameters.engine != "none":
         maps["refined"] = image.classes[refined_scores(scores, image.pixels(), parameters, potentials).argmax(0)]

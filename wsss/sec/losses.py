@@ -11,13 +11,13 @@ many as their images are.
 Where the paper and the authors' code disagree the code is followed, and the function says so.
 """
 
+from collections.abc import Callable
+
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from wsss.crf import marginals
 from wsss.maths.pooling import decay_of_share, one_hot, rank_pool
-from wsss.options.crf import Crf
 from wsss.options.sec import SecLosses
 from wsss.runtime.errors import WsssError
 
@@ -150,10 +150,9 @@ def objective(
     logits: Float[Tensor, "batch classes height width"],
     seeded: Int64[Tensor, "batch height width"],
     tags: Bool[Tensor, "batch classes-1"],
-    small: UInt8[Tensor, "batch height width 3"],
+    refine: Callable[[Tensor], Tensor],
     *,
     losses: SecLosses,
-    crf: Crf,
     windows: bool = False,
 ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
     """The sum of SEC's losses, and each of them; NaN where a logit is.
@@ -162,9 +161,8 @@ def objective(
         logits: output of the network.
         seeded: label maps, VOID where there is no seed.
         tags: whether the image shows foreground class c, at c - 1.
-        small: the photographs on the same grid.
+        refine: the CRF of the constrain loss, from the energies -log p of the cells to its marginals.
         losses: weights and poolings; a loss of weight 0 is not computed.
-        crf: settings of the CRF of the constrain loss.
         windows: whether the images are windows of those that the tags are of: the expansion loss then asks for the
             classes that have a seed in the window, and of the tags for no other.
     """
@@ -180,7 +178,6 @@ def objective(
     if losses.constrain_weight:
         unary = -logits.log_softmax(1)
         energies = unary if losses.constrain_gradient else unary.detach()
-        q = marginals(energies, small, crf, check_values=False)
-        target = floored(q, floor=losses.floor)
+        target = floored(refine(energies), floor=losses.floor)
         terms["constrain"] = losses.constrain_weight * constrain_loss(p, target)
     return sum(terms.values()), terms

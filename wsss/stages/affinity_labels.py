@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from wsss.options.crf import Crf
+from wsss.options.flat import recorded
 
 
 def affinity_labels(
@@ -26,7 +27,6 @@ def affinity_labels(
         stride: input pixels for each cell of the labels, AffinityNet's grid.
         crf: CRF that refines the scores of both exponents.
     """
-    from dataclasses import asdict
     from functools import partial
 
     from wsss.datasets import manifest, pictures
@@ -37,7 +37,7 @@ def affinity_labels(
     from wsss.stores import store
 
     rows = manifest.part(manifest.read(images, *manifest.TRAINING_SPLITS), shard)
-    settings = {"alpha_low": alpha_low, "alpha_high": alpha_high, "stride": stride, **asdict(crf)}
+    settings = recorded({"alpha_low": alpha_low, "alpha_high": alpha_high, "stride": stride}, crf)
     with store.read(cams, "cams") as source:
         manifest.require_classes(rows, source.classes, cams)
         items = (

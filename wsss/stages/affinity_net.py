@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from wsss.options.flat import Flat
+from wsss.options.flat import Flat, recorded
 from wsss.options.network import Features
 from wsss.options.training import Augment, Job, Schedule
 from wsss.runtime.errors import WsssError
@@ -60,7 +60,7 @@ def affinity_net(
         predicted = affinity.affinities(model(photographs), radius=radius)
         return affinity.affinity_loss(predicted, target, radius=radius, total=distributed.total)
 
-    settings = {"radius": radius, **loop.options(features, augment, schedule)}
+    settings = recorded({"radius": radius}, features, augment, schedule)
     task = loop.Task(
         "affinity_net", item, [row.id for row in rows], loss, settings, [images, affinity_labels, *features.files]
     )

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from wsss.options.flat import Flat
+from wsss.options.flat import Flat, recorded
 from wsss.options.network import Features
 from wsss.options.training import Augment, Job, Schedule
 
@@ -58,7 +58,7 @@ def classifier(
         photographs, tags = batch
         return torch.nn.functional.multilabel_soft_margin_loss(model(photographs), tags)
 
-    settings = loop.options(features, augment, schedule) | {"balance": balance}
+    settings = recorded({"balance": balance}, features, augment, schedule)
     task = loop.Task(
         "classifier", item, [row.id for row in rows], loss, settings, [images, classes_table, *features.files]
     )

@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsss.options.flat import Flat
+from wsss.options.flat import Flat, recorded
 from wsss.options.lcrf import Bound, Prior, require_whole_images
 from wsss.options.network import Features
 from wsss.options.training import Job, Schedule, WarpedInput
@@ -117,8 +117,7 @@ def lcrf_segmenter(
         return objective(logits, tags, kernels, log_likelihood, bound=bound, done=done, generator=generator)
 
     settings = {"dilation": dilation, "decoder": decoder, "balance": balance, "background_offset": background_offset}
-    settings |= {"warm_share": warm_share}
-    settings |= loop.options(features, warped, schedule, bound, prior)
+    settings = recorded(settings, {"warm_share": warm_share}, features, warped, schedule, bound, prior)
     task = loop.Task(
         "lcrf_segmenter", item, [row.id for row in rows], loss, settings, [images, classifier, *seeds, *features.files]
     )

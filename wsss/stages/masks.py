@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from wsss.options.crf import Crf
+from wsss.options.flat import recorded
 
 
 def masks(*, images: Path, scores: Path, fitted: list[Path], split: str, shard: str, masks: Path, crf: Crf) -> None:
@@ -15,7 +16,6 @@ def masks(*, images: Path, scores: Path, fitted: list[Path], split: str, shard: 
         masks: store to write.
         crf: CRF that refines the probabilities; engine none leaves them unchanged.
     """
-    from dataclasses import asdict
     from functools import partial
 
     from wsss.datasets import manifest
@@ -35,7 +35,7 @@ def masks(*, images: Path, scores: Path, fitted: list[Path], split: str, shard: 
         source_settings = {
             name: source.attributes[f"setting.{name}"] for name in ("scales", "warped_px", "supervision", "image_prior")
         }
-        settings = {"split": split, **source_settings, **asdict(crf), "fitted": fitted_on}
+        settings = recorded({"split": split, **source_settings, "fitted": fitted_on}, crf)
         items = (scored(row, source) for row in rows)
         refine = partial(label_maps, parameters=crf, potentials=potentials)
         with store.create(masks, "masks", classes=source.classes, settings=settings, inputs=inputs) as target:

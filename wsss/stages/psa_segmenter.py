@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from wsss.options.flat import Flat
+from wsss.options.flat import Flat, recorded
 from wsss.options.network import Features
 from wsss.options.training import Augment, Job, Schedule
 
@@ -72,12 +72,7 @@ def psa_segmenter(
         cross_entropy, pixels = distributed.total(torch.stack([cross_entropy, (target != VOID).sum()]))
         return cross_entropy / pixels.clamp(min=1)  # a batch may be void everywhere
 
-    settings = {
-        "dilation": dilation,
-        "decoder": decoder,
-        "balance": balance,
-        **loop.options(features, augment, schedule),
-    }
+    settings = recorded({"dilation": dilation, "decoder": decoder, "balance": balance}, features, augment, schedule)
     task = loop.Task(
         "psa_segmenter", item, [row.id for row in rows], loss, settings, [images, pseudo_masks, *features.files]
     )

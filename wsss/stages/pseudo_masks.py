@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from wsss.options.crf import Crf
+from wsss.options.flat import recorded
 
 
 def pseudo_masks(
@@ -33,7 +34,6 @@ def pseudo_masks(
         crf: CRF that refines the result of the walk; engine none leaves it unchanged.
     """
     from collections.abc import Iterator
-    from dataclasses import asdict
     from functools import partial
 
     import numpy as np
@@ -56,8 +56,8 @@ def pseudo_masks(
     network, about = file.load(affinity_net, AffinityNet)
     network.to(machine.device())
     radius = file.whole_setting(affinity_net, about, "radius")
-    settings = {"alpha": alpha, "beta": beta, "steps": steps, "radius": radius}
-    settings |= {"border_score": border_score, "rescale_power": rescale_power, **asdict(crf)}
+    walk = {"alpha": alpha, "beta": beta, "walk_steps": steps, "radius": radius}  # steps are the CRF's
+    settings = recorded(walk, {"border_score": border_score, "rescale_power": rescale_power}, crf)
     inputs = {"images": images, "cams": cams, "affinity_net": affinity_net}
 
     def affinities_of(photographs: np.ndarray) -> torch.Tensor:

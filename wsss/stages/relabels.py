@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from wsss.options.crf import Crf
+from wsss.options.flat import recorded
 
 LEAST = 1e-6
 """Added to each probability: those of the tags may all be 0 in half precision."""
@@ -31,7 +32,6 @@ def relabels(
         crf: CRF that refines the probabilities; engine none leaves them unchanged.
     """
     from collections.abc import Iterator
-    from dataclasses import asdict
     from functools import partial
 
     import numpy as np
@@ -63,7 +63,7 @@ def relabels(
             scores /= scores.sum(0)
             yield Scored(row.id, photograph, photograph.shape[:2], scores, network.stride, classes, about.warped_px)
 
-    settings = {"scales": scales, **asdict(crf)}
+    settings = recorded({"scales": scales}, crf)
     inputs = {"images": images, "segmenter": segmenter} | ({"fitted": fitted[0]} if fitted else {})
     refine = partial(label_maps, parameters=crf, potentials=potentials)
     with store.create(relabels, "pseudo_masks", classes=about.classes, settings=settings, inputs=inputs) as target:

@@ -1,17 +1,23 @@
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from wsss.options.crf import Crf
-from wsss.options.flat import Flat
+from wsss.options.crf import Crf, FeatureCrf
+from wsss.options.flat import Flat, recorded
 from wsss.options.network import Features
 from wsss.options.sec import SecLosses
 from wsss.options.training import Job, Schedule, WarpedInput
 from wsss.runtime.errors import WsssError
+
+if TYPE_CHECKING:
+    from wsss.labels import Classes
+    from wsss.networks.classifier import Classifier
 
 
 def sec_segmenter(
     *,
     images: Path,
     seeds: Path,
+    classifier: list[Path],
     sec_segmenter: Path,
     features: Flat[Features],
     dilation: int,
@@ -20,6 +26,7 @@ def sec_segmenter(
     warped: Flat[WarpedInput],
     losses: Flat[SecLosses],
     crf: Crf,
+    feature_crf: FeatureCrf,
     schedule: Flat[Schedule],
     job: Flat[Job],
 ) -> None:
@@ -32,6 +39,7 @@ def sec_segmenter(
     Args:
         images: manifest; the splits train and extra are used for training.
         seeds: store of label maps on the network's grid.
+        classifier: the classifier whose features the CRF of the loss constrain goes by, kept frozen; one or none.
         sec_segmenter: network to write.
         features: the backbone.
         dilation: dilation of the atrous layer, in cells.
@@ -39,23 +47,23 @@ def sec_segmenter(
         balance: strength of the correction for classes of few images, tau; 0: none, as in the paper.
         warped: size of the square input, and augmentation of the training images.
         losses: weights and poolings of the losses.
-        crf: CRF of the loss constrain; its pixels are the cells of the network's grid.
+        crf: CRF of the loss constrain by colours; its pixels are the cells of the network's grid.
+        feature_crf: CRF of the loss constrain by features, of the same cells.
         schedule: length and learning rate of the training.
         job: hardware, checkpoint and training curve.
     """
-    from dataclasses import asdict
 
     import torch
 
     from wsss.datasets import manifest, pictures
     from wsss.maths.frequencies import log_rarities
-    from wsss.maths.photographs import at_cells
     from wsss.networks.file import About
     from wsss.networks.segmenter import Segmenter
     from wsss.sec.losses import objective
     from wsss.stores.shared import Shared
     from wsss.training import loop
     from wsss.training.augment import augmented_square
+    from wsss.training.sec_constraint import refiner
 
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     labels = Shared(seeds, "seeds")
@@ -70,6 +78,7 @@ def sec_segmenter(
             f"cells: set input_px to {cells * network.stride}, or the cells of the seeds to input_px / stride"
         )
     fill = network.backbone.mean
+    refine = refiner(losses, crf, feature_crf, judge=_judge(classifier, losses, labels.classes), cells=cells)
     adjustment = balance * log_rarities([row.tags for row in rows], names[1:])[:, None, None]
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -81,13 +90,31 @@ def sec_segmenter(
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> loop.Loss:
         photographs, seeded, tags = batch
-        colours = at_cells(photographs, cells)
         logits = model(photographs).float()
         logits = logits + adjustment.to(logits)
-        return objective(logits, seeded, tags, colours, losses=losses, crf=crf, windows=warped.crop_share < 1)
+        return objective(logits, seeded, tags, refine(photographs), losses=losses, windows=warped.crop_share < 1)
 
-    settings = {"dilation": dilation, "decoder": decoder, "balance": balance, **asdict(crf)}
-    settings |= loop.options(features, warped, schedule, losses)
-    task = loop.Task("sec_segmenter", item, [row.id for row in rows], loss, settings, [images, seeds, *features.files])
+    settings = {"dilation": dilation, "decoder": decoder, "balance": balance}
+    settings = recorded(settings, crf, features, warped, schedule, losses, feature_crf=feature_crf)
+    inputs = [images, seeds, *classifier, *features.files]
+    task = loop.Task("sec_segmenter", item, [row.id for row in rows], loss, settings, inputs)
     about = About(labels.classes, "tags and cues", warped_px=warped.input_px, longest_px=pictures.longest_px(rows))
     loop.train(network, task, schedule=schedule, job=job, about=about, output=sec_segmenter)
+
+
+def _judge(classifier: list[Path], losses: SecLosses, classes: "Classes") -> "Classifier | None":
+    """The frozen classifier, where the CRF of the loss constrain goes by its features."""
+    from wsss.networks import file
+    from wsss.networks.classifier import Classifier
+
+    if (losses.constrain_by == "features") != bool(classifier):
+        raise WsssError(
+            f"constrain_by is {losses.constrain_by} with {len(classifier)} classifiers: give one for features, else"
+            " none"
+        )
+    if not classifier:
+        return None
+    judge, about = file.load(classifier[0], Classifier)
+    if about.classes != classes:
+        raise WsssError(f"{classifier[0]} has other classes than the seeds: use those of one run")
+    return judge.requires_grad_(False)

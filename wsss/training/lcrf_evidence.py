@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from wsss.lcrf.likelihoods import local_evidence, masked_cam, masked_image, pooling
+from wsss.maths import grid
 from wsss.maths.pooling import decay_of_share, rank_pool
 from wsss.networks.classifier import Classifier
 from wsss.options.lcrf import Bound, Prior
@@ -91,15 +92,15 @@ def evidence(
         judge: the classifier.
         photographs: RGB in [0, 1].
         cells: side of the grid.
-        scale: resize factor of the photographs; maps of larger ones are finer, and take scale^2 times as long.
+        scale: resize factor of the photographs, rounded to whole cells of the classifier; maps of larger ones are
+            finer, and take scale^2 times as long.
         finer: factor of the grid's side, for maps that windows are cut from. The largest scores are those on the grid
             without it, so that a window that is the whole photograph has the same maps.
     """
     with torch.no_grad():
         judge.to(photographs.device)
-        if scale != 1:
-            photographs = F.interpolate(photographs, scale_factor=scale, mode="bilinear", antialias=scale < 1)
-        taps = judge.taps(torch.cat([photographs, photographs.flip(-1)]), judge.backbone.stride)
+        resized = grid.whole(photographs, judge.backbone.stride, scale=scale)
+        taps = judge.taps_of_whole(torch.cat([resized, resized.flip(-1)]))
         found, side = judge.head(taps[-1]).float(), round(cells * finer)
         coarse, scores = (_unmirrored(F.interpolate(found, (n, n), mode="bilinear")) for n in (cells, side))
         return Evidence(scores, coarse.amax((-2, -1)), _unmirrored(F.adaptive_avg_pool2d(taps[0].float(), side)))

@@ -10,7 +10,7 @@ import math
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -244,11 +244,6 @@ def optimizer_of(network: Network, schedule: Schedule) -> torch.optim.Optimizer:
     if schedule.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(schedule.momentum, 0.999))
     return torch.optim.SGD(groups, lr=schedule.learning_rate, momentum=schedule.momentum)
-
-
-def options(*groups: object) -> dict[str, object]:
-    """The fields of option groups as one table."""
-    return {name: value for group in groups for name, value in asdict(group).items()}
 
 
 def _resume(path: Path, network: Network, optimizer: torch.optim.Optimizer, digest: str) -> tuple[int, list]:
