@@ -9,6 +9,7 @@ import sys
 
 import projects
 import pytest
+import yaml
 from projects import ROOT
 
 BLOCK = re.compile(r'^```\w+ title="([^"]+)"(?: (after|replace)="((?:[^"\\]|\\.)*)")?\n(.*?)^```$', re.M | re.S)
@@ -20,6 +21,8 @@ EDITED = {
     "workflow/config.schema.yaml",
     "tests/test_layers.py",
     "tests/tiny.yaml",
+    "profiles/slurm/profile.yaml",
+    "profiles/generic/profile.yaml",
 }
 
 
@@ -89,6 +92,13 @@ def test_its_own_tests_and_the_order_of_rooms_hold(walked):
     command = [sys.executable, "-m", "pytest", "-q", "tests/mil", "tests/test_layers.py"]
     run = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("profile", ["slurm", "generic"])
+def test_a_cluster_trains_it_where_the_other_trainings_run(walked, profile):
+    copy, _ = walked
+    places = yaml.safe_load((copy / f"profiles/{profile}/profile.yaml").read_text())["set-resources"]
+    assert places["mil_segmenter"] == places["lcrf_segmenter"]
 
 
 def test_it_runs_to_its_scores(walked):

@@ -200,14 +200,14 @@ def with_border(
 
     What lies at the border of a photograph is mostly background (the boundary prior of saliency: Wei et al., ECCV
     2012). Without it the walk carries a class over all of the background where its map answers beside the object. With
-    a score above 1 the few cells of the border speak for others like them; with 0 nothing changes, as in PSA. (Not in
-    the paper.)
+    a score above 1 the few cells of the border speak for others like them; with 0 nothing changes, as in PSA. Nor does
+    it on a grid of which the border is all there is. (Not in the paper.)
 
     Args:
         scores: of the classes, the background first.
         score: of the background at the border; the other classes have 0 there.
     """
-    if not score:
+    if not score or min(scores.shape[1:]) <= 2:
         return scores
     found = torch.zeros_like(scores)
     found[0] = score
