@@ -123,6 +123,18 @@ def test_settings_that_differ_from_the_defaults_are_listed(run):
     assert facts.settings(facts.records(run)) == [("classifier", "epochs", "3", "16")]
 
 
+@pytest.mark.parametrize(
+    ("stage", "options", "changed"),
+    [
+        ("relabels", "--scales 0.5 1.0 --crf.steps 3", [("scales", "0.5 1.0", "1.0"), ("crf.steps", "3", "10")]),
+        ("crf", "--crf.steps 3 --fit.epochs 2", [("crf.steps", "3", "10"), ("fit.epochs", "2", "10")]),
+    ],
+)
+def test_settings_of_other_sections_are_listed_too(stage, options, changed):
+    found = [facts.Record(stage, [stage, *options.split()], {})]
+    assert facts.settings(found) == [(stage, *line) for line in changed]
+
+
 def test_its_head_says_what_was_run_where(run):
     text = written(run)
     for fact in ("wsss 1.2.3 (commit abcdef)", "A processor, 2 cores", "3 train, 5 val", "0.2 minutes"):

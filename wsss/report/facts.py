@@ -22,6 +22,9 @@ from wsss.runtime.progress import LOG
 MOST_LETTERS = 100_000
 """Of a log that are read: its command and what follows it stand first."""
 
+BORROWED = {"relabels": ("scores", "masks"), "crf": ("masks",)}
+"""The sections of the configuration whose options a stage takes beside those of its own."""
+
 LARGEST = 3.5e38
 """Beyond the numbers of single precision, in which losses are computed."""
 
@@ -194,11 +197,17 @@ def settings(found: list[Record]) -> list[tuple[str, str, str, str]]:
     lines = []
     for record in found:
         stage, options, job = record.words[0], record.options, record.name.partition("/")[0]
-        for name, default in (defaults.get(stage) or {}).items():
+        for name, default in _defaults(stage, defaults).items():
             usual = " ".join(map(str, default)) if isinstance(default, list) else str(default)
             if name in options and options[name] != usual and not _same(options[name], usual):
                 lines.append((job, name, options[name], usual))
     return list(dict.fromkeys(lines))
+
+
+def _defaults(stage: str, defaults: dict) -> dict:
+    """The defaults of a stage's options, those of the sections that it borrows from among them."""
+    sections = (*BORROWED.get(stage, ()), stage)
+    return {name: value for section in sections for name, value in (defaults.get(section) or {}).items()}
 
 
 def _same(one: str, other: str) -> bool:
