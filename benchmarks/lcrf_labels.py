@@ -92,7 +92,7 @@ def main(
             tags = torch.tensor([[name in row.tags for name in about.classes.foreground]])
             scales = {each.evidence_scale for each in changes.values()}
             found = {scale: evidence(judge, square, cells, scale=scale) for scale in scales}
-            colours = at_cells(square, cells)
+            colours = at_cells(square, (cells, cells))
             for name, each in changes.items():
                 q = best(found[each.evidence_scale], colours, tags, numbers=each)
                 labels = labels_of(row, q, input_px=input_px)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 from PIL import Image
-from settings import PSA
+from settings import PSA, SAID
 
 from wsss.datasets import manifest
 from wsss.labels import Classes
@@ -18,6 +18,7 @@ SPLITS = {"train": 3, "val": 5}
 SETTINGS = {
     "supervision": "tags",
     "image_prior": 0,
+    **SAID,
     "scales": (1.0,),
     "warped_px": 0,
     "fitted": "no",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from wsss.labels import Classes
 from wsss.options import crf as crf_options
+from wsss.options.flat import recorded
 from wsss.options.lcrf import Bound, Prior
 from wsss.options.network import Features
 from wsss.options.sec import SecLosses
@@ -21,6 +22,9 @@ SEC = replace(PSA, smoothness_px=3 / 12, appearance_px=80 / 12)
 
 FEATURE_CRF = crf_options.FeatureCrf(steps=10, weight=20, cells=10, rgb=40, features=0.4)
 """The CRF of SEC's loss by features."""
+
+SAID = recorded(feature_crf=crf_options.NO_FEATURE_CRF)
+"""What a store of scores or masks says of a CRF by features that there is not."""
 
 MILD = replace(
     PSA,

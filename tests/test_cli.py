@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from options_of_stages import CONFIG, flags
+from settings import SAID
 from small_manifest import write_manifest
 from voc_layout import layout, write_list, write_tags
 
@@ -279,7 +280,7 @@ def test_a_store_that_fails_halfway_leaves_nothing(tmp_path):
     words = masks_words(tmp_path)
     write_manifest(tmp_path, ("a", "b"))
     scores = np.full((3, 3, 4), 1 / 3, np.float16)
-    settings = {"scales": (1.0,), "stride": 4, "warped_px": 0, "supervision": "tags", "image_prior": 0}
+    settings = {"scales": (1.0,), "stride": 4, "warped_px": 0, "supervision": "tags", "image_prior": 0, **SAID}
     with store.create(tmp_path / "scores.h5", "scores", classes=CLASSES, settings=settings, inputs={}) as target:
         target.add("a", (12, 16), scores=scores)
     error = refused("masks", *words, folder=tmp_path)

@@ -74,7 +74,7 @@ def run(stage: str, cues: Path, output: Path, *, gpus: int) -> None:
     common = {"images": cues / "images.csv", stage: output / f"{stage}.safetensors"}
     common |= {"features": FEATURES, "schedule": SCHEDULE}
     common["job"] = Job(gpus, 1, output / f"{stage}_checkpoint.pt", STEPS, output / f"{stage}.csv", ())
-    square = {"dilation": 1, "decoder": True, "balance": 0.5, "warped": WARPED}
+    square = {"dilation": 1, "decoder": True, "balance": 0.5, "background_offset": 1.0, "warped": WARPED}
     if stage == "classifier":
         classifier(classes_table=cues / "classes.csv", augment=AUGMENT, balance=1.0, **common)
     elif stage == "affinity_net":
@@ -88,7 +88,7 @@ def run(stage: str, cues: Path, output: Path, *, gpus: int) -> None:
         by_features = {"classifier": [cues / "judge.safetensors"], "feature_crf": settings.FEATURE_CRF}
         sec_segmenter(seeds=cues / "seeds.h5", losses=losses, crf=CRF, **by_features, **square, **common)
     else:
-        likewise = {"classifier": cues / "judge.safetensors", "seeds": (), "warm_share": 0, "background_offset": 1.0}
+        likewise = {"classifier": cues / "judge.safetensors", "seeds": (), "warm_share": 0}
         lcrf_segmenter(bound=settings.BOUND, prior=settings.PRIOR, **likewise, **square, **common)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from settings import CLASSES, FEATURES, PSA
+from settings import CLASSES, FEATURE_CRF, FEATURES, PSA
 
 import wsss
 from wsss.commands.predict import predict
@@ -19,6 +19,7 @@ from wsss.networks import file
 from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
 from wsss.networks.segmenter import Segmenter
+from wsss.options.crf import NO_FEATURE_CRF
 from wsss.results import fitted_crf
 from wsss.results.inference import settings_of_run
 from wsss.runtime.errors import WsssError
@@ -61,13 +62,16 @@ def network(tmp_path):
     return save
 
 
-def run_stages(folder: Path, network: Path, *, classifier: Path | None = None, prior: float = 0, **crf) -> Path:
+def run_stages(
+    folder: Path, network: Path, *, classifier: Path | None = None, prior: float = 0, by_features=NO_FEATURE_CRF, **crf
+) -> Path:
     """What the pipeline makes of the photographs: the store of masks beside the network."""
     rows = [manifest.Row(name, "val", folder / f"{name}.png", None, ("cat",), "test") for name in NAMES]
     results = network.parent
     manifest.write(results / "images.csv", rows)
     common = dict(images=results / "images.csv", split="val", shard="1-of-1")
     weighed = {"classifier": [classifier] if classifier else [], "image_prior": prior}
+    weighed["feature_crf"] = by_features
     scores(segmenter=network, scores=results / "psa_val_scores.h5", scales=(1.0, 1.5), **weighed, **common)
     options = PSA.__class__(**{**vars(PSA), "engine": "cells", "steps": 3, **crf})
     masks(scores=results / "psa_val_scores.h5", fitted=[], masks=results / "psa_val_masks.h5", crf=options, **common)
@@ -98,7 +102,15 @@ def test_masks_are_those_of_the_pipeline_bit_by_bit(tmp_path, photographs, netwo
 
 @pytest.mark.parametrize(
     "changed",
-    [{"scales": "x"}, {"scales": ""}, {"scales": "1e9"}, {"image_prior": "nan"}, {"fitted": None}, {"steps": "many"}],
+    [
+        {"scales": "x"},
+        {"scales": ""},
+        {"scales": "1e9"},
+        {"image_prior": "nan"},
+        {"fitted": None},
+        {"steps": "many"},
+        {"feature_crf.weight": "x"},
+    ],
 )
 def test_a_run_that_does_not_say_how_it_labelled_is_told(photographs, network, changed):
     path = network()
@@ -293,11 +305,16 @@ def classifier(tmp_path):
     return path
 
 
-def test_a_prior_of_the_run_weighs_new_photographs_too(photographs, network, classifier, tmp_path):
-    plain = written_by_run(run_stages(photographs, network()))
-    weighed = written_by_run(run_stages(photographs, network(), classifier=classifier, prior=1.0))
+@pytest.mark.parametrize("warped_px", [0, 40])
+@pytest.mark.parametrize("by_classifier", [{"prior": 1.0}, {"by_features": FEATURE_CRF}])
+def test_what_a_runs_classifier_does_is_done_to_new_photographs_too(
+    photographs, network, classifier, tmp_path, warped_px, by_classifier
+):
+    segmenter = network(warped_px=warped_px)
+    plain = written_by_run(run_stages(photographs, segmenter))
+    weighed = written_by_run(run_stages(photographs, segmenter, classifier=classifier, **by_classifier))
     assert any((plain[name] != weighed[name]).any() for name in NAMES)
-    predict(network(), (str(photographs),), out=tmp_path / "out")
+    predict(segmenter, (str(photographs),), out=tmp_path / "out")
     found = written(tmp_path / "out")
     for name in NAMES:
         np.testing.assert_array_equal(found[name], weighed[name])

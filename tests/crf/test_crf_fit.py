@@ -214,7 +214,7 @@ def scored(tmp_path):
     """A manifest of four images to fit a CRF on, their scores on a grid, and their masks as pseudo masks too."""
     rows = []
     inputs = {"classes": CLASSES, "inputs": {}}
-    of_scores = {"stride": 2, "scales": "1.0", "warped_px": 0, "supervision": "tags", "image_prior": 0}
+    of_scores = {"stride": 2, "scales": "1.0", "warped_px": 0, "supervision": "tags", "image_prior": 0, **settings.SAID}
     with (
         store.create(tmp_path / "scores.h5", "scores", settings=of_scores, **inputs) as scores,
         store.create(tmp_path / "pseudo.h5", "pseudo_masks", settings={}, **inputs) as pseudo,

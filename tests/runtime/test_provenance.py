@@ -117,6 +117,7 @@ def test_every_stage_has_a_digest_of_its_own():
 
 
 REFINED = {"affinity_labels", "pseudo_masks", "crf", "masks", "relabels", "sec_segmenter", "lcrf_segmenter"}
+SQUARE = {"sec_segmenter", "lcrf_segmenter"}
 TRAINED = {"classifier", "affinity_net", "psa_segmenter", "sec_segmenter", "lcrf_segmenter"}
 WITH_A_NETWORK = TRAINED | {"cams", "saliency", "scores", "pseudo_masks", "relabels"}
 
@@ -145,7 +146,7 @@ def add_a_line(path):
         ("options/lcrf", {"lcrf_segmenter"}),
         ("options/training", TRAINED),
         ("options/network", WITH_A_NETWORK),
-        ("networks/classifier", {"classifier", "cams", "saliency", "scores", "sec_segmenter", "lcrf_segmenter"}),
+        ("networks/classifier", {"classifier", "cams", "saliency", "scores", "relabels", *SQUARE}),
         ("networks/affinity_net", {"affinity_net", "pseudo_masks"}),
         ("networks/segmenter", {"psa_segmenter", "sec_segmenter", "lcrf_segmenter", "scores", "relabels"}),
         ("networks/network", WITH_A_NETWORK),
@@ -160,7 +161,8 @@ def add_a_line(path):
         ("results/panels", {"examples"}),
         ("results/figures", {"examples"}),
         ("results/fitted_crf", {"masks", "crf", "relabels"}),
-        ("results/image_prior", {"scores"}),
+        ("results/image_prior", {"scores", "relabels"}),
+        ("results/feature_crf", {"scores", "relabels"}),
         ("results/fit_data", {"crf"}),
         ("datasets/shapes", {"images", "training_images"}),
         ("stages/cams", {"cams"}),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from settings import ADAMW, CLASSES, FEATURES, PSA, SEC, SEC_LOSSES
+from settings import ADAMW, CLASSES, FEATURE_CRF, FEATURES, PSA, SAID, SEC, SEC_LOSSES
 
 from wsss.datasets import manifest
 from wsss.datasets.pictures import write_mask
@@ -40,7 +40,7 @@ NO_CRF = replace(PSA, engine="none")
 AUGMENT = Augment(resize_px=(0, 0), flip=False, jitter=0, jitter_by="hsv", crop_px=32)
 WARPED = WarpedInput(input_px=32, crop_share=1, flip=False, jitter=0, jitter_by="hsv")
 NETWORK = {"features": FEATURES, "schedule": replace(ADAMW, epochs=1, batch_size=1)}
-SETTINGS = {"scales": 1, "stride": STRIDE, "warped_px": 0, "supervision": "tags", "image_prior": 0, "radius": 2}
+SETTINGS = {"scales": 1, "stride": STRIDE, "warped_px": 0, "supervision": "tags", "image_prior": 0, "radius": 2, **SAID}
 
 ARRAYS = {
     "cams": lambda rows, columns: {"cam": np.ones((1, rows, columns), np.float16), "classes": np.ones(1, np.uint8)},
@@ -146,8 +146,10 @@ STAGES = {
     "sec_segmenter": (
         ("seeds",),
         lambda run: sec_segmenter(
-            **given(run, "seeds"), sec_segmenter=run / OUT, dilation=1, decoder=False, balance=0, warped=WARPED,
-            losses=SEC_LOSSES, crf=replace(SEC, steps=1), job=job(run), **NETWORK,
+            **given(run, "seeds"), sec_segmenter=run / OUT, dilation=1, decoder=False, balance=0,
+            background_offset=0, warped=WARPED, losses=SEC_LOSSES, crf=replace(SEC, steps=1),
+            classifier=[], feature_crf=FEATURE_CRF, job=job(run),
+            **NETWORK,
         ),
     ),
     "masks": (

@@ -6,10 +6,11 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 from PIL import Image
-from settings import PSA
+from settings import FEATURE_CRF, PSA, SAID
 
 from wsss import labels
 from wsss.datasets import manifest
+from wsss.options.flat import recorded
 from wsss.stages.miou import miou
 from wsss.stores import store
 
@@ -29,7 +30,7 @@ def text(tmp_path):
     )
 
     def text(**settings):
-        usual = {"scales": "1.0", "warped_px": 0, "supervision": "tags", "image_prior": 0.0}
+        usual = {"scales": "1.0", "warped_px": 0, "supervision": "tags", "image_prior": 0.0, **SAID}
         settings = usual | {"engine": "none", "fitted": "no"} | settings
         with store.create(tmp_path / "m.h5", "masks", classes=CLASSES, settings=settings, inputs={}) as target:
             target.add("a", truth.shape, plain=truth)
@@ -43,6 +44,12 @@ def text(tmp_path):
 def test_correct_maps_score_100(text):
     found = text()
     assert found.startswith("mIoU  100.00\n") and "crf: none\n" in found and "supervision: tags\n" in found
+
+
+def test_a_crf_by_features_is_named(text):
+    assert "feature crf: none\n" in text()
+    said = "feature crf: 10 steps, weight 20 (10 cells, 40 RGB, 0.4 of the classifier's features)\n"
+    assert said in text(**recorded(feature_crf=FEATURE_CRF))
 
 
 def test_a_prior_of_the_whole_image_is_named(text):

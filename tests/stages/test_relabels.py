@@ -13,12 +13,14 @@ from wsss.datasets import manifest
 from wsss.networks import file
 from wsss.networks.file import About
 from wsss.networks.segmenter import Segmenter
+from wsss.options.crf import NO_FEATURE_CRF
 from wsss.results import fitted_crf
 from wsss.runtime.errors import WsssError
 from wsss.stages.relabels import relabels
 from wsss.stages.scores import scores
 from wsss.stores import store
 
+NO_FEATURES = {"feature_crf": NO_FEATURE_CRF}
 CRF = replace(settings.SEC, appearance_px=8, appearance_rgb=20)
 
 
@@ -38,6 +40,7 @@ def save_network(path, *, warped_px=0, bias=0.0):
 def relabelled(folder, *, crf, name="relabels.h5", shard="1-of-1", **about):
     network = save_network(folder / "segmenter.safetensors", **about)
     options = {"images": folder / "images.csv", "segmenter": network, "fitted": [], "scales": (1.0,)}
+    options |= {"classifier": [], **NO_FEATURES}
     relabels(**options, shard=shard, relabels=folder / name, crf=crf)
     return folder / name
 
@@ -58,7 +61,8 @@ def test_labels_are_the_likeliest_of_the_tags(seeded, warped_px):
     path = relabelled(seeded, crf=replace(CRF, engine="none"), warped_px=warped_px)
     probabilities = seeded / "scores.h5"
     of_split = {"images": seeded / "images.csv", "segmenter": seeded / "segmenter.safetensors", "split": "train"}
-    scores(**of_split, shard="1-of-1", scores=probabilities, scales=(1.0,), classifier=[], image_prior=0.0)
+    plain = {"scales": (1.0,), "classifier": [], "image_prior": 0.0, **NO_FEATURES}
+    scores(**of_split, **plain, shard="1-of-1", scores=probabilities)
     from wsss.results.refinement import scored
 
     with store.read(path, "pseudo_masks") as found, store.read(probabilities, "scores") as source:
@@ -81,7 +85,7 @@ def test_a_fitted_matrix_of_all_classes_is_cut_to_the_tags(seeded):
     fitted_crf.write(seeded / "psa_crf.json", start, potentials, classes=CLASSES, about=about)
     network = save_network(seeded / "segmenter.safetensors")
     options = {"images": seeded / "images.csv", "segmenter": network, "scales": (1.0,), "shard": "1-of-1", "crf": CRF}
-    relabels(**options, fitted=[seeded / "psa_crf.json"], relabels=seeded / "relabels.h5")
+    relabels(**options, **NO_FEATURES, classifier=[], fitted=[seeded / "psa_crf.json"], relabels=seeded / "relabels.h5")
     with store.read(seeded / "relabels.h5", "pseudo_masks") as source:
         assert all(set(np.unique(source[str(i)]["refined"])) <= {0, 1 + i % 2} for i in range(4))
     cut = potentials.of(np.array([0, 2], np.uint8))
@@ -107,5 +111,5 @@ def test_a_prior_without_its_classifier_is_refused(seeded):
     network = save_network(seeded / "segmenter.safetensors")
     of_split = {"images": seeded / "images.csv", "segmenter": network, "split": "train", "shard": "1-of-1"}
     with pytest.raises(WsssError, match="image_prior is 0.5, but there is no classifier: give its file, or 0"):
-        scores(**of_split, scores=seeded / "scores.h5", scales=(1.0,), classifier=[], image_prior=0.5)
+        scores(**of_split, scores=seeded / "scores.h5", scales=(1.0,), classifier=[], image_prior=0.5, **NO_FEATURES)
     assert not (seeded / "scores.h5").exists()

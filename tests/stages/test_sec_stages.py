@@ -20,6 +20,7 @@ from wsss.networks import file
 from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
 from wsss.networks.segmenter import Segmenter
+from wsss.options.crf import NO_FEATURE_CRF
 from wsss.options.training import Job, WarpedInput
 from wsss.runtime.errors import WsssError
 from wsss.sec.losses import objective
@@ -30,6 +31,7 @@ from wsss.stages.seeds import seeds
 from wsss.stores import store
 from wsss.training.sec_constraint import refiner
 
+OF_NETWORK = {"decoder": False, "balance": 0, "background_offset": 0}
 LOSSES = replace(SEC_LOSSES, constrain_gradient=False)
 CRF = replace(SEC, steps=2, appearance_px=2)
 WARPED = WarpedInput(input_px=32, crop_share=1, flip=False, jitter=0, jitter_by="hsv")
@@ -42,8 +44,6 @@ def trained(
     *,
     losses=LOSSES,
     stride=8,
-    decoder=False,
-    balance=0,
     warped=WARPED,
     epochs=2,
     learning_rate=0.003,
@@ -57,8 +57,7 @@ def trained(
         sec_segmenter=seeded / "sec_segmenter.safetensors",
         features=replace(FEATURES, stride=stride),
         dilation=1,
-        decoder=decoder,
-        balance=balance,
+        **{name: changes.pop(name, usual) for name, usual in OF_NETWORK.items()},
         warped=warped,
         losses=losses,
         crf=replace(CRF, **changes),
@@ -79,6 +78,7 @@ def test_the_segmenter_learns_from_seeds_and_tags(seeded):
     network, about = file.load(seeded / "sec_segmenter.safetensors", Segmenter)
     assert about.warped_px == 32 and about.supervision == "tags and cues"
     options = {"split": "train", "shard": "1-of-1", "scales": (1.0,), "classifier": [], "image_prior": 0.0}
+    options["feature_crf"] = NO_FEATURE_CRF
     scores(
         images=seeded / "images.csv",
         segmenter=seeded / "sec_segmenter.safetensors",
@@ -121,7 +121,7 @@ def test_its_target_is_the_crf_of_the_classifiers_features(judge):
     energies = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(1))
     refine = refiner(replace(LOSSES, constrain_by="features"), CRF, FEATURE_CRF, judge=judge.eval(), cells=4)
     seen = judge.features_at(photographs, (4, 4))
-    kernel = features.kernel(at_cells(photographs, 4), seen, FEATURE_CRF)
+    kernel = features.kernel(at_cells(photographs, (4, 4)), seen, FEATURE_CRF)
     expected = features.marginals(energies, kernel, steps=FEATURE_CRF.steps)
     torch.testing.assert_close(refine(photographs)(energies), expected)
     assert not torch.allclose(expected, energies.neg().softmax(1), atol=0.05)
@@ -168,6 +168,19 @@ def test_the_gradient_through_the_crf_changes_the_training(seeded):
     without, through = trained(seeded), trained(seeded, losses=replace(LOSSES, constrain_gradient=True))
     assert through[0]["loss"] == without[0]["loss"]
     assert through[1]["loss"] != without[1]["loss"]
+
+
+def test_an_offset_of_the_background_is_of_its_use_alone(seeded):
+    """As that of the latent CRF: the training is the same, and so is the network but for the background's bias."""
+    fixed = {"balance": 0.5, "epochs": 2}
+    plain = trained(seeded, **fixed)
+    without = file.load(seeded / "sec_segmenter.safetensors", Segmenter)[0]
+    lowered = trained(seeded, background_offset=1.5, **fixed)
+    network, about = file.load(seeded / "sec_segmenter.safetensors", Segmenter)
+    assert [row["loss"] for row in lowered] == pytest.approx([row["loss"] for row in plain], rel=1e-5)
+    expected = without.head.bias - torch.tensor([1.5, 0, 0])
+    torch.testing.assert_close(network.head.bias, expected, rtol=0, atol=1e-4)
+    assert about.settings["background_offset"] == "1.5"
 
 
 def test_decays_and_shares_are_equivalent(seeded):

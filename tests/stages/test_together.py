@@ -21,6 +21,7 @@ from wsss.networks.affinity_net import AffinityNet
 from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
 from wsss.networks.segmenter import Segmenter
+from wsss.options.crf import NO_FEATURE_CRF
 from wsss.psa import affinity, random_walk
 from wsss.results.probabilities import maps_of
 from wsss.runtime import machine
@@ -101,9 +102,9 @@ def write(name, run, shard="1-of-1"):
     if name.startswith("cams"):
         cams(**of, classifier=run / "classifier.safetensors", cams=path, scales=SCALES, gamma=1, stride=4)
     elif name.startswith("scores"):
-        scores(**by_segmenter, split="train", scores=path, classifier=[], image_prior=0.0)
+        scores(**by_segmenter, split="train", scores=path, classifier=[], image_prior=0.0, feature_crf=NO_FEATURE_CRF)
     elif name.startswith("relabels"):
-        relabels(**by_segmenter, fitted=[], relabels=path, crf=NO_CRF)
+        relabels(**by_segmenter, classifier=[], fitted=[], relabels=path, crf=NO_CRF, feature_crf=NO_FEATURE_CRF)
     else:
         walk = {"alpha": 4, "beta": 8, "steps": 16, "border_score": 4, "rescale_power": 1}
         affinity_net = run / "affinity_net.safetensors"

@@ -113,9 +113,16 @@ def flags_of_method(section):
 
 
 def flags_of_relabels(wildcards):
-    """The scales of scores and the CRF of masks; the classes of the images are known from their tags."""
-    scales = {"scales": of_method("scores", wildcards)["scales"]}
-    return configuration.as_options(scales | of_method("masks", wildcards))
+    """The options of scores but for the prior, and the CRF of masks: the tags say what classes the images show."""
+    scores = {name: value for name, value in of_method("scores", wildcards).items() if name != "image_prior"}
+    return configuration.as_options(scores | of_method("masks", wildcards))
+
+
+def judge(*options):
+    """The classifier as an input of what scores images, where one of these options of scores asks for it."""
+    return lambda wildcards: (
+        ["results/classifier.safetensors"] if any(of_method("scores", wildcards)[name] for name in options) else []
+    )
 
 
 def settings(stage, options=None):

@@ -4,9 +4,7 @@ rule scores:
     input:
         images=rules.images.output.images,
         segmenter="results/{variant}_segmenter.safetensors",
-        classifier=lambda wildcards: (
-            ["results/classifier.safetensors"] if of_method("scores", wildcards)["image_prior"] else []
-        ),
+        classifier=judge("image_prior", "feature_crf.weight"),
     output:
         scores=shard("{variant}_{split}_scores"),
     log:
@@ -75,6 +73,7 @@ rule relabels:
     input:
         images=rules.training_images.output.training_images,
         segmenter="results/{variant}_segmenter.safetensors",
+        classifier=judge("feature_crf.weight"),
         fitted=fitted,
     output:
         relabels=shard("{variant}_relabels"),
@@ -88,8 +87,8 @@ rule relabels:
     params:
         **settings("relabels", flags_of_relabels),
     shell:
-        "wsss relabels --images {input.images:q} --segmenter {input.segmenter:q} --fitted {input.fitted:q}"
-        " --shard {params.part} --relabels {output.relabels:q} --threads {threads} --log {log:q} {params.options}"
+        "wsss relabels --images {input.images:q} --segmenter {input.segmenter:q} --classifier {input.classifier:q}"
+        " --fitted {input.fitted:q} --shard {params.part} --relabels {output.relabels:q} --threads {threads} --log {log:q} {params.options}"
 
 
 rule miou:

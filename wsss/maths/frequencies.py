@@ -22,6 +22,22 @@ def log_odds(tags: Iterable[Collection[str]], names: Sequence[str]) -> Float[Ten
     return ((shown + 1) / (len(images) - shown + 1)).log().float()
 
 
+def adjustment(
+    tags: Iterable[Collection[str]], names: Sequence[str], *, balance: float, background_offset: float
+) -> Float[Tensor, "classes 1 1"]:
+    """What is added to the logits of cells in training, and not in use, where only tags are known.
+
+    Args:
+        tags: those of each training image.
+        names: the foreground classes.
+        balance: tau, the strength of the correction for classes of few images (`log_rarities`).
+        background_offset: added to the background.
+    """
+    added = balance * log_rarities(tags, names)
+    added[0] += background_offset
+    return added[:, None, None]
+
+
 def log_rarities(tags: Iterable[Collection[str]], names: Sequence[str]) -> Float[Tensor, " classes"]:
     """log(n / max n) for the number n of images whose tags name each class; 0 of the background, which comes first.
 

@@ -14,9 +14,8 @@ def to_tensor(
 
 
 def at_cells(
-    photographs: Float[torch.Tensor, "batch 3 height width"], cells: int
-) -> UInt8[torch.Tensor, "batch {cells} {cells} 3"]:
-    """Photographs in [0, 1] as square pictures whose pixels are the cells of a grid: what its CRF looks at."""
-    size = (cells, cells)
-    means = torch.nn.functional.interpolate(photographs, size, mode="bilinear", antialias=True)
+    photographs: Float[torch.Tensor, "batch 3 height width"], cells: tuple[int, int]
+) -> UInt8[torch.Tensor, "batch {cells[0]} {cells[1]} 3"]:
+    """Photographs in [0, 1] as pictures whose pixels are the (rows, columns) of a grid: what its CRF looks at."""
+    means = torch.nn.functional.interpolate(photographs, cells, mode="bilinear", antialias=True)
     return (255 * means).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)

@@ -113,6 +113,10 @@ class FeatureCrf:
     features: float
 
 
+NO_FEATURE_CRF = FeatureCrf(steps=10, weight=0, cells=10, rgb=40, features=0.4)
+"""No CRF by features."""
+
+
 @dataclass(frozen=True)
 class Fit:
     """How the parameters of a CRF are learned.

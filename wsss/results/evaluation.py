@@ -134,6 +134,16 @@ def crf_description(attributes: dict) -> str:
     )
 
 
+def feature_crf_description(attributes: dict) -> str:
+    """A description of the CRF by features, from the attributes of a store."""
+    prefix = "setting.feature_crf."
+    setting = {name.removeprefix(prefix): value for name, value in attributes.items() if name.startswith(prefix)}
+    if not float(setting["weight"]):
+        return "none"
+    widths = f"{setting['cells']} cells, {setting['rgb']} RGB, {setting['features']} of the classifier's features"
+    return f"{setting['steps']} steps, weight {setting['weight']} ({widths})"
+
+
 def write(counts: Counts, evaluated: dict[str, object], *, manifest: str, text: Path, json_file: Path) -> None:
     """Write the table for people and the same numbers for programs.
 

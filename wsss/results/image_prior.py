@@ -54,10 +54,7 @@ def weighing(classifier: Path | None, classes: Classes, *, power: float) -> Weig
     """
     if classifier is None:
         return lambda photograph, probabilities: probabilities
-    network, about = file.load(classifier, Classifier)
-    if about.classes != classes:
-        raise WsssError(f"{classifier} has other classes than the segmenter: use those of one run")
-    network.to(machine.device())
+    network = loaded(classifier, classes)
 
     def weigh(
         photograph: UInt8[np.ndarray, "height width 3"], probabilities: Float16[Tensor, "classes rows columns"]
@@ -69,3 +66,15 @@ def weighing(classifier: Path | None, classes: Classes, *, power: float) -> Weig
         return weighted(probabilities, shown, power=power)
 
     return weigh
+
+
+def loaded(classifier: Path, classes: Classes) -> Classifier:
+    """The classifier of a segmenter's run, on its device.
+
+    Raises:
+        WsssError: the file is missing, damaged or no classifier, or its classes are others.
+    """
+    network, about = file.load(classifier, Classifier)
+    if about.classes != classes:
+        raise WsssError(f"{classifier} has other classes than the segmenter: use those of one run")
+    return network.to(machine.device())

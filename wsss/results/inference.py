@@ -13,8 +13,8 @@ from wsss.datasets import manifest, pictures
 from wsss.labels import Classes
 from wsss.networks import file
 from wsss.networks.segmenter import Segmenter
-from wsss.options.crf import PSA, Crf
-from wsss.results import fitted_crf, image_prior
+from wsss.options.crf import NO_FEATURE_CRF, PSA, Crf, FeatureCrf
+from wsss.results import feature_crf, fitted_crf, image_prior
 from wsss.results.probabilities import Photograph, maps_of
 from wsss.results.refinement import Scored, refined_scores
 from wsss.runtime import machine
@@ -32,6 +32,7 @@ class Settings:
     Args:
         scales: resize factors of the image.
         image_prior: exponent of a classifier's probabilities of the whole image; 0: they are not used.
+        feature_crf: the CRF of the network's cells, by the classifier's features.
         crf: the CRF after the network.
         potentials: fitted numbers of the CRF, if the run fitted some.
         source: where these were found, in words.
@@ -39,6 +40,7 @@ class Settings:
 
     scales: tuple[float, ...] = (1.0,)
     image_prior: float = 0
+    feature_crf: FeatureCrf = NO_FEATURE_CRF
     crf: Crf = PSA
     potentials: Potentials | None = None
     source: str = "the defaults, since the network's run is not beside it"
@@ -63,6 +65,7 @@ def settings_of_run(network: Path, classes: Classes) -> Settings:
         scores = tuple(map(float, attributes["scales"].split())), float(attributes.get("image_prior", 0))
         if not (scores[0] and all(0 < scale <= LARGEST_SCALE for scale in scores[0]) and 0 <= scores[1] < math.inf):
             raise ValueError(f"scales {attributes['scales']}, image prior {scores[1]}")
+        scores = (*scores, _feature_crf(attributes))
         fitted = attributes["fitted"] != "no"
         numbers = {field.name: kinds.get(field.type, str) for field in fields(Crf) if field.name in attributes}
         parameters = None if fitted else Crf(**{name: kind(attributes[name]) for name, kind in numbers.items()})
@@ -75,6 +78,14 @@ def settings_of_run(network: Path, classes: Classes) -> Settings:
     path = _fitted_crf(found[0], attributes.get("input.fitted"))
     parameters, potentials, _ = fitted_crf.read(path, classes)
     return Settings(*scores, parameters, potentials, source=f"{found[0]} and {path}")
+
+
+def _feature_crf(attributes: dict[str, object]) -> FeatureCrf:
+    """The CRF by features that a store of masks names."""
+    named = {field.name: (field.type, attributes.get(f"feature_crf.{field.name}")) for field in fields(FeatureCrf)}
+    if named["weight"][1] is None:  # of an earlier version
+        return NO_FEATURE_CRF
+    return FeatureCrf(**{name: kind(value) for name, (kind, value) in named.items()})
 
 
 def _fitted_crf(masks: Path, digest: object) -> Path:
@@ -113,8 +124,11 @@ class Predictor:
         self.settings = settings_of_run(path, self.about.classes)
         self.crf = self.settings.crf if crf else Crf(**{**vars(self.settings.crf), "engine": "none"})
         self._maps = maps_of(self.network, scales=scales or self.settings.scales)
-        power = self.settings.image_prior
-        self._weigh = image_prior.weighing(_classifier(path) if power else None, self.about.classes, power=power)
+        power, by_features, classes = self.settings.image_prior, self.settings.feature_crf, self.about.classes
+        judge = _classifier(path) if power or by_features.weight else None
+        self._weigh = image_prior.weighing(judge if power else None, classes, power=power)
+        of_cells = {"stride": self.network.stride, "warped_px": self.about.warped_px}
+        self._refine = feature_crf.refining(judge if by_features.weight else None, classes, by_features, **of_cells)
 
     def scored(self, name: str, photograph: Photograph) -> Scored:
         """A photograph with its probabilities on the network's grid, at the working size."""
@@ -123,7 +137,7 @@ class Predictor:
             photograph = pictures.resized(photograph, size)
         with machine.exact():
             (found,) = self._maps(pictures.as_given(photograph, self.about.warped_px)[None])
-        maps = self._weigh(photograph, found).numpy().astype("float32")
+        maps = self._refine(photograph, self._weigh(photograph, found)).numpy().astype("float32")
         classes = np.arange(len(self.about.classes.names), dtype=np.uint8)
         return Scored(name, photograph, size, maps, self.network.stride, classes, self.about.warped_px)
 

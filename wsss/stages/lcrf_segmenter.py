@@ -61,7 +61,7 @@ def lcrf_segmenter(
     from wsss.labels import VOID
     from wsss.lcrf.bound import objective, warm
     from wsss.lcrf.prior import kernels as kernels_of
-    from wsss.maths.frequencies import log_rarities
+    from wsss.maths.frequencies import adjustment
     from wsss.maths.photographs import at_cells, to_tensor
     from wsss.networks import file
     from wsss.networks.classifier import Classifier
@@ -81,8 +81,8 @@ def lcrf_segmenter(
     network = Segmenter.build(features, classes=len(classes.names), dilation=dilation, decoder=decoder)
     cells = warped.cells(network.stride, multiple=features.stride)
     cues = _cues(seeds, warm_share, cells=cells)
-    adjustment = balance * log_rarities([row.tags for row in rows], classes.foreground)[:, None, None]
-    adjustment[0] += background_offset
+    offsets = {"balance": balance, "background_offset": background_offset}
+    added = adjustment([row.tags for row in rows], classes.foreground, **offsets)
     network.lower_background(background_offset)  # so that training begins as it does without an offset
     found_in = finder(frozen, bound, prior, cells=cells)
     likelihood = likelihood_of(bound, frozen, cells=cells, stride=network.stride)
@@ -102,7 +102,7 @@ def lcrf_segmenter(
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> loop.Loss:
         photographs, labels, windows, tags, *wholes = batch
         logits = model(photographs).float()
-        logits = logits + adjustment.to(logits)
+        logits = logits + added.to(logits)
         if done < warm_share:
             return warm(logits, labels)
         # training has set a seed for this step, from which dropout draws: samples draw from another, made of it
@@ -113,11 +113,11 @@ def lcrf_segmenter(
         def log_likelihood(z: torch.Tensor) -> torch.Tensor:
             return likelihood(z, photographs, found, tags, generator)
 
-        kernels = kernels_of(at_cells(photographs, cells), prior, found.features if found else None)
+        kernels = kernels_of(at_cells(photographs, (cells, cells)), prior, found.features if found else None)
         return objective(logits, tags, kernels, log_likelihood, bound=bound, done=done, generator=generator)
 
-    settings = {"dilation": dilation, "decoder": decoder, "balance": balance, "background_offset": background_offset}
-    settings = recorded(settings, {"warm_share": warm_share}, features, warped, schedule, bound, prior)
+    settings = {"dilation": dilation, "decoder": decoder, "warm_share": warm_share, **offsets}
+    settings = recorded(settings, features, warped, schedule, bound, prior)
     task = loop.Task(
         "lcrf_segmenter", item, [row.id for row in rows], loss, settings, [images, classifier, *seeds, *features.files]
     )

@@ -1,7 +1,12 @@
+from dataclasses import fields
 from pathlib import Path
 
-from wsss.options.crf import Crf
+from wsss.options.crf import Crf, FeatureCrf
 from wsss.options.flat import recorded
+
+OF_FEATURES = tuple(f"feature_crf.{field.name}" for field in fields(FeatureCrf))
+OF_SCORES = ("scales", "warped_px", "supervision", "image_prior", *OF_FEATURES)
+"""What masks record of the scores that they are made of, so that the network can label other photographs likewise."""
 
 
 def masks(*, images: Path, scores: Path, fitted: list[Path], split: str, shard: str, masks: Path, crf: Crf) -> None:
@@ -32,9 +37,7 @@ def masks(*, images: Path, scores: Path, fitted: list[Path], split: str, shard: 
         if fitted:
             crf, potentials, about = fitted_crf.read(fitted[0], source.classes)
             fitted_on = f"on {about['images']} images of {about['split']}, {about['masks']} masks"
-        source_settings = {
-            name: source.attributes[f"setting.{name}"] for name in ("scales", "warped_px", "supervision", "image_prior")
-        }
+        source_settings = {name: source.attributes[f"setting.{name}"] for name in OF_SCORES}
         settings = recorded({"split": split, **source_settings, "fitted": fitted_on}, crf)
         items = (scored(row, source) for row in rows)
         refine = partial(label_maps, parameters=crf, potentials=potentials)

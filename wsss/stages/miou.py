@@ -31,6 +31,7 @@ def miou(*, images: Path, masks: Path, split: str, text: Path, json: Path) -> No
         "supervision": about["setting.supervision"],
         "scales": f"{about['setting.scales']}, each with its mirror image",
         "image prior": prior if (prior := float(about["setting.image_prior"])) else "none",
+        "feature crf": evaluation.feature_crf_description(about),
         "image size": f"warped to {side} x {side} px" if (side := int(about["setting.warped_px"])) else "its own",
         "crf": evaluation.crf_description(about),
         "threshold": "none: the class of the highest score",

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from wsss.options.crf import Crf
+from wsss.options.crf import Crf, FeatureCrf
 from wsss.options.flat import recorded
 
 LEAST = 1e-6
@@ -11,11 +11,13 @@ def relabels(
     *,
     images: Path,
     segmenter: Path,
+    classifier: list[Path],
     fitted: list[Path],
     shard: str,
     relabels: Path,
     scales: tuple[float, ...],
     crf: Crf,
+    feature_crf: FeatureCrf,
 ) -> None:
     """Label the training images by a trained segmenter, cut to their tags: pseudo masks of a second round.
 
@@ -25,20 +27,24 @@ def relabels(
     Args:
         images: manifest; the splits train, extra and crf_fit are processed.
         segmenter: trained segmentation network.
+        classifier: network by whose features a CRF goes; one or none.
         fitted: fitted CRF of the stage crf, used instead of `crf`; one or none.
         shard: part of the images to process, such as 2-of-3.
         relabels: store of pseudo masks to write.
         scales: resize factors of the image whose probabilities are averaged, each with its mirror image.
         crf: CRF that refines the probabilities; engine none leaves them unchanged.
+        feature_crf: CRF of the cells by the classifier's features, before the other one.
     """
     from collections.abc import Iterator
     from functools import partial
 
     import numpy as np
+    import torch
 
     from wsss.datasets import batches, manifest
     from wsss.networks import file
     from wsss.networks.segmenter import Segmenter
+    from wsss.results import feature_crf as by_features
     from wsss.results import fitted_crf
     from wsss.results.probabilities import maps_of
     from wsss.results.refinement import Scored, label_maps
@@ -53,18 +59,22 @@ def relabels(
     manifest.require_classes(rows, about.classes, segmenter)
     network.to(machine.device())
     maps = maps_of(network, scales=scales)
+    judge = by_features.required(classifier, feature_crf)
+    of_cells = {"stride": network.stride, "warped_px": about.warped_px}
+    refine_cells = by_features.refining(judge, about.classes, feature_crf, **of_cells)
     crf, potentials = fitted_crf.read(fitted[0], about.classes)[:2] if fitted else (crf, None)
 
     def scored() -> Iterator[Scored]:
         found = batches.of_each(maps, listed, shard, scales=scales, warped_px=about.warped_px)
         for row, photograph, probabilities in found:
             classes = np.array([0, *map(about.classes.names.index, row.tags)], dtype=np.uint8)
-            scores = probabilities.numpy().astype("float32")[classes] + LEAST
-            scores /= scores.sum(0)
+            of_tags = torch.from_numpy(probabilities.numpy().astype("float32")[classes] + LEAST)
+            scores = refine_cells(photograph, of_tags / of_tags.sum(0)).numpy()
             yield Scored(row.id, photograph, photograph.shape[:2], scores, network.stride, classes, about.warped_px)
 
-    settings = recorded({"scales": scales}, crf)
-    inputs = {"images": images, "segmenter": segmenter} | ({"fitted": fitted[0]} if fitted else {})
+    settings = recorded({"scales": scales}, crf, feature_crf=feature_crf)
+    inputs = {"images": images, "segmenter": segmenter} | ({"classifier": judge} if judge else {})
+    inputs |= {"fitted": fitted[0]} if fitted else {}
     refine = partial(label_maps, parameters=crf, potentials=potentials)
     with store.create(relabels, "pseudo_masks", classes=about.classes, settings=settings, inputs=inputs) as target:
         for image, labels in track(mapped(refine, scored()), "relabels", total=len(rows)):

@@ -23,6 +23,7 @@ def sec_segmenter(
     dilation: int,
     decoder: bool,
     balance: float,
+    background_offset: float,
     warped: Flat[WarpedInput],
     losses: Flat[SecLosses],
     crf: Crf,
@@ -34,7 +35,8 @@ def sec_segmenter(
 
     With a balance tau above 0, tau log(images with the class / those with the most frequent one) is added to the logits
     in training, and not in use, so that classes of few images are not left to others (logit adjustment, Menon et al.
-    2021, arXiv:2007.07314); the background's are left as they are.
+    2021, arXiv:2007.07314). `background_offset` is added to the background's logit in the same way, against its growing
+    beyond what the photographs show.
 
     Args:
         images: manifest; the splits train and extra are used for training.
@@ -45,6 +47,7 @@ def sec_segmenter(
         dilation: dilation of the atrous layer, in cells.
         decoder: whether a decoder joins an earlier layer, so that the scores have the grid of that (DeepLabv3+).
         balance: strength of the correction for classes of few images, tau; 0: none, as in the paper.
+        background_offset: added to the background's logit during training only; above 0, fewer cells are background.
         warped: size of the square input, and augmentation of the training images.
         losses: weights and poolings of the losses.
         crf: CRF of the loss constrain by colours; its pixels are the cells of the network's grid.
@@ -56,7 +59,7 @@ def sec_segmenter(
     import torch
 
     from wsss.datasets import manifest, pictures
-    from wsss.maths.frequencies import log_rarities
+    from wsss.maths.frequencies import adjustment
     from wsss.networks.file import About
     from wsss.networks.segmenter import Segmenter
     from wsss.sec.losses import objective
@@ -79,7 +82,9 @@ def sec_segmenter(
         )
     fill = network.backbone.mean
     refine = refiner(losses, crf, feature_crf, judge=_judge(classifier, losses, labels.classes), cells=cells)
-    adjustment = balance * log_rarities([row.tags for row in rows], names[1:])[:, None, None]
+    offsets = {"balance": balance, "background_offset": background_offset}
+    added = adjustment([row.tags for row in rows], names[1:], **offsets)
+    network.lower_background(background_offset)  # so that training begins as it does without an offset
 
     def item(position: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         row = rows[position]
@@ -91,10 +96,10 @@ def sec_segmenter(
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> loop.Loss:
         photographs, seeded, tags = batch
         logits = model(photographs).float()
-        logits = logits + adjustment.to(logits)
+        logits = logits + added.to(logits)
         return objective(logits, seeded, tags, refine(photographs), losses=losses, windows=warped.crop_share < 1)
 
-    settings = {"dilation": dilation, "decoder": decoder, "balance": balance}
+    settings = {"dilation": dilation, "decoder": decoder, **offsets}
     settings = recorded(settings, crf, features, warped, schedule, losses, feature_crf=feature_crf)
     inputs = [images, seeds, *classifier, *features.files]
     task = loop.Task("sec_segmenter", item, [row.id for row in rows], loss, settings, inputs)

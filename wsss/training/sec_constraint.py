@@ -31,7 +31,7 @@ def refiner(
     """
 
     def refine(photographs: Tensor) -> Refine:
-        colours = at_cells(photographs, cells)
+        colours = at_cells(photographs, (cells, cells))
         if judge is None or not losses.constrain_weight:
             return lambda energies: marginals(energies, colours, crf, check_values=False)
         with torch.no_grad():
