@@ -116,7 +116,7 @@ def test_every_stage_has_a_digest_of_its_own():
     assert digests() == found
 
 
-REFINED = {"affinity_labels", "pseudo_masks", "crf", "masks", "relabels", "sec_segmenter", "lcrf_segmenter"}
+REFINED = {"affinity_labels", "pseudo_masks", "crf", "scores", "masks", "relabels", "sec_segmenter", "lcrf_segmenter"}
 SQUARE = {"sec_segmenter", "lcrf_segmenter"}
 TRAINED = {"classifier", "affinity_net", "psa_segmenter", "sec_segmenter", "lcrf_segmenter"}
 WITH_A_NETWORK = TRAINED | {"cams", "saliency", "scores", "pseudo_masks", "relabels"}
