@@ -257,23 +257,31 @@ def test_a_second_round_learns_what_a_segmenter_makes_of_the_training_images(pro
 
 
 def test_a_method_may_have_scores_of_its_own(project):
-    (project / "overlay.yaml").write_text("scores_of: {psa: {scales: [1, 1.5]}, lcrf: {image_prior: 0.5}}")
+    (project / "overlay.yaml").write_text(
+        "scores_of: {psa: {scales: [1, 1.5]}, sec: {feature_crf.weight: 10}, lcrf: {image_prior: 0.5}}"
+    )
     variants = ("psa", "psa_plain_crops", "sec", "lcrf")
-    targets = [f"results/{variant}_val_scores.h5" for variant in variants] + ["results/psa_relabels.h5"]
+    targets = [f"results/{variant}_val_scores.h5" for variant in variants]
+    targets += [f"results/{method}_relabels.h5" for method in ("psa", "sec")]
     words = ("--dry-run", "--printshellcmds", "--forcerun", "scores", "relabels")
     dry = snakemake(project, *words, overlays=["overlay.yaml"], targets=targets)
     assert dry.returncode == 0, dry.stdout + dry.stderr
     found = re.findall(
-        r"wsss scores .*--classifier (\S*) ?--split val.*--scores results/(\w+)_val.* --scales (.*)", dry.stdout
+        r"wsss scores .*--classifier (\S*) ?--split val.*--scores results/(\w+)_val.* --scales (.*)"
+        r" --feature_crf.steps 10 --feature_crf.weight (\d+)",
+        dry.stdout,
     )
     classifier = "results/classifier.safetensors"
-    assert {method: (weighing, options) for weighing, method, options in found} == {
-        "psa": ("", "1 1.5 --image_prior 0"),
-        "psa_plain_crops": ("", "1 1.5 --image_prior 0"),
-        "sec": ("", "1.0 --image_prior 0"),
-        "lcrf": (classifier, "1.0 --image_prior 0.5"),
+    assert {method: (given, *options) for given, method, *options in found} == {
+        "psa": ("", "1 1.5 --image_prior 0", "0"),
+        "psa_plain_crops": ("", "1 1.5 --image_prior 0", "0"),
+        "sec": (classifier, "1.0 --image_prior 0", "10"),
+        "lcrf": (classifier, "1.0 --image_prior 0.5", "0"),
     }
-    assert re.search(r"wsss relabels .*--scales 1 1.5 --crf", dry.stdout)
+    of_relabels = (
+        r"wsss relabels .*--classifier (\S*) ?--fitted .*--relabels results/(\w+)_rel.* --scales (.*) --feature_crf.st"
+    )
+    assert set(re.findall(of_relabels, dry.stdout)) == {("", "psa", "1 1.5"), (classifier, "sec", "1.0")}
 
 
 def test_a_method_may_have_a_crf_of_its_own(project):

@@ -107,6 +107,14 @@ def smaller(section: dict) -> dict:
     return section | changes
 
 
+def save_judge(folder: Path, config: dict) -> Path:
+    """The file of a frozen classifier of the preset's backbone."""
+    about = {name: config["classifier"][name] for name in ("backbone", "stride", "freeze")}
+    judge = Classifier.build(Features(weights="none", **about), classes=len(CLASSES.names))
+    file.save(folder / "judge.safetensors", judge, About(CLASSES, "tags"))
+    return folder / "judge.safetensors"
+
+
 def train(folder: Path, stage: str, config: dict) -> Path:
     """Run one training as its rule does; returns the network's file."""
     section = smaller(config[stage])
@@ -114,14 +122,13 @@ def train(folder: Path, stage: str, config: dict) -> Path:
     words = ["--images", folder / "images.csv", f"--{stage}", target]
     if stage == "classifier":
         words += ["--classes_table", folder / "classes.csv"]
-    elif stage == "lcrf_segmenter":
-        about = {name: config["classifier"][name] for name in ("backbone", "stride", "freeze")}
-        judge = Classifier.build(Features(weights="none", **about), classes=len(CLASSES.names))
-        file.save(folder / "judge.safetensors", judge, About(CLASSES, "tags"))
-        words += ["--classifier", folder / "judge.safetensors", "--seeds"]
-    else:
+    if stage in CUES:
         cues = draw_cues(folder, stage, config | {stage: section})
         words += [f"--{cues.stem}", cues]
+    if stage == "lcrf_segmenter":
+        words += ["--classifier", save_judge(folder, config), "--seeds"]
+    if stage == "sec_segmenter":
+        words += ["--classifier", *([save_judge(folder, config)] if section["constrain_by"] == "features" else [])]
     words += shlex.split(configuration.as_options(section))
     words += ["--gpus", 0, "--nodes", 1, "--checkpoint", folder / "checkpoint.pt", "--checkpoint_steps", STEPS]
     words += ["--curve", folder / "curve.csv", "--tensorboard"]
