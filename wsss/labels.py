@@ -74,8 +74,10 @@ class Classes:
             raise WsssError(f"classes: {FILE_NAME} is the first column of tables of areas: give it another name")
         for name, value in zip(self.names[1:], self.mask_values[1:], strict=True):
             if not BACKGROUND < value < VOID or name != name.strip() or not name.isprintable() or not name:
+                odd = sorted({f"U+{ord(letter):04X}" for letter in name if not letter.isprintable()})
                 expected = "expected a name in one line, without spaces around it, and a mask value from 1 to 254"
-                raise WsssError(f"classes: {name!r} with mask value {value}: {expected}")
+                told = f" (it has the characters {', '.join(odd)}, which cannot be seen)" if odd else ""
+                raise WsssError(f"classes: {name!r} with mask value {value}: {expected}{told}")
 
     @classmethod
     def of(cls, foreground: dict[str, int]) -> "Classes":

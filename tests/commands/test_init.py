@@ -139,3 +139,31 @@ def test_problems_of_the_table_are_reported_and_nothing_is_written(tmp_path, pho
     with pytest.raises(WsssError, match="files in .* are not in the folder"):
         made(tmp_path, photographs, tags=str(tmp_path / "tags.csv"))
     assert not (tmp_path / "mine.yaml").exists()
+
+
+def test_masks_that_are_no_photographs_are_told(tmp_path, photographs, capsys):
+    (tmp_path / "masks/ducks").mkdir(parents=True)
+    Image.new("L", (40, 30), 1).save(tmp_path / "masks/ducks/1_mask.png")
+    with pytest.raises(WsssError, match="masks have no photograph's name, such as a.png for a.jpg: rename them, such"):
+        made(tmp_path, photographs, masks=str(tmp_path / "masks"))
+    Image.new("L", (40, 30), 1).save(tmp_path / "masks/ducks/1.png")
+    made(tmp_path, photographs, masks=str(tmp_path / "masks"), val_share=0.01)
+    assert "masks have the name of no photograph, and are left out, such as ducks/1_mask.png" in capsys.readouterr().out
+
+
+def test_a_share_that_holds_nothing_out_is_told(tmp_path, photographs):
+    with pytest.raises(
+        WsssError, match="--val_share 0.001 holds no photograph out: give a larger one, or leave it out"
+    ):
+        made(tmp_path, photographs, val_share=0.001)
+
+
+def test_a_tag_called_background_is_refused_however_it_is_written(tmp_path, photographs):
+    (tmp_path / "tags.csv").write_text("file_name,tags\nducks/1.jpg,Background\nducks/2.jpg,duck\n")
+    with pytest.raises(WsssError, match="a tag is called background"):
+        made(tmp_path, photographs, tags=str(tmp_path / "tags.csv"))
+
+
+def test_the_command_to_type_is_quoted(tmp_path, photographs, capsys):
+    init(photographs, out=tmp_path / "my own.yaml")
+    assert capsys.readouterr().out.rstrip().endswith(f"--configfile '{tmp_path / 'my own.yaml'}'")

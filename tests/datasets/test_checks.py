@@ -154,3 +154,23 @@ def test_tag_problem(rows):
 def test_names_in_letters_of_another_script_look_alike(name):
     (warning,) = checks.alike({"cat": 100, name: 50, "dog": 100})
     assert "nearly alike" in warning
+
+
+def test_one_photograph_with_different_tags_is_told(tmp_path):
+    """As where a photograph of two classes lies in the folders of both."""
+    rows = []
+    for name in ("cats/a", "dogs/a", "dogs/b"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        tag = name.partition("/")[0].removesuffix("s")
+        rows.append(replace(good_row(tmp_path, name, "train"), tags=(tag,), mask=None))
+    found = checks.Findings([])
+    for checked in checks.checked([(row, None) for row in rows], CLASSES):
+        found.add(checked)
+    (told,) = [warning for warning in found.warnings(CLASSES) if "byte for byte" in warning]
+    assert told.startswith("2 photographs are trained on twice, byte for byte, with different tags")
+    assert told.endswith("such as cats/a (cat) and dogs/a (dog); cats/a (cat) and dogs/b (dog)")
+
+
+def test_tags_that_differ_in_blanks_are_nearly_alike():
+    (warning,) = checks.alike({"traffic light": 20, "traffic  light": 20})
+    assert "nearly alike" in warning

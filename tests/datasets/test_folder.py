@@ -50,6 +50,32 @@ TABLES = {
     ),
     "other names": "Image , Label\n one.jpg , cat \ntrain_00002 (2).jpg,traffic light;cat\n./写真.webp,交通灯\n",
     "lines in a cell": 'file_name,tags\none.jpg,cat\ntrain_00002 (2).jpg,"traffic light\ncat"\n写真.webp,交通灯\n',
+    "a merged heading": (
+        "file_name,tags,\ncats/one.jpg,cat,\ndogs/train_00002 (2).jpg,traffic light,cat\n写真.webp,交通灯,\n"
+    ),
+    "several columns of tags": (
+        "file_name,note,Tag1,tag 2\ncats/one.jpg,x,cat,\n"
+        "dogs/train_00002 (2).jpg,,traffic light,cat\n写真.webp,y,交通灯,\n"
+    ),
+    "Excel's first line": (
+        "sep=;\nfile_name;tags\ncats/one.jpg;cat\ndogs/train_00002 (2).jpg;traffic light,cat\n写真;交通灯\n"
+    ),
+    "spaces after commas": (
+        'file_name, tags\ncats/one.jpg, "cat"\ndogs/train_00002 (2).jpg, "traffic light, cat"\n写真.webp, 交通灯\n'
+    ),
+    "bars": "file_name,tags\ncats/one.jpg,cat\ndogs/train_00002 (2).jpg,traffic light|cat\n写真.webp,交通灯\n",
+    "full width": "file_name,tags\ncats/one.jpg,cat\ndogs/train_00002 (2).jpg,traffic light；cat\n写真.webp,交通灯、\n",
+    "blanks of other kinds": (
+        "file_name,tags\ncats/one.jpg,cat\u200b\ndogs/train_00002 (2).jpg,traffic\xa0 light;cat\n写真.webp,交通灯\n"
+    ),
+    "commas in the header": (
+        "file_name;tags;remarks (a, b, c)\ncats/one.jpg;cat;\n"
+        "dogs/train_00002 (2).jpg;traffic light,cat;x\n写真;交通灯\n"
+    ),
+    "an index": (
+        ",file_name,cat,traffic light,交通灯\n0,cats/one.jpg,1,0,0\n"
+        "1,dogs/train_00002 (2).jpg,1,1,0\n2,写真.webp,0,0,1\n"
+    ),
     "columns": (
         "file_name,cat,traffic light,交通灯\ncats/one.jpg,1,0,0\ndogs/train_00002 (2).jpg,1,1,0\n写真.webp,0,0,1\n"
     ),
@@ -114,6 +140,9 @@ def test_many_lines_with_one_problem_are_one_line(root):
             "file_name,cat\ncats/one.jpg,yes\n",
             "in the column 'cat', which is no class then: call it tags",
         ),
+        ("file_name,tags\ncats/one.jpg,\"['cat', 'dog']\"\n", "tags in brackets or quotes: write cat;dog"),
+        ('file_name,tags\ncats/one.jpg,"[""cat""]"\n', "tags in brackets or quotes: write cat;dog"),
+        ("file_name,tags\nraw.cr2,cat\n", "have a suffix that is not read: save them as JPEG or PNG"),
         ("file_name,cat,dog\ncats/one.jpg,1,0,1\n", "more cells than its header"),
         ("file_name,tags,note\ncats/one.jpg,cat,dog,by hand\n", "more cells than its header"),
         ("file_name,cat,dog\ncats/one.jpg,1\n", "fewer cells than its header"),
@@ -121,6 +150,7 @@ def test_many_lines_with_one_problem_are_one_line(root):
 )
 def test_what_is_wrong_with_a_table(root, text, words):
     Image.new("RGB", (8, 6)).save(root / "dogs/one.jpg")
+    (root / "raw.cr2").write_bytes(b"what a camera writes")
     assert any(words in problem for problem in problems_of(root, text))
 
 
@@ -146,6 +176,28 @@ def test_tables_that_cannot_be_read(root, text, words):
 @pytest.mark.parametrize("name", ["one.jpg", "one", "./cats/one.jpg", "cats\\one"])
 def test_a_photograph_goes_by_its_path_or_its_name_alone(root, name):
     assert tags_of(root, f"file_name,tags\n{name},cat\n") == {"cats/one": ("cat",)}
+
+
+def test_columns_that_are_not_read_are_named(root, caplog):
+    with caplog.at_level("INFO"):
+        assert tags_of(root, "file_name,tags,Note,site\none.jpg,cat,x,y\n") == {"cats/one": ("cat",)}
+    assert "not read are the columns Note, site" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "text", ["cats/one.jpg\ncats/two.jpg\n", "nr,Photo,file_name\n1,x,cats/one.jpg\n2,y,cats/two.jpg\n"]
+)
+def test_a_list_names_all_of_its_photographs(root, text):
+    (root / "list.csv").write_text(text)
+    found = list(folder.named(str(root / "list.csv"), masks=root / "masks"))
+    assert [name for name, _ in found] == ["cats/one", "cats/two"]
+
+
+@pytest.mark.parametrize("text", ["gone.jpg\ncats/one.jpg\n", "nr,Photo\n1,cats/one.jpg\n"])
+def test_a_list_that_does_not_say_which_column_is_refused(root, text):
+    (root / "list.csv").write_text(text)
+    with pytest.raises(WsssError, match="call the one of the photographs file_name"):
+        list(folder.named(str(root / "list.csv"), masks=root / "masks"))
 
 
 def test_links_to_folders_that_are_read_anyway_are_told(root):
@@ -218,7 +270,7 @@ def test_splits_by_lists_by_share_and_without(root):
     tagged = ["cats/one", "cats/two", "dogs/train_00002", "dogs/train_00002 (2)"]
 
     def splits(**changes) -> dict[str, str]:
-        options = dict(train="", extra="", val="", test="", val_share=0) | changes
+        options = dict(train="", extra="", val="", test="", val_share=0, masks="") | changes
         made, problems = folder.splits(found, **options)
         assert problems == []
         return made
@@ -238,11 +290,57 @@ def test_splits_by_lists_by_share_and_without(root):
 def test_a_list_that_names_what_is_not_there(root):
     (root / "held_out.txt").write_text("gone.jpg\n")
     _, problems = folder.splits(
-        folder.read(root, table="", masks=""), train="", extra="", val="held_out", test="", val_share=0
+        folder.read(root, table="", masks=""), train="", extra="", val="held_out", test="", val_share=0, masks=""
     )
     assert "are not in the folder: correct or remove them, such as gone.jpg" in problems[0]
     with pytest.raises(WsssError, match="other.txt does not exist"):
-        folder.splits(folder.read(root, table="", masks=""), train="other", extra="", val="", test="", val_share=0)
+        folder.splits(
+            folder.read(root, table="", masks=""), train="other", extra="", val="", test="", val_share=0, masks=""
+        )
+
+
+def test_val_is_drawn_of_photographs_with_masks_where_there_are_some(root):
+    (root / "masks/cats").mkdir(parents=True)
+    (root / "masks/dogs").mkdir()
+    for name in ("cats/two.png", "dogs/train_00002.png"):
+        Image.fromarray(np.full((6, 8), 1, np.uint8)).save(root / "masks" / name)
+    found = folder.read(root, table="", masks="masks")
+    options = {"train": "", "extra": "", "val": "", "test": "", "masks": "masks"}
+    for share, count in ((0.25, 1), (0.5, 2), (0.75, 2)):
+        splits, problems = folder.splits(found, **options, val_share=share)
+        drawn = {image_id for image_id, split in splits.items() if split == "val"}
+        assert problems == [] and len(drawn) == count and drawn <= {"cats/two", "dogs/train_00002"}
+
+
+def test_an_image_of_val_without_a_mask_is_told_where_there_are_masks(root):
+    (root / "masks/cats").mkdir(parents=True)
+    Image.fromarray(np.full((6, 8), 1, np.uint8)).save(root / "masks/cats/one.png")
+    found = folder.read(root, table="", masks="masks")
+    classes = Classes.of({"cats": 1, "dogs": 2})
+    splits = dict.fromkeys(found.tags, "val")
+    told = [problem for _, problem in folder.rows(found, splits, classes=classes, masks="masks")]
+    assert told[0] is None
+    expected = "cats/two: an image of val has no mask in masks: put one there, or take it off the list"
+    assert told[1] == expected and all(told[1:])
+    assert not any(problem for _, problem in folder.rows(found, splits, classes=classes, masks=""))
+
+
+def test_masks_are_told_by_their_names(root):
+    for name in ("cats/one.png", "cats/one.bmp", "cats/two_mask.png"):
+        (root / "masks" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((6, 8), 1, np.uint8)).save(root / "masks" / name)
+    found = folder.read(root, table="", masks="masks")
+    assert folder.mask_problems(found, "masks") == [
+        "masks that differ only in their suffix: rename one of each, such as cats/one.bmp and cats/one.png"
+    ]
+    (strange,) = folder.strange_masks(found, "masks")
+    assert strange == "masks have the name of no photograph, and are left out, such as cats/two_mask.png"
+    for name in ("cats/one.png", "cats/one.bmp"):
+        (root / "masks" / name).unlink()
+    (problem,) = folder.mask_problems(found, "masks")
+    assert problem.startswith(
+        "masks have no photograph's name, such as a.png for a.jpg: rename them, such as cats/two_m"
+    )
 
 
 def test_rows_and_their_masks(root):
@@ -251,7 +349,7 @@ def test_rows_and_their_masks(root):
     Image.fromarray(np.full((6, 8), 1, np.uint8)).save(masks / "cats/one.PNG")
     found = folder.read(root, table="", masks="masks")
     assert not any(image_id.startswith("masks") for image_id in found.files)
-    splits, _ = folder.splits(found, train="", extra="", val="", test="", val_share=0)
+    splits, _ = folder.splits(found, train="", extra="", val="", test="", val_share=0, masks="")
     classes = Classes.of({"cats": 1, "dogs": 2})
     rows = list(checks.checked(folder.rows(found, splits, classes=classes, masks="masks"), classes))
     assert [row.problems for row in rows] == [[]] * 4
@@ -264,7 +362,7 @@ def test_large_photographs_are_copied(root, tmp_path):
     found = folder.read(root, table="", masks="")
     classes = Classes.of({"cats": 1, "dogs": 2})
     copies = checks.Copies(tmp_path / "copies", 80)
-    splits, _ = folder.splits(found, train="", extra="", val="", test="", val_share=0)
+    splits, _ = folder.splits(found, train="", extra="", val="", test="", val_share=0, masks="")
     rows = {
         checked.row.id: checked.row
         for checked in checks.checked(folder.rows(found, splits, classes=classes, masks=""), classes, copies)

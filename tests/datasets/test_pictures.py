@@ -164,3 +164,70 @@ def test_a_warped_photograph_is_a_square_that_shows_all_of_it():
     found = pictures.warped(photograph, 8)
     assert found.shape == (8, 8, 3) and found.dtype == np.uint8
     assert (found[:, 0] == 0).all() and (found[:, 7] == (0, 100, 200)).all()
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_16_bits_of_which_12_are_used_are_refused(tmp_path, suffix):
+    """As cameras of microscopes write them: in 8 bits next to nothing would be left. A black picture is one."""
+    grey = np.linspace(0, 4095, 48, dtype=np.uint16).reshape(6, 8)
+    Image.fromarray(grey).save(tmp_path / f"x.{suffix}")
+    told = error_of(pictures.read_photograph, tmp_path / f"x.{suffix}")
+    assert "has 16 bits a sample, of which the highest four are empty" in told and "stretch its values" in told
+    Image.fromarray(grey * 16).save(tmp_path / f"bright.{suffix}")
+    assert pictures.read_photograph(tmp_path / f"bright.{suffix}").max() == 255
+    Image.fromarray(grey * 0).save(tmp_path / f"black.{suffix}")
+    assert not pictures.read_photograph(tmp_path / f"black.{suffix}").any()
+
+
+def tiff_of(path, values, *, photometric, planes):
+    """A TIFF picture of 16 bits, little endian and not compressed: grey, or colours in planes."""
+    height, width = values.shape[-2:]
+    samples = len(values) if values.ndim == 3 else 1
+    size = height * width * 2
+    tags = [(256, 4, 1, width), (257, 4, 1, height), (259, 3, 1, 1), (262, 3, 1, photometric), (277, 3, 1, samples)]
+    tags += [(278, 4, 1, height), (284, 3, 1, planes)]
+    after = 8 + 2 + 12 * 10 + 4
+    bits, offsets, counts = after, after + 8, after + 8 + 4 * samples
+    data = counts + 4 * samples
+    of_all = samples > 1
+    tags += [(258, 3, samples, bits if of_all else 16), (273, 4, samples, offsets if of_all else data)]
+    tags += [(279, 4, samples, counts if of_all else size)]
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
+    head = struct.pack("<2sHIH", b"II", 42, 8, 10) + entries + struct.pack("<I", 0)
+    head += struct.pack("<4H", *([16] * samples), *([0] * (4 - samples)))
+    head += struct.pack(f"<{samples}I", *(data + size * plane for plane in range(samples)))
+    head += struct.pack(f"<{samples}I", *([size] * samples))
+    path.write_bytes(head + values.astype("<u2").tobytes())
+
+
+def test_tiff_of_16_bits_that_pillow_garbles_is_refused(tmp_path):
+    grey = np.linspace(0, 65535, 48).astype(np.uint16).reshape(6, 8)
+    tiff_of(tmp_path / "grey.tif", grey, photometric=1, planes=1)
+    np.testing.assert_array_equal(pictures.read_photograph(tmp_path / "grey.tif")[:, :, 0], grey >> 8)
+    tiff_of(tmp_path / "white.tif", grey, photometric=0, planes=1)
+    tiff_of(tmp_path / "planes.tif", np.stack([grey] * 3), photometric=2, planes=2)
+    for name in ("white.tif", "planes.tif"):
+        told = error_of(pictures.read_photograph, tmp_path / name)
+        assert "TIFF of 16 bits with 0 for white, or with its colours in planes: save it as PNG" in told
+
+
+def test_what_is_no_picture_is_told_without_names_of_objects(tmp_path, monkeypatch):
+    (tmp_path / "x.jpg").write_text("no picture")
+    for reader in (pictures.read_photograph, pictures.photograph_size):
+        told = error_of(reader, tmp_path / "x.jpg")
+        assert "(it is of none of the formats JPEG, PNG," in told and "<" not in told
+    (tmp_path / "x.heic").write_text("a phone's")
+    monkeypatch.setattr(pictures, "formats", lambda: pictures.FORMATS)
+    told = error_of(pictures.read_photograph, tmp_path / "x.heic")
+    assert told.endswith("without the package of its format: pip install 'wsss[heic]'")
+
+
+def test_a_size_that_takes_all_memory_is_told_with_the_file(tmp_path, monkeypatch):
+    Image.new("RGB", (8, 6)).save(tmp_path / "x.png")
+
+    def fails(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(pictures.Image, "open", fails)
+    for reader in (pictures.read_photograph, pictures.photograph_size):
+        assert error_of(reader, tmp_path / "x.png").startswith(f"{tmp_path / 'x.png'} cannot be read as a picture (not")

@@ -1,5 +1,6 @@
 """From a folder of photographs to a configuration that runs on them."""
 
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,16 +61,19 @@ def init(
     table = str(Path(tags).absolute()) if tags and Path(tags).is_file() else tags
     masks = str(Path(masks).absolute()) if masks and Path(masks).is_dir() else masks
     found = folder.read(photographs, table=table, masks=masks)
-    splits, problems = folder.splits(found, train="", extra="", val="", test="", val_share=val_share)
+    splits, problems = folder.splits(found, train="", extra="", val="", test="", val_share=val_share, masks=masks)
+    problems += folder.mask_problems(found, masks) if masks else []
     refuse([*found.problems, *problems], f"the photographs in {photographs} cannot be used as they are")
     if not found.tags:
         raise WsssError(f"no photograph in {photographs} has a tag: give a table by --tags, or make a folder a class")
-    if "background" in found.classes:
+    if "background" in {name.casefold() for name in found.classes}:
         raise WsssError("a tag is called background: leave it out, for background is what no class covers")
     classes = Classes.of({name: value for value, name in enumerate(found.classes, 1)})
     trained = sum(split == "train" for split in splits.values())
     if not trained:
         raise WsssError(f"--val_share {val_share} leaves no photograph to train on: give a smaller one")
+    if val_share and "val" not in splits.values():
+        raise WsssError(f"--val_share {val_share} holds no photograph out: give a larger one, or leave it out")
     sides = _sides(found, splits)
     config = configuration.read(PRESET)
     config["methods"] = ["psa"]
@@ -94,7 +98,7 @@ def init(
     if masks:
         values = ", ".join(config["images"]["classes"])
         say(f"The masks' values must be those of images: classes in {out} ({values}): correct them there.\n")
-        for warning in _of_masks(found, splits, classes, masks):
+        for warning in [*folder.strange_masks(found, masks), *_of_masks(found, splits, classes, masks)]:
             say(f"warning: {warning}")
 
 
@@ -150,4 +154,4 @@ def _report(found: "Photographs", sides: list[int], config: dict, *, trained: in
     epochs = ", ".join(f"{name} {config[name]['epochs']}" for name in ("classifier", "affinity_net", "psa_segmenter"))
     say(f"network: {config['classifier']['backbone']}; epochs: {epochs}")
     command = "snakemake" if Path("Snakefile").exists() else "wsss run"
-    say(f"\n{out} is written. Now type:\n\n    {command} --cores 8 --configfile {out}\n")
+    say(f"\n{out} is written. Now type:\n\n    {command} --cores 8 --configfile {shlex.quote(str(out))}\n")

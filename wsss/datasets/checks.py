@@ -113,6 +113,7 @@ class Findings:
         self._large: list[Path] = []
         self._photographs: dict[str, Row] = {}
         self._twice: list[str] = []
+        self._torn: list[str] = []
 
     def add(self, checked: CheckedRow, *, copied: bool = False) -> None:
         """Add one checked row; `copied` says that a run will work on a smaller copy of a large photograph."""
@@ -136,6 +137,8 @@ class Findings:
             first = self._photographs.setdefault(checked.photograph, row)
             if (first.split in manifest.CUE_SPLITS) != (row.split in manifest.CUE_SPLITS):
                 self._twice.append(f"{first.id} ({first.split}) and {row.id} ({row.split})")
+            elif row.split in manifest.TRAINING_SPLITS and set(first.tags) != set(row.tags):
+                self._torn.append(f"{first.id} ({', '.join(first.tags)}) and {row.id} ({', '.join(row.tags)})")
 
     def tags(self) -> Counter[str]:
         """How many training images have each tag."""
@@ -147,6 +150,14 @@ class Findings:
         if self._twice:
             same = such_as(self._twice)
             found.append(f"{len(self._twice)} photographs are trained on and held out, byte for byte: {same}")
+        if self._torn:
+            found.append(
+                shared(
+                    "photographs are trained on twice, byte for byte, with different tags, of which each then says that"
+                    " the others are not there: give one photograph all of them by a table,",
+                    self._torn,
+                )
+            )
         found += self.strange_masks() + alike(self._tags)
         absent = [name for name in classes.foreground if not self._tags[name]]
         if absent:
@@ -203,7 +214,7 @@ def alike(tags: Mapping[str, int]) -> list[str]:
     """A warning for each tag that is written nearly like one which more photographs have, given how many have each."""
     found = []
     ordered = sorted(tags, key=lambda name: (-tags[name], name))
-    seen = {name: name.casefold().translate(LOOKING_ALIKE) for name in ordered}
+    seen = {name: " ".join(name.casefold().translate(LOOKING_ALIKE).split()) for name in ordered}
     for place, name in enumerate(ordered[1:], 1):
         others = {seen[other]: other for other in reversed(ordered[:place])}
         near = [seen[name]] if seen[name] in others else []

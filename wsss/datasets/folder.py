@@ -18,7 +18,10 @@ from wsss.datasets.manifest import MASKED_SPLITS, Classes, Row
 from wsss.runtime.errors import WsssError, refuse
 from wsss.runtime.progress import LOG
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jp2", ".heic", ".heif")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jp2"),
+    *(".heic", ".heif"),
+)
 """Of photographs, in lower case; those of files may be in upper case."""
 
 
@@ -67,12 +70,12 @@ def read(root: Path, *, table: str, masks: str) -> Photographs:
         tags = {image_id: (image_id.partition("/")[0],) for image_id in files if "/" in image_id}
         return Photographs(root, files, tags, "folders", problems)
     path = root / table
-    tags = tag_table.tags(path, files, problems)
+    tags = tag_table.tags(path, files, root, problems)
     return Photographs(root, files, tags, path.name, problems)
 
 
 def splits(
-    photographs: Photographs, *, train: str, extra: str, val: str, test: str, val_share: float
+    photographs: Photographs, *, train: str, extra: str, val: str, test: str, val_share: float, masks: str
 ) -> tuple[dict[str, str], list[str]]:
     """The split of each image id, and the problems of the lists.
 
@@ -82,8 +85,9 @@ def splits(
         extra: list of further training images; "" for none.
         val: list of the images for the final scores; "" for none, or those that `val_share` draws.
         test: list of images that are segmented, and neither trained on nor scored; "" for none.
-        val_share: share of the tagged images in no list of train or test that is drawn for val without a list of it;
-            equal for equal images.
+        val_share: share of the tagged images in no list of train or test that is drawn for val without a list of it, of
+            those with a mask where there are masks; equal for equal images.
+        masks: folder of the masks, below the root or anywhere; "" where there are none.
     """
     problems: list[str] = []
     lists = {
@@ -92,8 +96,9 @@ def splits(
     }
     if not val and val_share:
         free = photographs.tags.keys() - {*lists["train"], *lists["test"]}
-        drawn = sorted(free, key=lambda image_id: hashlib.sha256(image_id.encode()).digest())
-        lists["val"] = drawn[: round(val_share * len(drawn))]
+        judged = free & _masks(photographs.root, masks, []).keys() if masks else free
+        drawn = sorted(judged, key=lambda image_id: hashlib.sha256(image_id.encode()).digest())
+        lists["val"] = drawn[: round(val_share * len(free))]
     for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
         both = sorted(set(lists[one]) & set(lists[other]))
         what = f"in the list of {one} and in that of {other}, which is held out: remove"
@@ -113,8 +118,11 @@ def splits(
 def rows(
     photographs: Photographs, splits: dict[str, str], *, classes: Classes, masks: str
 ) -> Iterator[tuple[Row, str | None]]:
-    """Iterate over rows of the manifest, each with the problem of its tags or None; no photograph is opened."""
-    found = _files(photographs.root / masks, masks=None, problems=[]) if masks else {}
+    """Iterate over rows of the manifest, each with its problem or None: of its tags, or a mask of val that is missing.
+
+    No photograph is opened.
+    """
+    found = _masks(photographs.root, masks, []) if masks else {}
     known = set(classes.foreground)
 
     def row(image_id: str, split: str) -> tuple[Row, str | None]:
@@ -129,9 +137,29 @@ def rows(
             ordered,
             photographs.source,
         )
+        if masks and split == "val" and not mask:
+            return made, f"{image_id}: an image of val has no mask in {masks}: put one there, or take it off the list"
         return made, checks.tag_problem(made, classes) if tags or split not in ("val", "test") else None
 
     return (row(*item) for item in splits.items())
+
+
+def mask_problems(photographs: Photographs, masks: str) -> list[str]:
+    """What is wrong with the names of masks: two of one photograph, or none that is any photograph's."""
+    problems: list[str] = []
+    found = _masks(photographs.root, masks, problems)
+    if not found.keys() & photographs.files.keys():
+        names = list(found.values()) or [masks]
+        problems.append(checks.shared("masks have no photograph's name, such as a.png for a.jpg: rename them,", names))
+    return problems
+
+
+def strange_masks(photographs: Photographs, masks: str) -> list[str]:
+    """A warning of masks that are none of a photograph's, by their names."""
+    strange = [
+        path for image_id, path in _masks(photographs.root, masks, []).items() if image_id not in photographs.files
+    ]
+    return [checks.shared("masks have the name of no photograph, and are left out,", strange)] if strange else []
 
 
 def listing(root: Path, *, table: str, masks: str, train: str, extra: str, val: str, test: str) -> str:
@@ -150,7 +178,12 @@ def listing(root: Path, *, table: str, masks: str, train: str, extra: str, val: 
     return content.hexdigest()
 
 
-def _files(root: Path, *, masks: Path | None, problems: list[str]) -> dict[str, str]:
+def _masks(root: Path, masks: str, problems: list[str]) -> dict[str, str]:
+    """The path of each mask below its folder, by id."""
+    return _files(root / masks, masks=None, problems=problems, kind="masks")
+
+
+def _files(root: Path, *, masks: Path | None, problems: list[str], kind: str = "photographs") -> dict[str, str]:
     """The pictures below a folder, by id, in the order of their ids."""
     if not root.is_dir():
         raise WsssError(f"{root} is not a folder: correct its name, or leave it out")
@@ -168,11 +201,9 @@ def _files(root: Path, *, masks: Path | None, problems: list[str]) -> dict[str, 
             twice.append(f"{found[image_id]} and {path}")
         found.setdefault(image_id, path)
     if twice:
-        problems.append(checks.shared("photographs that differ only in their suffix: rename one of each,", twice))
+        problems.append(checks.shared(f"{kind} that differ only in their suffix: rename one of each,", twice))
     if odd:
-        problems.append(
-            checks.shared("names of photographs have line ends or bytes that are no UTF-8: rename them,", odd)
-        )
+        problems.append(checks.shared(f"names of {kind} have line ends or bytes that are no UTF-8: rename them,", odd))
     if again:
         problems.append(checks.shared("links lead to folders that are read anyway: remove them,", again))
     if closed:
@@ -265,14 +296,13 @@ def id_of(path: str) -> str:
 def _listed(photographs: Photographs, name: str, problems: list[str]) -> list[str]:
     """The ids in a list of names, one a line."""
     path = _list_path(photographs.root, name)
-    names = tag_table.Names(photographs.files)
+    names = tag_table.Names(photographs.files, photographs.root)
     found, wrong = {}, {}
-    for line in filter(None, map(str.strip, tag_table.text(path).splitlines())):
-        meant = names.find(line)
-        if problem := tag_table.named_wrongly(path, meant):
-            wrong.setdefault(problem, []).append(line)
+    for line in filter(str.strip, tag_table.text(path).splitlines()):
+        if problem := names.problem(path, line):
+            wrong.setdefault(problem, []).append(line.strip())
         else:
-            found[meant[0]] = None
+            found[names.find(line)[0]] = None
     problems += [checks.shared(what, examples) for what, examples in wrong.items()]
     return list(found)
 

@@ -127,8 +127,6 @@ def _refuse_lossy(path: Path, picture: Image.Image, bits: int) -> None:
 
 def _bits(picture: Image.Image) -> int:
     """Bits of a sample as it is stored; Pillow stretches those of fewer than 8 bits to 255."""
-    if picture.format == "TIFF":
-        return max(picture.tag_v2.get(258, (1,)))
     return picture.info.get("stored_bits", 8)
 
 

@@ -38,8 +38,14 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000")
 """What is read, by Pillow's names; of an animation, the first picture."""
 
 
-DAMAGE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-"""What Pillow raises for files that it cannot read."""
+DAMAGE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError, MemoryError)
+"""What Pillow raises for files that it cannot read; a forged size takes more memory than there is."""
+
+BITS, PHOTOMETRIC, PLANES = 258, 262, 284
+"""Tags of a TIFF picture: bits of a sample, whether 0 is white (0), and whether colours lie in planes (2)."""
+
+LEAST_BRIGHT = 4096
+"""Of 65535: pictures of 16 bits that are darker everywhere, such as those of 12-bit cameras, would be black in 8."""
 
 
 INSTEAD = "remove it from the list, or put a picture there"
@@ -64,9 +70,17 @@ def read_photograph(path: Path) -> np.ndarray:
             f"{path} holds floating-point or 32-bit values, whose range is unknown: save it with 8 or 16 bits"
         )
     picture = upright(picture)
+    deep = picture.info["stored_bits"] == 16
     if picture.mode.startswith("I"):  # Pillow would clip 16-bit values at 255
-        picture = Image.fromarray((np.asarray(picture).clip(0, 65535) >> 8).astype(np.uint8))
-    return np.array(picture.convert("RGB"))
+        values = np.asarray(picture).clip(0, 65535)
+        picture = Image.fromarray((values >> 8).astype(np.uint8))
+    pixels = np.array(picture.convert("RGB"))
+    if deep and pixels.any() and pixels.max() < LEAST_BRIGHT >> 8:
+        raise WsssError(
+            f"{path} has 16 bits a sample, of which the highest four are empty (12-bit cameras write such files), and"
+            " would be all but black: stretch its values, or save it with 8 bits"
+        )
+    return pixels
 
 
 def upright(picture: Image.Image) -> Image.Image:
@@ -101,9 +115,7 @@ def photograph_size(path: Path) -> tuple[int, int]:
             turned = _orientation(picture) > 4
     except DAMAGE as error:
         pass_on(error)
-        raise WsssError(
-            f"{path} cannot be read as a picture ({error}): replace it or remove it from the list"
-        ) from error
+        raise _unreadable(path, error) from error
     return (width, height) if turned else (height, width)
 
 
@@ -176,7 +188,7 @@ def write_mask(path: Path, mask: np.ndarray) -> None:
 
 
 def opened(path: Path) -> Image.Image:
-    """A picture, decoded. Of a PNG `info` says how many bits a sample has (stored_bits).
+    """A picture, decoded. Of a PNG and of TIFF `info` says how many bits a sample has (stored_bits).
 
     Only formats of FORMATS are tried, whatever the suffix: others, such as EPS, would start other programs.
 
@@ -188,20 +200,43 @@ def opened(path: Path) -> Image.Image:
         # by its name Pillow would map it into memory: grey TIFF pictures that lie on their side come out garbled then,
         # and who cuts the file short meanwhile ends the process
         with path.open("rb") as file, Image.open(file, formats=formats()) as picture:
-            stored_bits = _stored_bits(path) if picture.format == "PNG" else 8
+            stored_bits = _stored_bits(path, picture)
             picture.load()  # decode now: a truncated file fails here
             picture.info["stored_bits"] = stored_bits
             picture.info.pop("transparency", None)  # of a palette, which Pillow would warn of as it is left out
     except FileNotFoundError as error:
         raise WsssError(f"{path} does not exist: put it there, or remove it from the list") from error
-    except (*DAMAGE, MemoryError) as error:  # a forged size takes more memory than there is
+    except DAMAGE as error:
         pass_on(error)
-        why = str(error) or "not enough memory"
-        raise WsssError(f"{path} cannot be read as a picture ({why}): replace it or remove it from the list") from error
+        raise _unreadable(path, error) from error
     return picture
 
 
-def _stored_bits(path: Path) -> int:
-    """Bits of a sample, from the header of a PNG."""
+def _unreadable(path: Path, error: BaseException) -> WsssError:
+    """What to say of a file that Pillow cannot read, without the names of its objects."""
+    why = str(error) or "not enough memory"
+    if isinstance(error, UnidentifiedImageError):
+        why = f"it is of none of the formats {', '.join(formats())}"
+        if path.suffix.lower() in (".heic", ".heif") and "HEIF" not in formats():
+            return WsssError(
+                f"{path} cannot be read as a picture without the package of its format: pip install 'wsss[heic]'"
+            )
+    return WsssError(f"{path} cannot be read as a picture ({why}): replace it or remove it from the list")
+
+
+def _stored_bits(path: Path, picture: Image.Image) -> int:
+    """Bits of a sample of a PNG or a TIFF picture, from its header; 8 for others.
+
+    Raises:
+        ValueError: it is a TIFF picture of 16 bits that Pillow garbles, or takes for its negative.
+    """
+    if picture.format == "TIFF":
+        bits = max(picture.tag_v2.get(BITS, (1,)))
+        planes, photometric = picture.tag_v2.get(PLANES, 1), picture.tag_v2.get(PHOTOMETRIC, 1)
+        if bits == 16 and (photometric == 0 or (planes == 2 and picture.mode == "RGB")):
+            raise ValueError("TIFF of 16 bits with 0 for white, or with its colours in planes: save it as PNG")
+        return bits
+    if picture.format != "PNG":
+        return 8
     with path.open("rb") as file:
         return file.read(25)[24]

@@ -9,6 +9,7 @@ from wsss.datasets.manifest import Classes, Row
 from wsss.labels import VOC_CLASSES, VOID
 from wsss.options.data_set import DataSet
 from wsss.runtime.errors import WsssError
+from wsss.runtime.progress import LOG
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,16 @@ def read(data_set: DataSet, *, drawn: Path) -> Source:
     lists = {"train": data_set.train, "extra": data_set.extra, "val": data_set.val, "test": data_set.test}
     if data_set.dataset == "folder":
         photographs = folder.read(data_set.root, table=data_set.table, masks=data_set.masks)
-        splits, problems = folder.splits(photographs, **lists, val_share=data_set.val_share)
+        of_val = {"val_share": data_set.val_share, "masks": data_set.masks}
+        splits, problems = folder.splits(photographs, **lists, **of_val)
         splits = _with_crf_fit(splits, data_set.crf_fit_images)
         of_classes = _classes(data_set.classes, photographs.classes, data_set.root / data_set.table)
         rows = folder.rows(photographs, splits, classes=of_classes, masks=data_set.masks)
         problems += photographs.problems
+        if data_set.masks:
+            problems += folder.mask_problems(photographs, data_set.masks)
+            for warning in folder.strange_masks(photographs, data_set.masks):
+                LOG.warning("images: %s", warning)
     elif data_set.dataset == "coco":
         found = coco.read(data_set.root, **lists, masks=data_set.masks, tags=data_set.tags)
         splits, problems = _with_crf_fit(found.splits, data_set.crf_fit_images), found.problems
