@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from wsss.stores import store
 
 IDS = ("a", "day 2/Föto (3)", "猫/é [1]")
 SIZE = (24, 31)
+OF_ONE_FILE = {"coco": "out.json", "cvat": "out.zip"}
 VALUES = CLASSES.values_of(np.arange(256).astype(np.uint8))
 
 
@@ -88,6 +90,39 @@ def test_overlays_of_other_photographs_are_refused(run, tmp_path):
     Image.new("RGB", (5, 6)).save(tmp_path / "photographs/a.JPG")
     with pytest.raises(WsssError, match=r"a\.JPG has the size \(6, 5\), its label map \(24, 31\)"):
         export(source, tmp_path / "out", as_="overlay")
+
+
+@pytest.mark.parametrize("original", [False, True])
+@pytest.mark.parametrize("as_", ["png", "grey", "overlay", "labelme", "coco", "cvat"])
+def test_a_photograph_that_was_replaced_is_told(run, tmp_path, as_, original):
+    if as_ == "coco":
+        pytest.importorskip("pycocotools")
+    source, _ = run
+    table, photograph = tmp_path / "results/images.csv", tmp_path / "photographs/a.JPG"
+    first, *others = map(manifest.with_digest, manifest.read(table))
+    if original:  # the run worked on a smaller copy of it
+        copy = tmp_path / "copy.jpg"
+        copy.write_bytes(photograph.read_bytes())
+        first = replace(first, image=copy, original=photograph)
+    manifest.write(table, [first, *others])
+    export(source, tmp_path / "before" / OF_ONE_FILE.get(as_, ""), as_=as_)
+    Image.new("RGB", SIZE[::-1], (1, 2, 3)).save(photograph)
+    with pytest.raises(WsssError, match=r"a\.JPG was replaced since the run.*: rerun the stages images"):
+        export(source, tmp_path / "out" / OF_ONE_FILE.get(as_, ""), as_=as_)
+    assert not list((tmp_path / "out").rglob("*.*"))
+
+
+def test_photographs_that_are_gone_are_not_needed_for_masks(run, tmp_path):
+    source, content = run
+    table = tmp_path / "results/images.csv"
+    manifest.write(table, list(map(manifest.with_digest, manifest.read(table))))
+    for file in (tmp_path / "photographs").rglob("*.JPG"):
+        file.unlink()
+    for as_ in ("png", "grey", "labelme", "cvat"):
+        export(source, tmp_path / as_ / OF_ONE_FILE.get(as_, ""), as_=as_)
+    assert files(tmp_path / "png") == {f"{image_id}.png" for image_id in content}
+    with pytest.raises(WsssError, match="does not exist"):
+        export(source, tmp_path / "overlay", as_="overlay")
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools 2.0 with numpy 2
@@ -198,6 +233,84 @@ def test_no_photograph_and_no_true_mask_is_written_over(tmp_path, as_):
         with pytest.raises(WsssError, match=f"a{suffix} is one of the files that are read"):
             export(source, folder, as_=as_)
         assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+FILES = {
+    "png": "out/a.png",
+    "grey": "out/a.png",
+    "overlay": "out/a.jpg",
+    "voc_server": "out/results/VOC2012/Segmentation/comp6_test_cls/a.png",
+    "coco": "out.json",
+    "cvat": "out.zip",
+    "npz": "out/a.npz",
+}
+"""Of the image a, by format."""
+
+
+def exported(folder: Path, as_: str) -> Path:
+    """Export a store, and return the file of the image a."""
+    if as_ == "coco":
+        pytest.importorskip("pycocotools")
+    source, _ = masks(folder, CLASSES, void=False)
+    if as_ == "npz":
+        source = folder / "results/scores.h5"
+        with store.create(source, "scores", classes=CLASSES, settings={"stride": 4, "warped_px": 0}, inputs={}) as new:
+            new.add("a", SIZE, scores=np.zeros((3, 6, 8), np.float16))
+    file = folder / FILES[as_]
+    export(source, file if as_ in ("coco", "cvat") else folder / "out", as_=as_)
+    return file
+
+
+@pytest.mark.parametrize("as_", FILES)
+def test_an_export_may_be_written_again(tmp_path, as_):
+    first = exported(tmp_path, as_).read_bytes()
+    assert (again := exported(tmp_path, as_).read_bytes())[:4] == first[:4]
+    assert as_ == "npz" or again == first  # which holds the time
+
+
+def edited(file: Path) -> None:
+    """Change a file as programs do that keep what they do not know, its mark among it."""
+    if file.suffix in (".zip", ".npz"):
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.writestr("more.npy", b"by hand")
+    elif file.suffix == ".json":
+        content = json.loads(file.read_text(encoding="utf-8"))
+        content["annotations"].pop()
+        file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    else:
+        content = bytearray(file.read_bytes())
+        content[-30] ^= 1
+        file.write_bytes(content)
+
+
+def without_mark(file: Path) -> None:
+    """Write a file as an earlier version, or another program, did."""
+    if file.suffix in (".zip", ".npz"):
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.comment = b""
+    elif file.suffix == ".json":
+        content = json.loads(file.read_text(encoding="utf-8"))
+        del content["info"]
+        file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    else:
+        picture = Image.open(file)
+        picture.load()
+        picture.info.clear()
+        picture.save(file)
+
+
+@pytest.mark.parametrize("change", [edited, without_mark])
+@pytest.mark.parametrize("as_", FILES)
+def test_what_no_export_wrote_or_was_changed_since_is_not_written_over(tmp_path, as_, change):
+    file = exported(tmp_path, as_)
+    change(file)
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    before[file] = file.read_bytes()
+    with pytest.raises(WsssError, match=r"a?\.\w+ is there already, is not what wsss has written and may hold work by"):
+        exported(tmp_path, as_)
+    assert {path: path.read_bytes() for path in before} == before
+    file.unlink()
+    exported(tmp_path, as_)
 
 
 def test_polygons_that_may_be_corrected_by_hand_are_not_written_over(run, tmp_path):

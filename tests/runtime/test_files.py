@@ -180,6 +180,34 @@ def test_what_is_of_no_known_kind_is_replaced(tmp_path):
     assert files.read_json(tmp_path / "x.json") == {"a": 1}
 
 
+def test_a_name_may_be_as_long_as_the_disk_allows(tmp_path):
+    for name in ("é" * 127, "é" * 126 + "aa"):  # 254 bytes each, and the same beginning
+        left = subprocess.Popen(["true"])  # noqa: S607
+        left.wait()
+        with files.whole_or_absent(tmp_path / name) as partial:
+            partial.write_text("whole")
+            assert len(os.fsencode(partial.name)) <= 143
+            killed = partial.with_name(partial.name.replace(f".{os.getpid()}.", f".{left.pid}."))
+            killed.touch()
+        with files.whole_or_absent(tmp_path / name) as partial:
+            assert not killed.exists()
+            partial.write_text("whole again")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "é" * 127: "whole again",
+        "é" * 126 + "aa": "whole again",
+    }
+
+
+def test_unfinished_files_of_long_names_differ(tmp_path):
+    with (
+        files.whole_or_absent(tmp_path / ("a" * 200 + "1")) as one,
+        files.whole_or_absent(tmp_path / ("a" * 200 + "2")) as other,
+    ):
+        one.touch()
+        other.touch()
+        assert one != other
+
+
 def test_a_twin_that_still_writes_is_left_alone(tmp_path):
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as twin:
         theirs = tmp_path / f".x.txt.{socket.gethostname()}.{twin.pid}.partial"

@@ -17,8 +17,8 @@ Format = Literal["png", "grey", "overlay", "voc_server", "labelme", "coco", "cva
 SUFFIXES = {"coco": ".json", "cvat": ".zip"}
 """Of formats that are one file."""
 
-PICTURES = {"png": ".png", "grey": ".png", "overlay": ".jpg"}
-"""Suffixes of formats whose files could be those of photographs or masks of the run."""
+PICTURES = {"png": ".png", "grey": ".png", "overlay": ".jpg", "voc_server": ".png"}
+"""Suffixes of formats whose files could be those of photographs or masks of the run, or of other ones."""
 
 OF_PHOTOGRAPHS = ("overlay", "labelme", "coco")
 """Formats that name the photographs, or show them."""
@@ -78,7 +78,7 @@ def _label_maps(store: Path, kind: str, out: Path, as_: Format, rows: "dict[str,
 
     from wsss.datasets import manifest
     from wsss.datasets.pictures import photograph_size, stretched
-    from wsss.exchange import coco, cvat, labelme, pictures
+    from wsss.exchange import coco, cvat, labelme, marks, pictures
     from wsss.runtime.files import require_no_inputs
     from wsss.runtime.progress import track
     from wsss.stores.store import final_labels, read
@@ -88,23 +88,42 @@ def _label_maps(store: Path, kind: str, out: Path, as_: Format, rows: "dict[str,
         writers[write.__name__] = partial(pictures.each, write)
     with read(store, kind) as source, writers[as_](out, source.classes) as add:
         if as_ in PICTURES:
-            targets = (pictures.file_of(out, image_id, PICTURES[as_]) for image_id in source)
+            folder = out / pictures.OF_THE_SERVER if as_ == "voc_server" else out
+            targets = [pictures.file_of(folder, image_id, PICTURES[as_]) for image_id in source]
             require_no_inputs(targets, manifest.files(rows.values()))
+            marks.require_own(targets)
         for image_id in track(source, "export", total=len(source)):
             arrays, row = source[image_id], rows.get(image_id)
             labels = final_labels(arrays) if maps == "refined" else arrays["plain"]
             if row is None and as_ in OF_PHOTOGRAPHS:
                 raise WsssError(f"{store}: {image_id!r} is not in the manifest: give that of its run by --images")
+            if row:
+                _require_same_photograph(row)
             if row and row.original:
                 labels = stretched(labels, photograph_size(row.original))
             add(pictures.LabelMap(image_id, labels, (row.original or row.image) if row else None))
         return len(source)
 
 
+def _require_same_photograph(row: "Row") -> None:
+    """Refuse a photograph that is not the one that the run saw; one that is gone is asked for where it is needed."""
+    from wsss.datasets.manifest import digest_of
+
+    photograph, known = row.original or row.image, row.digest.partition("-")[0]
+    if known and photograph.is_file() and digest_of(photograph) != known:
+        raise WsssError(
+            f"{photograph} was replaced since the run, whose label map is not of this photograph: rerun the stages"
+            " images and training_images (snakemake --forcerun images training_images), and what made the label maps"
+        )
+
+
 def _scores(store: Path, out: Path) -> int:
     """Write each image's scores with what they mean, ID.npz, and return how many."""
+    from zipfile import ZipFile
+
     import numpy as np
 
+    from wsss.exchange import marks
     from wsss.exchange.pictures import file_of
     from wsss.runtime.files import whole_or_absent
     from wsss.runtime.progress import track
@@ -113,7 +132,12 @@ def _scores(store: Path, out: Path) -> int:
     with read(store, "scores") as source:
         about = {"classes": source.classes.names, "mask_values": source.classes.mask_values}
         about |= {"stride": source.stride, "warped_px": source.warped_px}
-        for image_id in track(source, "export", total=len(source)):
-            with whole_or_absent(file_of(out, image_id, ".npz")) as partial, partial.open("wb") as file:
-                np.savez_compressed(file, **source[image_id], size=source.size(image_id), **about)
+        targets = {image_id: file_of(out, image_id, ".npz") for image_id in source}
+        marks.require_own(targets.values())
+        for image_id, path in track(targets.items(), "export", total=len(source)):
+            with whole_or_absent(path) as partial:
+                with partial.open("wb") as file:
+                    np.savez_compressed(file, **source[image_id], size=source.size(image_id), **about)
+                with ZipFile(partial, "a") as archive:
+                    marks.mark_archive(archive)
         return len(source)

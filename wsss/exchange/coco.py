@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from wsss.datasets.instances import require_pycocotools
+from wsss.exchange import marks
 from wsss.exchange.pictures import Add, LabelMap
 from wsss.labels import BACKGROUND, VOID, Classes
 from wsss.runtime.files import whole_or_absent
@@ -15,8 +16,13 @@ from wsss.runtime.files import whole_or_absent
 
 @contextmanager
 def writer(path: Path, classes: Classes) -> Iterator[Add]:
-    """Categories have the numbers of the classes in masks, images 1, 2, …; background and void are left out."""
+    """Categories have the numbers of the classes in masks, images 1, 2, …; background and void are left out.
+
+    Raises:
+        WsssError: there is a file already that no export has written.
+    """
     require_pycocotools()
+    marks.require_own([path])
     from pycocotools import mask as codes
 
     images: list[dict] = []
@@ -45,4 +51,4 @@ def writer(path: Path, classes: Classes) -> Iterator[Add]:
     categories = [{"id": value, "name": name, "supercategory": ""} for name, value in named]
     content = {"images": images, "annotations": annotations, "categories": categories}
     with whole_or_absent(path) as partial:
-        partial.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        partial.write_bytes(marks.marked(json.dumps(content, ensure_ascii=False).encode()))

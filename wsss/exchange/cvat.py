@@ -7,10 +7,10 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import numpy as np
-from PIL import Image
 
-from wsss.exchange.pictures import Add, LabelMap
-from wsss.labels import VOID, Classes, colour, palette
+from wsss.exchange import marks
+from wsss.exchange.pictures import Add, LabelMap, with_palette
+from wsss.labels import VOID, Classes, colour
 from wsss.runtime.errors import WsssError
 from wsss.runtime.files import whole_or_absent
 
@@ -20,8 +20,10 @@ def writer(path: Path, classes: Classes) -> Iterator[Add]:
     """A mask of colours for each image, and one whose numbers tell objects apart: all of a class are one object.
 
     Raises:
-        WsssError: a name of a class or an id of an image does not fit in CVAT's lists.
+        WsssError: a name of a class or an id of an image does not fit in CVAT's lists, or there is a file already that
+            no export has written.
     """
+    marks.require_own([path])
     with whole_or_absent(path) as partial, ZipFile(partial, "w") as archive:
         ids: list[str] = []
 
@@ -39,6 +41,7 @@ def writer(path: Path, classes: Classes) -> Iterator[Add]:
         put("labelmap.txt", _labelmap(classes).encode())
         yield add
         put("ImageSets/Segmentation/default.txt", "".join(f"{image_id}\n" for image_id in ids).encode())
+        marks.mark_archive(archive)
 
 
 def _labelmap(classes: Classes) -> str:
@@ -51,8 +54,6 @@ def _labelmap(classes: Classes) -> str:
 
 
 def _png(mask: np.ndarray) -> bytes:
-    picture = Image.fromarray(mask)
-    picture.putpalette(palette())
     file = io.BytesIO()
-    picture.save(file, format="PNG")
+    with_palette(mask).save(file, format="PNG")
     return file.getvalue()

@@ -1,17 +1,19 @@
 """Label maps as pictures in a folder, one an image: with VOC's palette, in grey, over photographs, for VOC's server."""
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from wsss.datasets.pictures import overlaid, read_photograph, write_mask, write_photograph
-from wsss.labels import VOC_CLASSES, VOID, Classes
+from wsss.datasets.pictures import overlaid, read_photograph
+from wsss.exchange import marks
+from wsss.labels import VOC_CLASSES, VOID, Classes, palette
 from wsss.runtime.errors import WsssError
 from wsss.runtime.files import whole_or_absent
 
@@ -48,13 +50,12 @@ def file_of(folder: Path, image_id: str, suffix: str) -> Path:
 
 def png(folder: Path, classes: Classes, image: LabelMap) -> None:
     """ID.png with the classes' values as indices of VOC's palette."""
-    write_mask(file_of(folder, image.id, ".png"), classes.values_of(image.labels))
+    _write(file_of(folder, image.id, ".png"), with_palette(classes.values_of(image.labels)), format="PNG")
 
 
 def grey(folder: Path, classes: Classes, image: LabelMap) -> None:
     """ID.png with the classes' values as grey levels, as PSA and IRN write and read pseudo masks."""
-    with whole_or_absent(file_of(folder, image.id, ".png")) as partial:
-        Image.fromarray(classes.values_of(image.labels)).save(partial, format="PNG")
+    _write(file_of(folder, image.id, ".png"), Image.fromarray(classes.values_of(image.labels)), format="PNG")
 
 
 def overlay(folder: Path, classes: Classes, image: LabelMap) -> None:
@@ -63,7 +64,18 @@ def overlay(folder: Path, classes: Classes, image: LabelMap) -> None:
     if photograph.shape[:2] != image.labels.shape:
         sizes = f"{photograph.shape[:2]}, its label map {image.labels.shape}"
         raise WsssError(f"{image.photograph} has the size {sizes}: was the photograph replaced?")
-    write_photograph(file_of(folder, image.id, ".jpg"), overlaid(photograph, image.labels, classes))
+    write_overlay(file_of(folder, image.id, ".jpg"), photograph, image.labels, classes)
+
+
+def write_overlay(
+    path: Path,
+    photograph: UInt8[np.ndarray, "height width 3"],
+    labels: UInt8[np.ndarray, "height width"],
+    classes: Classes,
+) -> None:
+    """Write a photograph with its classes in colour over it as a JPEG of high quality."""
+    picture = Image.fromarray(overlaid(photograph, labels, classes))
+    _write(path, picture, format="JPEG", quality=95, subsampling="4:4:4")
 
 
 def voc_server(folder: Path, classes: Classes, image: LabelMap) -> None:
@@ -78,3 +90,18 @@ def voc_server(folder: Path, classes: Classes, image: LabelMap) -> None:
     if (image.labels == VOID).any():
         raise WsssError(f"{image.id} has void pixels, which VOC's server refuses: export predicted masks")
     png(folder / OF_THE_SERVER, classes, image)
+
+
+def with_palette(mask: UInt8[np.ndarray, "height width"]) -> Image.Image:
+    """A mask as a picture with VOC's palette: viewers show its classes in colour."""
+    picture = Image.fromarray(mask)
+    picture.putpalette(palette())
+    return picture
+
+
+def _write(path: Path, picture: Image.Image, **options: Any) -> None:
+    """Write a picture with the mark of an export."""
+    content = io.BytesIO()
+    picture.save(content, **options)
+    with whole_or_absent(path) as partial:
+        partial.write_bytes(marks.marked(content.getvalue()))

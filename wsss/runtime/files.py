@@ -31,6 +31,9 @@ KINDS = {
 }
 """How files begin that are known: one takes the place of another of its kind, and of what is of no known kind."""
 
+LONGEST_PART = 40
+"""Bytes of a name in that of the unfinished file: with those of a host, fewer than 143, which is eCryptfs' limit."""
+
 
 @contextmanager
 def whole_or_absent(path: Path) -> Iterator[Path]:
@@ -48,7 +51,7 @@ def whole_or_absent(path: Path) -> Iterator[Path]:
     if path.exists() and not path.is_file() and not path.is_dir():  # which a file would replace
         raise WsssError(f"{path} is a pipe or device, no file: give another name")
     path.parent.mkdir(parents=True, exist_ok=True)
-    start = f".{path.name}.{socket.gethostname()}"
+    start = f".{_shortened(path.name)}.{socket.gethostname()}"
     for left in path.parent.glob(f"{glob.escape(start)}.*.partial"):
         process = re.fullmatch(rf"{re.escape(start)}\.(\d+)\.partial", left.name)
         if process and not _runs(int(process[1])):
@@ -68,6 +71,12 @@ def whole_or_absent(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def _shortened(name: str) -> str:
+    """A name as a part of another one, which could be longer than file systems allow; as it is where it is short."""
+    content = os.fsencode(name)
+    return name if len(content) <= LONGEST_PART else hashlib.sha256(content).hexdigest()[:LONGEST_PART]
 
 
 def _kind(path: Path) -> str | None:
