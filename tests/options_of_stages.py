@@ -12,9 +12,9 @@ CONFIG = configuration.completed(DEFAULTS, defaults=DEFAULTS, schema=SCHEMA)
 
 def numbers(stage: str) -> dict[str, object]:
     """The options that config.yaml fills in; some stages take the numbers of others."""
-    borrowed = {"training_images": ["images"], "crf": ["masks"], "relabels": ["masks"]}.get(stage, [])
+    borrowed = {"training_images": ["images"], "crf": ["masks"], "relabels": ["masks", "scores"]}.get(stage, [])
     found = {name: value for section in (stage, *borrowed) for name, value in CONFIG.get(section, {}).items()}
-    return found | ({"scales": CONFIG["scores"]["scales"]} if stage == "relabels" else {})
+    return {name: value for name, value in found.items() if (stage, name) != ("relabels", "image_prior")}
 
 
 def flags(stage: str) -> list[str]:
