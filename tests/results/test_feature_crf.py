@@ -56,14 +56,38 @@ def test_cells_that_look_alike_get_one_label(size, stride):
     assert before < 0.85 and after > 0.94
 
 
-def test_a_large_grid_is_refined_by_larger_cells():
+@pytest.mark.parametrize("size", [(60, 80), (61, 80)])
+def test_a_large_grid_is_refined_by_larger_cells(size):
     """As a small one of the same picture would be, and each cell by its own probabilities."""
-    probabilities, right = unsure(60, 80)
+    probabilities, right = unsure(*size)
     network = Classifier(Means(), classes=3, frozen=False)
-    found = feature_crf.refined(probabilities, halves(240, 320, noise=20), network, FEATURE_CRF, stride=4)
+    photograph = halves(4 * size[0], 4 * size[1], noise=20)
+    found = feature_crf.refined(probabilities, photograph, network, FEATURE_CRF, stride=4)
     inside = torch.ones_like(right)
     inside[:, 38:42] = False  # beside the edge messages are those of both sides
     assert (found.argmax(0) == 1 + right.long())[inside].float().mean() > 0.99
+
+
+def test_larger_cells_lie_where_those_of_the_grid_do(monkeypatch):
+    """Each is of so many of the grid's cells from its first one on, and as wide beside the kernel as they are."""
+    seen = {}
+
+    def marginals(unary, kernel, *, steps):
+        seen["unary"] = unary
+        return unary.neg().softmax(1)
+
+    def kernel(colours, found, numbers):
+        seen["cells"] = numbers.cells
+
+    monkeypatch.setattr(feature_crf.features, "marginals", marginals)
+    monkeypatch.setattr(feature_crf.features, "kernel", kernel)
+    probabilities, _ = unsure(61, 83)
+    network = Classifier(Means(), classes=3, frozen=False)
+    feature_crf.refined(probabilities, halves(244, 332), network, FEATURE_CRF, stride=4)
+    logs = probabilities.log()
+    assert seen["unary"].shape == (1, 3, 31, 42) and seen["cells"] == FEATURE_CRF.cells / 2
+    torch.testing.assert_close(-seen["unary"][0, :, 7, 11], logs[:, 14:16, 22:24].mean((1, 2)))
+    torch.testing.assert_close(-seen["unary"][0, :, 30, 41], logs[:, 60, 82])
 
 
 def test_half_precision_stays_half(tmp_path):

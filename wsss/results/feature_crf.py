@@ -6,6 +6,7 @@ The classifier's features tell its parts from what is around it (`wsss.crf.featu
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,11 +55,12 @@ def refined(
         stride: pixels of the photograph for each cell.
     """
     rows, columns = probabilities.shape[1:]
-    factor = math.ceil(math.sqrt(rows * columns / MOST_CELLS)) if rows * columns > MOST_CELLS else 1
+    factor = math.ceil(math.sqrt(rows * columns / MOST_CELLS))
     size = math.ceil(rows / factor), math.ceil(columns / factor)
     image = grid.padded(to_tensor(photograph, machine.device())[None], stride * factor, fill=network.backbone.mean)
     logs = probabilities.to(image.device).float().clamp(min=LEAST).log()[None]
-    coarse = F.adaptive_avg_pool2d(logs, size) if factor > 1 else logs
+    coarse = F.avg_pool2d(logs, factor, ceil_mode=True)  # of those that reach beyond the grid what lies inside
+    numbers = replace(numbers, cells=numbers.cells / factor)
     with torch.inference_mode(), machine.exact():
         kernel = features.kernel(at_cells(image, size), network.features_at(image, size), numbers)
         found = features.marginals(-coarse, kernel, steps=numbers.steps).clamp(min=LEAST).log() - coarse

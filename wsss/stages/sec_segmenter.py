@@ -55,7 +55,6 @@ def sec_segmenter(
         schedule: length and learning rate of the training.
         job: hardware, checkpoint and training curve.
     """
-
     import torch
 
     from wsss.datasets import manifest, pictures
