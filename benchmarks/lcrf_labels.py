@@ -13,6 +13,7 @@ the images' size, without the CRF that follows a training.
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
+from typing import Literal
 
 import numpy as np
 import torch
@@ -32,7 +33,11 @@ from wsss.networks import file
 from wsss.networks.classifier import Classifier
 from wsss.options.lcrf import Prior
 from wsss.results import evaluation
-from wsss.training.lcrf_evidence import Evidence, evidence
+from wsss.stores.shared import Shared
+from wsss.training.lcrf_evidence import Evidence, evidence, stored_maps
+
+Kind = tuple[str, float]
+"""Where activation maps come from, and the resize factor of the photographs that the classifier sees."""
 
 ROUNDS = 30
 """Of messages, each mixed with the labels before it, so that they settle."""
@@ -43,6 +48,7 @@ class Numbers:
     """Those of the latent CRF that a row of the table has (docs/configuration.md), as docs/results.md has them.
 
     Args:
+        evidence_from: the classifier, asked about the warped photographs; or cams, the run's store of activation maps.
         evidence_scale: resize factor of the photographs that the classifier sees.
         alpha: exponent of the background's score.
         absent: evidence of a class that is not in the tags.
@@ -52,13 +58,18 @@ class Numbers:
         appearance_features: width of that kernel in features of the classifier; 0: none.
     """
 
-    evidence_scale: float = 1.5
-    alpha: float = 4
+    evidence_from: Literal["classifier", "cams"] = "cams"
+    evidence_scale: float = 1
+    alpha: float = 1.7
     absent: float = 0.001
-    prior_weight: float = 1
+    prior_weight: float = 0.5
     appearance_cells: float = 10
     appearance_rgb: float = 40
     appearance_features: float = 0.4
+
+    @property
+    def kind_of_evidence(self) -> Kind:
+        return self.evidence_from, self.evidence_scale
 
     @property
     def prior(self) -> Prior:
@@ -82,6 +93,7 @@ def main(
         every: of the training images that have masks each so many.
     """
     rows = [row for row in manifest.read(results / "images.csv", "train") if row.mask][::every]
+    maps = Shared(results / "cams.h5", "cams")
     judge, about = file.load(results / "classifier.safetensors", Classifier)
     changes = changed(numbers)
     counts = {name: evaluation.Counts(about.classes) for name in changes}
@@ -90,11 +102,11 @@ def main(
         for row in rows:
             square = to_tensor(pictures.warped(pictures.photograph_of(row), input_px)[None])
             tags = torch.tensor([[name in row.tags for name in about.classes.foreground]])
-            scales = {each.evidence_scale for each in changes.values()}
-            found = {scale: evidence(judge, square, cells, scale=scale) for scale in scales}
+            kinds = {each.kind_of_evidence for each in changes.values()}
+            found = {kind: evidence_of(row, judge, square, kind, cells=cells, cams=maps) for kind in kinds}
             colours = at_cells(square, (cells, cells))
             for name, each in changes.items():
-                q = best(found[each.evidence_scale], colours, tags, numbers=each)
+                q = best(found[each.kind_of_evidence], colours, tags, numbers=each)
                 labels = labels_of(row, q, input_px=input_px)
                 counts[name].add(row, {"q": labels})
                 background[name].append((labels == BACKGROUND).mean())
@@ -106,9 +118,23 @@ def main(
         print(f"| {name} | {100 * miou:.1f} | {fmean(shares):.2f} |", flush=True)
 
 
+def evidence_of(
+    row: Row, judge: Classifier, square: Float[Tensor, "1 3 side side"], kind: Kind, *, cells: int, cams: Shared
+) -> Evidence:
+    """The evidence for an image warped to a square: the classifier's, or the stored maps with its features."""
+    source, scale = kind
+    found = evidence(judge, square, cells, scale=scale)
+    if source == "classifier":
+        return found
+    stored = cams[row.id]
+    maps = stored_maps(stored["cam"], stored["classes"], foreground=found.scores.shape[1], side=cells)[None]
+    return replace(found, scores=maps, largest=maps.amax((-2, -1)))
+
+
 def changed(numbers: Numbers) -> dict[str, Numbers]:
     """The rows of the table: the numbers, and one change at a time."""
     changes = {
+        "evidence_from": ("classifier", "cams"),
         "evidence_scale": (1.0, 1.5),
         "alpha": (numbers.alpha / 2, 2 * numbers.alpha),
         "prior_weight": (0.0, numbers.prior_weight / 2, 2 * numbers.prior_weight),
@@ -117,7 +143,9 @@ def changed(numbers: Numbers) -> dict[str, Numbers]:
         "appearance_features": (0.0, numbers.appearance_features / 2, 2 * numbers.appearance_features),
     }
     singly = {
-        f"… {name} {value:g}": replace(numbers, **{name: value}) for name, values in changes.items() for value in values
+        f"… {name} {value if isinstance(value, str) else f'{value:g}'}": replace(numbers, **{name: value})
+        for name, values in changes.items()
+        for value in values
     }
     return {"these numbers": numbers} | {name: each for name, each in singly.items() if each != numbers}
 
@@ -130,8 +158,8 @@ def best(
     numbers: Numbers,
 ) -> Float[Tensor, "1 classes cells cells"]:
     """The q that maximises the bound of an image, among those that the tags allow: log q = log e - w_p m + constant."""
-    energies = evidence_of_labels(found.cams, tags, alpha=numbers.alpha, absent=numbers.absent).log()
     kernel = kernels(colours, numbers.prior, found.features)
+    energies = evidence_of_labels(found.cams, tags, alpha=numbers.alpha, absent=numbers.absent).log()
     q = ruled_by_tags(energies, tags).softmax(1)
     for _ in range(ROUNDS if numbers.prior_weight else 0):
         q = (q + ruled_by_tags(energies - numbers.prior_weight * messages(q, kernel), tags).softmax(1)) / 2

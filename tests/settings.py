@@ -79,6 +79,7 @@ BOUND = Bound(
     by_tags=False,
     alpha=8,
     absent=0.001,
+    evidence_from="classifier",
     evidence_scale=1.0,
     least_share=0.1,
     eps=0.01,

@@ -304,6 +304,15 @@ def test_other_seeds_can_be_learned(project):
     assert changed == AFTER_SEC | {"cue_scores"}
 
 
+def test_the_latent_crf_may_go_by_the_maps_that_are_set(project):
+    shutil.copy(project / "results/cams.h5", project / "imported.h5")
+    overlay = "cams_store: imported.h5\nlcrf_segmenter: {evidence_from: cams}\n"
+    for method, shown in (("pooling", ""), ("local_evidence", "imported.h5")):
+        (project / "overlay.yaml").write_text(overlay.replace("cams}", f"cams, likelihood: {method}}}"))
+        dry = snakemake(project, "--dry-run", "--printshellcmds", overlays=["overlay.yaml"])
+        assert re.search(rf"wsss lcrf_segmenter .* --cams {shown} --seeds ", dry.stdout + dry.stderr)
+
+
 def test_how_often_checkpoints_are_kept_reruns_nothing(project):
     assert would_run(project, overlay="checkpoint_steps: 7") == set()
 

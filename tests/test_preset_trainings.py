@@ -97,6 +97,17 @@ def draw_cues(folder: Path, stage: str, config: dict) -> Path:
     return target
 
 
+def draw_cams(folder: Path) -> Path:
+    """Maps of the image's tag, the larger the farther to the left."""
+    with store.create(folder / "cams.h5", "cams", classes=CLASSES, settings={"stride": 8}, inputs={}) as cams:
+        for number in range(IMAGES):
+            size = (SIDE_PX, SIDE_PX + 8 * number)
+            rows, columns = (-(-side // 8) for side in size)
+            cam = np.broadcast_to(np.linspace(1, 0, columns), (1, rows, columns)).astype(np.float16)
+            cams.add(str(number), size, cam=cam, classes=np.array([1 + number % 2], np.uint8))
+    return folder / "cams.h5"
+
+
 def smaller(section: dict) -> dict:
     """A training's section, in a size that a CPU can have, and without weights to download."""
     changes = {"weights": "none", "batch_size": BATCH, "epochs": STEPS * BATCH / IMAGES}
@@ -126,7 +137,8 @@ def train(folder: Path, stage: str, config: dict) -> Path:
         cues = draw_cues(folder, stage, config | {stage: section})
         words += [f"--{cues.stem}", cues]
     if stage == "lcrf_segmenter":
-        words += ["--classifier", save_judge(folder, config), "--seeds"]
+        cams = [draw_cams(folder)] if section["evidence_from"] == "cams" else []
+        words += ["--classifier", save_judge(folder, config), "--cams", *cams, "--seeds"]
     if stage == "sec_segmenter":
         words += ["--classifier", *([save_judge(folder, config)] if section["constrain_by"] == "features" else [])]
     words += shlex.split(configuration.as_options(section))

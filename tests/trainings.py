@@ -88,7 +88,7 @@ def run(stage: str, cues: Path, output: Path, *, gpus: int) -> None:
         by_features = {"classifier": [cues / "judge.safetensors"], "feature_crf": settings.FEATURE_CRF}
         sec_segmenter(seeds=cues / "seeds.h5", losses=losses, crf=CRF, **by_features, **square, **common)
     else:
-        likewise = {"classifier": cues / "judge.safetensors", "seeds": (), "warm_share": 0}
+        likewise = {"classifier": cues / "judge.safetensors", "cams": (), "seeds": (), "warm_share": 0}
         lcrf_segmenter(bound=settings.BOUND, prior=settings.PRIOR, **likewise, **square, **common)
 
 

@@ -12,13 +12,6 @@ COLOURS = torch.randint(256, (2, 3, 4, 3), generator=torch.Generator().manual_se
 FEATURES = torch.randn(2, 5, 3, 4, generator=torch.Generator().manual_seed(1))
 
 
-def test_features_are_what_a_cell_has_beside_the_mean():
-    # less their mean, (1, 1): (1, 1), (-1, -1) and (0, 0), which has no direction
-    found = features.unit_features(torch.tensor([[[2.0, 0.0, 1.0]], [[2.0, 0.0, 1.0]]])[None])
-    half = 0.5**0.5
-    torch.testing.assert_close(found, torch.tensor([[[half, -half, 0], [half, -half, 0]]]))
-
-
 def test_with_features_all_alike_the_kernel_is_that_of_colours_without_its_diagonal():
     colours = replace(PSA, smoothness_weight=0, appearance_weight=20, appearance_px=10, appearance_rgb=40)
     expected = exact.kernels(COLOURS, colours)

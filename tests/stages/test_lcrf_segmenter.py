@@ -12,10 +12,12 @@ from settings import CLASSES, FEATURES, PRIOR
 from torch import nn
 
 import wsss.lcrf.bound
-from wsss.datasets import manifest
+from wsss.datasets import manifest, pictures
+from wsss.labels import Classes
 from wsss.lcrf.bound import objective
 from wsss.lcrf.likelihoods import local_evidence
 from wsss.lcrf.prior import kernels as kernels_of
+from wsss.maths.photographs import to_tensor
 from wsss.networks import file
 from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
@@ -24,7 +26,7 @@ from wsss.options.training import Job, WarpedInput
 from wsss.runtime.errors import WsssError
 from wsss.stages.lcrf_segmenter import lcrf_segmenter
 from wsss.stores import store
-from wsss.training.lcrf_evidence import Evidence, evidence, finder, likelihood_of
+from wsss.training.lcrf_evidence import Evidence, evidence, finder, likelihood_of, stored_maps
 
 BOUND = replace(settings.BOUND, entropy_weight=0.05, prior_weight=0.05, sample=True)
 WARPED = WarpedInput(input_px=32, crop_share=1, flip=True, jitter=0.1, jitter_by="hsv")
@@ -38,6 +40,7 @@ CHANGES = (
     {"evidence_scale": 2.0},
     {"update": "mean_field"},
 )
+OF_LOCAL_EVIDENCE = ({"alpha": 2}, {"absent": 0.1})
 OF_PRIOR = ({"appearance_rgb": 40}, {"appearance_features": 0.4})
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
@@ -61,7 +64,7 @@ def trained(folder, *, bound=BOUND, prior=PRIOR, seeds=(), warm_share=0, input_p
         warm_share=warm_share,
         schedule=replace(settings.ADAMW, epochs=epochs, learning_rate=0.002),
         job=Job(1, 1, folder / "checkpoint.pt", 100, folder / "curve.csv", ()),
-        **({"decoder": False, "balance": 0, "background_offset": 0} | more),
+        **({"cams": (), "decoder": False, "balance": 0, "background_offset": 0} | more),
     )
     return rows((folder / "curve.csv").read_text())
 
@@ -94,6 +97,14 @@ def test_the_loss_is_the_sum_of_its_terms(seeded):
 def test_options_change_the_training(seeded, change):
     base = replace(BOUND, likelihood="masked_cam", prior_ramp=0)
     assert trained(seeded, bound=replace(base, **change))[-1]["loss"] != trained(seeded, bound=base)[-1]["loss"]
+
+
+@pytest.mark.parametrize("change", OF_LOCAL_EVIDENCE)
+def test_options_of_the_local_evidence_change_its_training_alone(seeded, change):
+    for likelihood in ("local_evidence", "masked_cam"):
+        base = replace(BOUND, likelihood=likelihood)
+        plain, changed = trained(seeded, bound=base), trained(seeded, bound=replace(base, **change))
+        assert (plain == changed) == (likelihood == "masked_cam")
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
@@ -167,6 +178,15 @@ def test_the_evidence_of_the_whole_is_that_of_the_photograph(ramp):
     torch.testing.assert_close(ramp.within(torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2), 8), ramp)
 
 
+def test_stored_maps_are_on_the_grid_of_all_classes():
+    cam = np.array([[[0.25, 0.5], [0.75, 1.0]]], np.float16)
+    maps = stored_maps(cam, np.array([2], np.uint8), foreground=3, side=2)
+    torch.testing.assert_close(maps, torch.stack([torch.zeros(2, 2), torch.from_numpy(cam[0]).float(), maps[0]]))
+    assert not stored_maps(cam[:0], np.array([], np.uint8), foreground=3, side=4).any()
+    coarse = stored_maps(np.eye(8, dtype=np.float16)[None], np.array([1], np.uint8), foreground=1, side=2)
+    assert coarse[0].diagonal().tolist() == pytest.approx([0.25, 0.25], abs=0.1)  # means, and no samples
+
+
 @pytest.fixture
 def judge():
     torch.manual_seed(0)
@@ -181,7 +201,7 @@ def test_a_window_is_judged_by_its_photograph(judge, scale):
     parts = torch.stack([wholes[0, :, 16:48, 32:], wholes[1, :, :32, :32].flip(-1)])
     photographs = torch.nn.functional.interpolate(parts, (64, 64), mode="bilinear")
     found_in = finder(judge, replace(BOUND, evidence_scale=scale), PRIOR, cells=8)
-    found = found_in(photographs, windows, wholes)
+    found = found_in(photographs, windows, None, wholes)
     expected = evidence(judge, wholes, 8, scale=scale, finer=max(1, scale)).within(windows, 8)
     torch.testing.assert_close(found, expected)
     assert not torch.allclose(found.cams, evidence(judge, photographs, 8, scale=scale).cams, atol=0.05)
@@ -191,13 +211,69 @@ def test_a_window_is_judged_by_its_photograph(judge, scale):
 def test_a_window_that_is_the_whole_photograph_has_its_evidence(judge, scale):
     wholes = torch.rand(2, 3, 64, 64)
     found_in = finder(judge, replace(BOUND, evidence_scale=scale), PRIOR, cells=64 // judge.backbone.stride)
-    windowed = found_in(wholes, torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2), wholes)
+    windowed = found_in(wholes, torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2), None, wholes)
     plain = found_in(wholes, torch.empty(2, 4))
     torch.testing.assert_close(windowed.scores, plain.scores)
     torch.testing.assert_close(windowed.cams, plain.cams)
     assert plain.cams.amax((-2, -1)) == pytest.approx(
         torch.ones(2, 2), abs=0.01
     )  # scores are over their largest + 1e-5
+
+
+def test_stored_maps_are_mirrored_and_cut_as_photographs_are(judge):
+    wholes, cams = torch.rand(1, 3, 64, 64), torch.rand(1, 2, 8, 8)
+    found_in = finder(judge, replace(BOUND, evidence_from="cams"), PRIOR, cells=8)
+    plain = found_in(wholes, torch.tensor([[0.0, 0.0, 1.0, 1.0]]), cams)
+    mirrored = found_in(wholes.flip(-1), torch.tensor([[1.0, 0.0, 0.0, 1.0]]), cams)
+    torch.testing.assert_close(mirrored.cams.flip(-1), plain.cams, rtol=1e-4, atol=1e-4)
+    assert plain.cams.amax((-2, -1)).tolist() == [pytest.approx([1, 1], abs=1e-3)]
+    torch.testing.assert_close(plain.cams, cams / cams.amax((-2, -1), keepdim=True), rtol=1e-4, atol=1e-4)
+    windows = torch.tensor([[0.5, 0.0, 1.0, 0.5]])
+    part = torch.nn.functional.interpolate(wholes[..., :32, 32:], (64, 64))
+    cut = found_in(part, windows, cams, wholes)
+    torch.testing.assert_close(cut.cams[..., 1::2, 1::2], plain.within(windows, 8).cams[..., 1::2, 1::2])
+    assert cut.cams.amax() <= 1 and cut.cams.shape == plain.cams.shape
+
+
+def draw_cams(folder, classes=CLASSES):
+    """Maps that are 1 in the left half, where the pictures have what they show."""
+    with store.create(folder / "cams.h5", "cams", classes=classes, settings={"stride": 8}, inputs={}) as target:
+        for number in range(4):
+            cam = np.zeros((1, 3, 5), np.float16)
+            cam[..., :3] = 1
+            target.add(str(number), (24, 40), cam=cam, classes=np.array([1 + number % 2], np.uint8))
+    return folder / "cams.h5"
+
+
+@pytest.mark.parametrize("crop_share", [1.0, 0.5])
+def test_stored_maps_train_a_network(seeded, crop_share):
+    bound = replace(BOUND, evidence_from="cams")
+    curve = trained(seeded, bound=bound, cams=(draw_cams(seeded),), crop_share=crop_share)
+    assert all(np.isfinite(value) for row in curve for value in row.values())
+    about = file.load(seeded / "lcrf_segmenter.safetensors", Segmenter)[1]
+    assert about.settings["evidence_from"] == "cams"
+    assert about.supervision == "tags"
+
+
+def test_stored_maps_are_where_the_network_finds_the_classes(seeded):
+    bound = replace(BOUND, evidence_from="cams", update="mean_field", entropy_weight=1)
+    trained(seeded, bound=bound, cams=(draw_cams(seeded),), epochs=60)
+    network = file.load(seeded / "lcrf_segmenter.safetensors", Segmenter)[0].eval()
+    rows = manifest.read(seeded / "images.csv")[:2]
+    photographs = [pictures.warped(pictures.photograph_of(row), 32) for row in rows]
+    with torch.no_grad():
+        labels = network(to_tensor(np.stack(photographs))).argmax(1)
+    assert (labels[..., 0] == torch.tensor([[1], [2]])).all() and not labels[..., 3].any()
+
+
+def test_stored_maps_are_given_where_they_are_asked_for_alone(seeded):
+    by_cams = replace(BOUND, evidence_from="cams")
+    cams = draw_cams(seeded)
+    for bound, given in ((by_cams, ()), (BOUND, (cams,)), (replace(by_cams, likelihood="pooling"), (cams,))):
+        with pytest.raises(WsssError, match=f"with {len(given)} stores of activation maps: give one for local_evid"):
+            trained(seeded, bound=bound, cams=given)
+    with pytest.raises(WsssError, match="cams.h5 has other classes than the classifier: use those of one run"):
+        trained(seeded, bound=by_cams, cams=(draw_cams(seeded, Classes.of({"cat": 1, "cow": 2})),))
 
 
 def test_windows_train_a_network(seeded):

@@ -21,6 +21,7 @@ from wsss.networks.affinity_net import AffinityNet
 from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
 from wsss.networks.segmenter import Segmenter
+from wsss.options.cams import Spread
 from wsss.options.crf import NO_FEATURE_CRF
 from wsss.psa import affinity, random_walk
 from wsss.results.probabilities import maps_of
@@ -100,7 +101,9 @@ def write(name, run, shard="1-of-1"):
     warped_px = 32 if name.endswith("warped") else 0
     by_segmenter = of | {"segmenter": run / f"segmenter_{warped_px}.pt", "scales": SCALES}
     if name.startswith("cams"):
-        cams(**of, classifier=run / "classifier.safetensors", cams=path, scales=SCALES, gamma=1, stride=4)
+        spread = Spread(steps=2 if name.endswith("spread") else 0, features=0.4, rgb=40)
+        of |= {"classifier": run / "classifier.safetensors", "spread": spread}
+        cams(**of, cams=path, scales=SCALES, gamma=1, stride=4)
     elif name.startswith("scores"):
         scores(**by_segmenter, split="train", scores=path, classifier=[], image_prior=0.0, feature_crf=NO_FEATURE_CRF)
     elif name.startswith("relabels"):
@@ -116,6 +119,7 @@ def write(name, run, shard="1-of-1"):
 
 KINDS = {
     "cams": "cams",
+    "cams_spread": "cams",
     "scores": "scores",
     "scores_warped": "scores",
     "relabels": "pseudo_masks",

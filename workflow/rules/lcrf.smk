@@ -1,9 +1,15 @@
 # The latent CRF: a segmenter that learns from tags alone.
+def by_cams(settings):
+    """Whether the likelihood goes by stored activation maps."""
+    return settings["likelihood"] == "local_evidence" and settings["evidence_from"] == "cams"
+
+
 rule lcrf_segmenter:
     """A network that labels every pixel, trained on tags alone: the latent CRF, or a variant of it."""
     input:
         images=rules.training_images.output.training_images,
         classifier=rules.classifier.output.classifier,
+        cams=lambda wildcards: [CAMS] if by_cams(segmenter(wildcards.lcrf)) else [],
         seeds=lambda wildcards: [SEEDS] if segmenter(wildcards.lcrf)["warm_share"] else [],
         weights=weights("lcrf_segmenter", "lcrf"),
     output:
@@ -20,5 +26,5 @@ rule lcrf_segmenter:
     shell:
         training(
             "wsss lcrf_segmenter --images {input.images:q} --classifier {input.classifier:q}"
-            " --seeds {input.seeds:q} --lcrf_segmenter {output.segmenter:q} {params.options}"
+            " --cams {input.cams:q} --seeds {input.seeds:q} --lcrf_segmenter {output.segmenter:q} {params.options}"
         )

@@ -9,20 +9,12 @@ each at the label that it has.
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from wsss.crf import exact
+from wsss.maths.correlation import unit_features
 from wsss.options.crf import PSA, FeatureCrf
-
-
-def unit_features(
-    features: Float[Tensor, "batch channels height width"],
-) -> Float[Tensor, "batch channels height*width"]:
-    """What each cell's features have beside the mean over the image, as a vector of length 1."""
-    cells = features.flatten(2)
-    return F.normalize(cells - cells.mean(-1, keepdim=True), dim=1)
 
 
 def exponents(

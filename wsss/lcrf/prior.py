@@ -18,7 +18,7 @@ def kernels(
 ) -> Float[Tensor, "batch height*width height*width"]:
     """K of each image, symmetric: the kernel of positions, and that of positions, colours and features.
 
-    The exponents of the second one are, with f the features of `wsss.crf.features.unit_features`,
+    The exponents of the second one are, with f the features of `wsss.maths.correlation.unit_features`,
 
         E_ij = -|p_i - p_j|^2 / 2 s_p^2 - |c_i - c_j|^2 / 2 s_c^2 - |f_i - f_j|^2 / 2 s_f^2
 

@@ -45,6 +45,8 @@ class Bound:
         temperature_end: temperature of the samples at the last step.
         by_tags: whether q depends on the tags in training, by excluding the other classes; the network then learns
             from that q as well.
+        evidence_from: local_evidence: who gives the activation maps: the classifier, of each view of a photograph anew,
+            or cams, the store of them.
         evidence_scale: local_evidence, masked_cam, and a prior of features: resize factor of the photographs that the
             classifier sees.
         alpha: local_evidence: exponent of the background score.
@@ -67,6 +69,7 @@ class Bound:
     temperature_start: float
     temperature_end: float
     by_tags: bool
+    evidence_from: Literal["classifier", "cams"]
     evidence_scale: float
     alpha: float
     absent: float
@@ -82,6 +85,11 @@ class Bound:
             refuse(["least_share and eps are both 0: a class without cells has no score"], "a bound without a score")
         if self.update == "mean_field" and not self.entropy_weight:
             refuse(["entropy_weight is 0, and update: mean_field divides by it"], "an update that has no value")
+
+    @property
+    def by_cams(self) -> bool:
+        """Whether the likelihood goes by stored activation maps."""
+        return self.likelihood == "local_evidence" and self.evidence_from == "cams"
 
 
 def require_whole_images(likelihood: str, crop_share: float) -> None:

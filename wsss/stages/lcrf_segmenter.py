@@ -8,6 +8,11 @@ from wsss.options.training import Job, Schedule, WarpedInput
 from wsss.runtime.errors import WsssError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+
+    from wsss.labels import Classes
     from wsss.stores.shared import Shared
 
 
@@ -15,6 +20,7 @@ def lcrf_segmenter(
     *,
     images: Path,
     classifier: Path,
+    cams: tuple[Path, ...],
     seeds: tuple[Path, ...],
     lcrf_segmenter: Path,
     features: Flat[Features],
@@ -40,6 +46,7 @@ def lcrf_segmenter(
     Args:
         images: manifest; the splits train and extra are used for training.
         classifier: trained classifier, kept frozen, that provides the evidence of the likelihood.
+        cams: store of activation maps, for an evidence that comes from it; none otherwise.
         seeds: store of seeds on the network's grid, for a warm start; none without a warm start.
         lcrf_segmenter: network to write.
         features: the backbone.
@@ -69,7 +76,7 @@ def lcrf_segmenter(
     from wsss.networks.segmenter import Segmenter
     from wsss.training import loop
     from wsss.training.augment import augmented_square
-    from wsss.training.lcrf_evidence import finder, likelihood_of
+    from wsss.training.lcrf_evidence import finder, likelihood_of, side_of_maps
 
     require_whole_images(bound.likelihood, warped.crop_share)
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
@@ -81,6 +88,8 @@ def lcrf_segmenter(
     network = Segmenter.build(features, classes=len(classes.names), dilation=dilation, decoder=decoder)
     cells = warped.cells(network.stride, multiple=features.stride)
     cues = _cues(seeds, warm_share, cells=cells)
+    side = cells if warped.crop_share == 1 else side_of_maps(cells, bound.evidence_scale)
+    maps_of = _maps(cams, bound, classes, side=side)
     offsets = {"balance": balance, "background_offset": background_offset}
     added = adjustment([row.tags for row in rows], classes.foreground, **offsets)
     network.lower_background(background_offset)  # so that training begins as it does without an offset
@@ -96,11 +105,12 @@ def lcrf_segmenter(
         return (
             *augmented_square(photograph, labels, warped=warped, fill=network.backbone.mean),
             torch.tensor([name in row.tags for name in classes.foreground]),
+            *maps_of(row.id, photograph.shape[:2]),
             *([to_tensor(pictures.warped(photograph, warped.input_px))] if warped.crop_share < 1 else []),
         )
 
     def loss(model: torch.nn.Module, batch: list[torch.Tensor], done: float) -> loop.Loss:
-        photographs, labels, windows, tags, *wholes = batch
+        photographs, labels, windows, tags, *further = batch
         logits = model(photographs).float()
         logits = logits + added.to(logits)
         if done < warm_share:
@@ -108,7 +118,7 @@ def lcrf_segmenter(
         # training has set a seed for this step, from which dropout draws: samples draw from another, made of it
         generator = torch.Generator().manual_seed(torch.initial_seed() + (1 << 62))
 
-        found = found_in(photographs, windows, *wholes)
+        found = found_in(photographs, windows, *([] if cams else [None]), *further)
 
         def log_likelihood(z: torch.Tensor) -> torch.Tensor:
             return likelihood(z, photographs, found, tags, generator)
@@ -119,7 +129,12 @@ def lcrf_segmenter(
     settings = {"dilation": dilation, "decoder": decoder, "warm_share": warm_share, **offsets}
     settings = recorded(settings, features, warped, schedule, bound, prior)
     task = loop.Task(
-        "lcrf_segmenter", item, [row.id for row in rows], loss, settings, [images, classifier, *seeds, *features.files]
+        "lcrf_segmenter",
+        item,
+        [row.id for row in rows],
+        loss,
+        settings,
+        [images, classifier, *cams, *seeds, *features.files],
     )
     loop.train(
         network,
@@ -134,6 +149,31 @@ def lcrf_segmenter(
         ),
         output=lcrf_segmenter,
     )
+
+
+def _maps(
+    cams: tuple[Path, ...], bound: Bound, classes: "Classes", *, side: int
+) -> "Callable[[str, tuple[int, int]], list[torch.Tensor]]":
+    """A function (image's id, photograph's height and width) -> its stored maps, if the evidence comes from them."""
+    from wsss.stores.shared import Shared
+    from wsss.training.lcrf_evidence import stored_maps
+
+    if bound.by_cams != bool(cams):
+        raise WsssError(
+            f"evidence_from is {bound.evidence_from} and the likelihood {bound.likelihood}, with {len(cams)} stores of"
+            " activation maps: give one for local_evidence from cams, else none"
+        )
+    if not cams:
+        return lambda *_: []
+    maps = Shared(cams[0], "cams")
+    if maps.classes != classes:
+        raise WsssError(f"{cams[0]} has other classes than the classifier: use those of one run")
+
+    def maps_of(image_id: str, size: tuple[int, int]) -> "list[torch.Tensor]":
+        stored = maps.fitting(image_id, size)
+        return [stored_maps(stored["cam"], stored["classes"], foreground=len(classes.foreground), side=side)]
+
+    return maps_of
 
 
 def _cues(seeds: tuple[Path, ...], warm_share: float, *, cells: int) -> "Shared | None":

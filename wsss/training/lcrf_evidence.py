@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from wsss.lcrf.likelihoods import local_evidence, masked_cam, masked_image, pooling
@@ -20,17 +21,17 @@ FROM_SCORES = ("local_evidence", "masked_cam")
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a frozen classifier finds at the cells of photographs, the mean of an image's and of its mirror's.
+    """What a frozen classifier finds at the cells of photographs.
 
     Args:
-        scores: of each class, of both signs (batch, foreground, cells, cells).
+        scores: of each class (batch, foreground, cells, cells): the classifier's, of both signs, or activation maps.
         largest: of each class, its largest score in the photograph (batch, foreground).
-        features: of the finest layer that the backbone gives (batch, channels, cells, cells).
+        features: of the finest layer that the backbone gives (batch, channels, cells, cells); None: nobody asks.
     """
 
     scores: Tensor
     largest: Tensor
-    features: Tensor
+    features: Tensor | None
 
     @property
     def cams(self) -> Float[Tensor, "batch foreground cells cells"]:
@@ -47,15 +48,19 @@ class Evidence:
             windows: left, top, right and bottom, as shares of width and height; mirrored if right is less than left.
             cells: side of the windows' grid.
         """
-        centres = (torch.arange(cells, device=windows.device) + 0.5) / cells
-        left, top, right, bottom = windows.mT[:, :, None]
-        across, down = left + (right - left) * centres, top + (bottom - top) * centres
-        places = torch.stack([across[:, None].expand(-1, cells, -1), down[:, :, None].expand(-1, -1, cells)], -1)
+        features = None if self.features is None else _cut(self.features, windows, cells)
+        return Evidence(_cut(self.scores, windows, cells), self.largest, features)
 
-        def cut(maps: Tensor) -> Tensor:
-            return F.grid_sample(maps, 2 * places.to(maps) - 1, padding_mode="border", align_corners=False)
 
-        return Evidence(cut(self.scores), self.largest, cut(self.features))
+def _cut(
+    maps: Float[Tensor, "batch channels side side"], windows: Float[Tensor, "batch 4"], cells: int
+) -> Float[Tensor, "batch channels cells cells"]:
+    """Maps of photographs at the cells of windows, as `Evidence.within` takes them."""
+    centres = (torch.arange(cells, device=windows.device) + 0.5) / cells
+    left, top, right, bottom = windows.mT[:, :, None]
+    across, down = left + (right - left) * centres, top + (bottom - top) * centres
+    places = torch.stack([across[:, None].expand(-1, cells, -1), down[:, :, None].expand(-1, -1, cells)], -1)
+    return F.grid_sample(maps, 2 * places.to(maps) - 1, padding_mode="border", align_corners=False)
 
 
 Likelihood = Callable[[Tensor, Tensor, Evidence | None, Tensor, torch.Generator], Tensor]
@@ -63,24 +68,63 @@ Likelihood = Callable[[Tensor, Tensor, Evidence | None, Tensor, torch.Generator]
 
 
 def finder(judge: Classifier, bound: Bound, prior: Prior, *, cells: int) -> Callable[..., Evidence | None]:
-    """A function (photographs, windows, wholes) -> evidence of what a network sees on cells x cells cells.
+    """A function (photographs, windows, cams, wholes) -> evidence of what a network sees on cells x cells cells.
 
-    Photographs are what the network sees, RGB in [0, 1] (batch, 3, side, side). Where they are windows, the classifier
-    is asked about the whole photographs, of the same shape, which are neither mirrored nor jittered, and `windows`
-    (batch, 4) says what of them is seen, as `Evidence.within` takes it. The function gives None where neither the
-    likelihood nor the prior goes by the cells' evidence.
+    Photographs are what the network sees, RGB in [0, 1] (batch, 3, side, side), and `windows` (batch, 4) what of the
+    whole ones they show, as `Evidence.within` takes it. `cams` are stored activation maps of the whole ones
+    (`stored_maps`), neither mirrored nor cut; None: the classifier is asked. Where windows are less than the whole, the
+    classifier is asked about `wholes`, the whole photographs in the same shape, which are neither mirrored nor
+    jittered. The function gives None where neither the likelihood nor the prior goes by the cells' evidence.
     """
     scale = bound.evidence_scale
     if bound.likelihood not in FROM_SCORES and not prior.appearance_features:
         return lambda *_: None
 
-    def found_in(photographs: Tensor, windows: Tensor, wholes: Tensor | None = None) -> Evidence:
-        if wholes is None:
-            return evidence(judge, photographs, cells, scale=scale)
-        # a window is a part of the grid, which is as fine as the classifier's maps
-        return evidence(judge, wholes, cells, scale=scale, finer=max(1, scale)).within(windows, cells)
+    def found_in(
+        photographs: Tensor, windows: Tensor, cams: Tensor | None = None, wholes: Tensor | None = None
+    ) -> Evidence:
+        cut = wholes is not None
+        seen, side = (wholes, side_of_maps(cells, scale)) if cut else (photographs, cells)
+        if cams is None:
+            found = evidence(judge, seen, cells, scale=scale, finer=side / cells)
+        else:
+            maps = cams if cut else _cut(cams, windows, cells)
+            found = Evidence(maps, maps.amax((-2, -1)), _features(judge, seen, side, prior, scale=scale))
+        return found.within(windows, cells) if cut else found
 
     return found_in
+
+
+def side_of_maps(cells: int, scale: float) -> int:
+    """Side of the grid on which a whole photograph has maps, for windows of it that have cells x cells cells."""
+    return round(cells * max(1, scale))  # as fine as the classifier's
+
+
+def stored_maps(
+    cam: Float[np.ndarray, "present _ _"], classes: UInt8[np.ndarray, " present"], *, foreground: int, side: int
+) -> Float[Tensor, "foreground side side"]:
+    """Activation maps as `wsss.stores` keeps them, of the classes that an image shows, on a square grid of all classes.
+
+    Args:
+        cam: the maps, of any shape.
+        classes: the class index of each map; the background is 0.
+        foreground: number of classes without the background.
+        side: of the grid.
+    """
+    maps = torch.zeros(foreground, side, side)
+    if len(classes):
+        square = F.interpolate(torch.from_numpy(cam).float()[None], (side, side), mode="bilinear", antialias=True)
+        maps[torch.from_numpy(classes).long() - 1] = square[0]
+    return maps
+
+
+def _features(judge: Classifier, photographs: Tensor, side: int, prior: Prior, *, scale: float) -> Tensor | None:
+    """The classifier's features at the cells, if the prior's kernel goes by them."""
+    if not prior.appearance_features:
+        return None
+    with torch.no_grad():
+        resized = grid.whole(photographs, judge.backbone.stride, scale=scale)
+        return judge.to(photographs.device).features_at(resized, (side, side))
 
 
 def evidence(
