@@ -34,7 +34,7 @@ from wsss.networks.classifier import Classifier
 from wsss.options.lcrf import Prior
 from wsss.results import evaluation
 from wsss.stores.shared import Shared
-from wsss.training.lcrf_evidence import Evidence, evidence, stored_maps
+from wsss.training.lcrf_evidence import Evidence, evidence, features_of, stored_maps
 
 Kind = tuple[str, float]
 """Where activation maps come from, and the resize factor of the photographs that the classifier sees."""
@@ -123,12 +123,12 @@ def evidence_of(
 ) -> Evidence:
     """The evidence for an image warped to a square: the classifier's, or the stored maps with its features."""
     source, scale = kind
-    found = evidence(judge, square, cells, scale=scale)
     if source == "classifier":
-        return found
-    stored = cams[row.id]
-    maps = stored_maps(stored["cam"], stored["classes"], foreground=found.scores.shape[1], side=cells)[None]
-    return replace(found, scores=maps, largest=maps.amax((-2, -1)))
+        return evidence(judge, square, cells, scale=scale)
+    size, stride = pictures.photograph_size(row.image), int(cams.attributes["setting.stride"])
+    stored, foreground = cams.fitting(row.id, size), len(cams.classes.foreground)
+    maps = stored_maps(stored["cam"], stored["classes"], size, stride=stride, foreground=foreground, side=cells)[None]
+    return Evidence(maps, maps.amax((-2, -1)), features_of(judge, square, cells, scale=scale))
 
 
 def changed(numbers: Numbers) -> dict[str, Numbers]:

@@ -64,6 +64,10 @@ def prepare(folder: Path) -> None:
                 labels = rng.integers(0, 3, (side, side)).astype(np.uint8)
                 labels[rng.random((side, side)) < number / 7] = VOID
                 target.add(row.id, (32, 32), **{name: labels})
+    with store.create(folder / "cams.h5", "cams", classes=CLASSES, settings={"stride": 8}, inputs={}) as target:
+        for number, row in enumerate(rows):
+            cam = rng.random((1, 4, 4)).astype(np.float16)
+            target.add(row.id, (32, 32), cam=cam, classes=np.array([1 + number % 2], np.uint8))
     torch.manual_seed(0)
     judge = Classifier.build(replace(FEATURES, freeze=False), classes=3)
     file.save(folder / "judge.safetensors", judge, About(CLASSES, "tags"))
@@ -88,8 +92,9 @@ def run(stage: str, cues: Path, output: Path, *, gpus: int) -> None:
         by_features = {"classifier": [cues / "judge.safetensors"], "feature_crf": settings.FEATURE_CRF}
         sec_segmenter(seeds=cues / "seeds.h5", losses=losses, crf=CRF, **by_features, **square, **common)
     else:
-        likewise = {"classifier": cues / "judge.safetensors", "cams": (), "seeds": (), "warm_share": 0}
-        lcrf_segmenter(bound=settings.BOUND, prior=settings.PRIOR, **likewise, **square, **common)
+        likewise = {"classifier": cues / "judge.safetensors", "seeds": (), "warm_share": 0}
+        maps = (cues / "cams.h5",) if settings.BOUND.by_cams else ()
+        lcrf_segmenter(cams=maps, bound=settings.BOUND, prior=settings.PRIOR, **likewise, **square, **common)
 
 
 if __name__ == "__main__":

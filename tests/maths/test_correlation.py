@@ -48,7 +48,7 @@ def test_cells_that_look_alike_get_one_value_and_others_keep_theirs():
 
 def test_rows_of_the_matrix_are_made_in_parts_and_images_do_not_meet(monkeypatch):
     whole = spread(steps=3)
-    monkeypatch.setattr(correlation, "ROWS", 3)
+    monkeypatch.setattr(correlation, "PAIRS", 130)  # three rows of two images of 20 cells
     torch.testing.assert_close(spread(steps=3), whole)
     torch.testing.assert_close(spread(MAPS[1:], FEATURES[1:], COLOURS[1:], steps=3), whole[1:])
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from settings import ADAMW, CLASSES, FEATURE_CRF, FEATURES, PSA, SAID, SEC, SEC_LOSSES
+from settings import ADAMW, BOUND, CLASSES, FEATURE_CRF, FEATURES, PRIOR, PSA, SAID, SEC, SEC_LOSSES
 
 from wsss.datasets import manifest
 from wsss.datasets.pictures import write_mask
 from wsss.networks import file
 from wsss.networks.affinity_net import AffinityNet
+from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
 from wsss.options.crf import Fit
 from wsss.options.training import Augment, Job, WarpedInput
@@ -23,6 +24,7 @@ from wsss.stages.affinity_net import affinity_net
 from wsss.stages.crf import crf
 from wsss.stages.cue_scores import cue_scores
 from wsss.stages.examples import examples
+from wsss.stages.lcrf_segmenter import lcrf_segmenter
 from wsss.stages.masks import masks
 from wsss.stages.psa_segmenter import psa_segmenter
 from wsss.stages.pseudo_masks import pseudo_masks
@@ -73,6 +75,7 @@ def run(tmp_path):
     for kind in ARRAYS:
         write(tmp_path, kind)
     network = AffinityNet.build(FEATURES, grid_stride=STRIDE)
+    file.save(tmp_path / "judge.safetensors", Classifier.build(FEATURES, classes=3), About(CLASSES, "tags"))
     file.save(tmp_path / "net.safetensors", network, About(CLASSES, "tags and cues", settings={"radius": 2}))
     return tmp_path
 
@@ -150,6 +153,14 @@ STAGES = {
             background_offset=0, warped=WARPED, losses=SEC_LOSSES, crf=replace(SEC, steps=1),
             classifier=[], feature_crf=FEATURE_CRF, job=job(run),
             **NETWORK,
+        ),
+    ),
+    "lcrf_segmenter": (
+        ("cams",),
+        lambda run: lcrf_segmenter(
+            images=run / "images.csv", cams=(run / "cams.h5",), classifier=run / "judge.safetensors", seeds=(),
+            warm_share=0, lcrf_segmenter=run / OUT, dilation=1, decoder=False, balance=0, background_offset=0,
+            warped=WARPED, bound=replace(BOUND, evidence_from="cams"), prior=PRIOR, job=job(run), **NETWORK,
         ),
     ),
     "masks": (

@@ -180,11 +180,24 @@ def test_the_evidence_of_the_whole_is_that_of_the_photograph(ramp):
 
 def test_stored_maps_are_on_the_grid_of_all_classes():
     cam = np.array([[[0.25, 0.5], [0.75, 1.0]]], np.float16)
-    maps = stored_maps(cam, np.array([2], np.uint8), foreground=3, side=2)
+    maps = stored_maps(cam, np.array([2], np.uint8), (2, 2), stride=1, foreground=3, side=2)
     torch.testing.assert_close(maps, torch.stack([torch.zeros(2, 2), torch.from_numpy(cam[0]).float(), maps[0]]))
-    assert not stored_maps(cam[:0], np.array([], np.uint8), foreground=3, side=4).any()
-    coarse = stored_maps(np.eye(8, dtype=np.float16)[None], np.array([1], np.uint8), foreground=1, side=2)
+    assert not stored_maps(cam[:0], np.array([], np.uint8), (4, 4), stride=2, foreground=3, side=4).any()
+    fine = np.eye(8, dtype=np.float16)[None]
+    coarse = stored_maps(fine, np.array([1], np.uint8), (8, 8), stride=1, foreground=1, side=2)
     assert coarse[0].diagonal().tolist() == pytest.approx([0.25, 0.25], abs=0.1)  # means, and no samples
+
+
+@pytest.mark.parametrize("stride", [4, 8, 16])
+@pytest.mark.parametrize("height", [100, 75])
+def test_stored_maps_lie_where_the_photograph_has_them(height, stride):
+    """Also where its last cells reach beyond it: a map that holds the height of each place holds it on the square."""
+    cells = -(-height // stride)
+    heights = ((np.arange(cells) + 0.5) * stride / height)[:, None].repeat(5, 1)[None]
+    found = stored_maps(heights, np.array([1], np.uint8), (height, 5 * stride), stride=stride, foreground=1, side=16)
+    inner = slice(1 + 8 * stride // height, 15 - 8 * stride // height)  # half a cell from the border nothing is between
+    expected = (torch.arange(16) + 0.5)[inner, None].expand(-1, 16) / 16
+    torch.testing.assert_close(found[0, inner].double(), expected.double(), rtol=0, atol=0.01)
 
 
 @pytest.fixture
@@ -221,26 +234,44 @@ def test_a_window_that_is_the_whole_photograph_has_its_evidence(judge, scale):
 
 
 def test_stored_maps_are_mirrored_and_cut_as_photographs_are(judge):
+    """Of windows on a finer grid, and over the largest value that the photograph has on the network's."""
+    bound = replace(BOUND, evidence_from="cams", evidence_scale=1.5)
+    found_in = finder(judge, bound, PRIOR, cells=8)
     wholes, cams = torch.rand(1, 3, 64, 64), torch.rand(1, 2, 8, 8)
-    found_in = finder(judge, replace(BOUND, evidence_from="cams"), PRIOR, cells=8)
     plain = found_in(wholes, torch.tensor([[0.0, 0.0, 1.0, 1.0]]), cams)
     mirrored = found_in(wholes.flip(-1), torch.tensor([[1.0, 0.0, 0.0, 1.0]]), cams)
     torch.testing.assert_close(mirrored.cams.flip(-1), plain.cams, rtol=1e-4, atol=1e-4)
-    assert plain.cams.amax((-2, -1)).tolist() == [pytest.approx([1, 1], abs=1e-3)]
     torch.testing.assert_close(plain.cams, cams / cams.amax((-2, -1), keepdim=True), rtol=1e-4, atol=1e-4)
-    windows = torch.tensor([[0.5, 0.0, 1.0, 0.5]])
+    ramp = ((torch.arange(16) + 0.5) / 16).expand(1, 2, 16, 16)
     part = torch.nn.functional.interpolate(wholes[..., :32, 32:], (64, 64))
-    cut = found_in(part, windows, cams, wholes)
-    torch.testing.assert_close(cut.cams[..., 1::2, 1::2], plain.within(windows, 8).cams[..., 1::2, 1::2])
-    assert cut.cams.amax() <= 1 and cut.cams.shape == plain.cams.shape
+    cut = found_in(part, torch.tensor([[0.5, 0.0, 1.0, 0.5]]), ramp, wholes)
+    expected = ((torch.arange(8) + 8.5) / 16 / (15 / 16)).clamp(max=1).expand(1, 2, 8, 8)
+    torch.testing.assert_close(cut.cams, expected, rtol=0, atol=1e-4)
+    whole = found_in(wholes, torch.tensor([[0.0, 0.0, 1.0, 1.0]]), ramp, wholes)
+    coarse = torch.nn.functional.avg_pool2d(ramp, 2) / (15 / 16)
+    torch.testing.assert_close(whole.cams, coarse, rtol=0, atol=1e-4)
 
 
-def draw_cams(folder, classes=CLASSES):
-    """Maps that are 1 in the left half, where the pictures have what they show."""
+@pytest.mark.parametrize("scale", [1.0, 1.5])
+def test_features_beside_stored_maps_are_the_classifiers(judge, scale):
+    prior, cams = replace(PRIOR, appearance_features=0.4), torch.rand(2, 2, 8, 8)
+    found_in = finder(judge, replace(BOUND, evidence_from="cams", evidence_scale=scale), prior, cells=8)
+    wholes, whole = torch.rand(2, 3, 64, 64), torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2)
+    resized = torch.nn.functional.interpolate(wholes, scale_factor=scale, mode="bilinear")
+    expected = judge.features_at(resized, (8, 8))
+    torch.testing.assert_close(found_in(wholes, whole, cams).features, expected)
+    torch.testing.assert_close(found_in(wholes.flip(-1), whole, cams, wholes).features, expected, rtol=1e-4, atol=1e-4)
+    mean = (expected + judge.features_at(resized.flip(-1), (8, 8)).flip(-1)) / 2
+    torch.testing.assert_close(evidence(judge, wholes, 8, scale=scale).features, mean)
+    assert finder(judge, BOUND, PRIOR, cells=8)(wholes, whole, cams).features is None
+
+
+def draw_cams(folder, classes=CLASSES, columns=3):
+    """Maps that are 1 in the left columns of five; the pictures have what they show in their left half."""
     with store.create(folder / "cams.h5", "cams", classes=classes, settings={"stride": 8}, inputs={}) as target:
         for number in range(4):
             cam = np.zeros((1, 3, 5), np.float16)
-            cam[..., :3] = 1
+            cam[..., :columns] = 1
             target.add(str(number), (24, 40), cam=cam, classes=np.array([1 + number % 2], np.uint8))
     return folder / "cams.h5"
 
@@ -253,6 +284,16 @@ def test_stored_maps_train_a_network(seeded, crop_share):
     about = file.load(seeded / "lcrf_segmenter.safetensors", Segmenter)[1]
     assert about.settings["evidence_from"] == "cams"
     assert about.supervision == "tags"
+    assert curve != trained(seeded, crop_share=crop_share)
+
+
+def test_other_stored_maps_are_another_training(seeded):
+    bound, cams = replace(BOUND, evidence_from="cams"), draw_cams(seeded)
+    first = trained(seeded, bound=bound, cams=(cams,))
+    times = (seeded / "lcrf_segmenter.safetensors").stat().st_mtime_ns
+    assert trained(seeded, bound=bound, cams=(cams,)) == first  # it ends at once, with the network of its checkpoint
+    assert trained(seeded, bound=bound, cams=(draw_cams(seeded, columns=1),)) != first
+    assert (seeded / "lcrf_segmenter.safetensors").stat().st_mtime_ns > times
 
 
 def test_stored_maps_are_where_the_network_finds_the_classes(seeded):

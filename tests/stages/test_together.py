@@ -14,8 +14,8 @@ from settings import CLASSES
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from wsss.datasets import batches, manifest, pictures
-from wsss.maths import cam, cues, grid
-from wsss.maths.photographs import to_tensor
+from wsss.maths import cam, correlation, cues, grid
+from wsss.maths.photographs import at_cells, to_tensor
 from wsss.networks import file
 from wsss.networks.affinity_net import AffinityNet
 from wsss.networks.classifier import Classifier
@@ -155,6 +155,24 @@ def test_a_store_is_the_same_whether_photographs_go_alone_or_together(run, devic
         else:
             assert (together[key] == array).mean() > 0.99
     assert all(len({array.tobytes() for (_, part), array in single.items() if part == name}) > 1 for _, name in single)
+
+
+def test_maps_spread_among_the_cells_of_the_stored_grid(run, alone):
+    """As `correlation.spread` of the maps without spreading, by features and colours at the same cells."""
+    alone()
+    plain, found = (store.read(write(name, run), "cams") for name in ("cams", "cams_spread"))
+    network = file.load(run / "classifier.safetensors", Classifier)[0]
+    with plain as plain, found as found, torch.no_grad():
+        for row in manifest.read(run / "images.csv"):
+            whole = grid.padded(to_tensor(pictures.photograph_of(row)[None]), 4, fill=network.backbone.mean)
+            size = plain[row.id]["cam"].shape[1:]
+            of = network.features_at(whole, size), at_cells(whole, size)
+            maps = torch.from_numpy(plain[row.id]["cam"]).float()[None]
+            expected = cam.normalised(correlation.spread(maps, *of, steps=2, deviation=0.4, rgb=40))
+            stored = torch.from_numpy(found[row.id]["cam"]).float()[None]
+            torch.testing.assert_close(stored, expected, rtol=0, atol=2e-3)
+            assert not torch.allclose(stored, maps, atol=0.05) or not maps.any()
+        assert found.attributes["setting.spread.steps"] == "2" and found.attributes["setting.spread.rgb"] == "40"
 
 
 @everywhere

@@ -1,6 +1,9 @@
 """What a training computes on a GPU stays there, and nothing waits for it: by tensors without values, without a GPU."""
 
+from dataclasses import replace
+
 import pytest
+import settings
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.utils.data import default_collate
@@ -29,8 +32,19 @@ def on_gpu(module: torch.nn.Module, mode: FakeTensorMode) -> None:
                 module._buffers[name] = torch.empty(value.shape, dtype=value.dtype, device="cuda")
 
 
-@pytest.mark.parametrize("stage", ["classifier", "affinity_net", "psa_segmenter", "sec_segmenter", "lcrf_segmenter"])
-def test_a_step_stays_on_the_gpu(stage, cues, tmp_path, monkeypatch):
+BY_CAMS = {"BOUND": {"evidence_from": "cams", "evidence_scale": 1.5}, "PRIOR": {"appearance_features": 0.4}}
+
+
+@pytest.mark.parametrize(
+    ("stage", "changes"),
+    [
+        *((stage, {}) for stage in ("classifier", "affinity_net", "psa_segmenter", "sec_segmenter", "lcrf_segmenter")),
+        ("lcrf_segmenter", BY_CAMS),
+    ],
+)
+def test_a_step_stays_on_the_gpu(stage, changes, cues, tmp_path, monkeypatch):
+    for name, values in changes.items():
+        monkeypatch.setattr(settings, name, replace(getattr(settings, name), **values))
     given = []
     monkeypatch.setattr(loop, "train", lambda network, task, **_: given.append((network, task)))
     run(stage, cues, tmp_path, gpus=1)

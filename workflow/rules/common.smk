@@ -146,6 +146,11 @@ def segmenter(variant):
     return {name: changes.get(name, value) for name, value in config[f"{method}_segmenter"].items()}
 
 
+def by_cams(settings):
+    """Whether the likelihood goes by stored activation maps."""
+    return settings["likelihood"] == "local_evidence" and settings["evidence_from"] == "cams"
+
+
 def settings_of_training(stage, method=None):
     """The params of a training; of a method's segmenter, with the changes of the variant that is asked for."""
     name = f"{{{method}}}_segmenter" if method else stage

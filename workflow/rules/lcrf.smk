@@ -1,9 +1,4 @@
 # The latent CRF: a segmenter that learns from tags alone.
-def by_cams(settings):
-    """Whether the likelihood goes by stored activation maps."""
-    return settings["likelihood"] == "local_evidence" and settings["evidence_from"] == "cams"
-
-
 rule lcrf_segmenter:
     """A network that labels every pixel, trained on tags alone: the latent CRF, or a variant of it."""
     input:

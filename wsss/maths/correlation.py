@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-ROWS = 1024
-"""Of the matrix of all pairs of cells, how many are held at once."""
+PAIRS = 2**24
+"""Of all pairs of cells, how many are held at once."""
 
 
 def unit_features(
@@ -33,7 +33,7 @@ def spread(
         w_ij = exp( -|f_i - f_j|^2 / 2 deviation^2 - |c_i - c_j|^2 / 2 rgb^2 ) / sum_j ...
 
     with f the `unit_features` and c the colours. Wang et al. 2020 (SEAM, arXiv:2004.04581) refine activation maps by
-    such means in a module that is trained; here the network is as it was.
+    such means in a module that is trained; here the network is as it was. Time grows with the square of the cells.
 
     Args:
         maps: those of the classes.
@@ -50,7 +50,8 @@ def spread(
         vectors = vectors - vectors.mean(1, keepdim=True)  # for precision: differences alone count
         norms = vectors.square().sum(-1)[:, None] / 2
         means = maps.float().flatten(2).mT
+        parts = vectors.split(max(1, PAIRS // (len(maps) * height * width)), 1)
         for _ in range(steps):
             # exp(-|a - b|^2 / 2) is exp(a b - |b|^2 / 2) but for a factor of a, which the sum takes out
-            means = torch.cat([(part @ vectors.mT - norms).softmax(-1) @ means for part in vectors.split(ROWS, 1)], 1)
+            means = torch.cat([(part @ vectors.mT - norms).softmax(-1) @ means for part in parts], 1)
     return means.mT.reshape(*maps.shape[:2], height, width).to(maps)

@@ -76,7 +76,7 @@ def lcrf_segmenter(
     from wsss.networks.segmenter import Segmenter
     from wsss.training import loop
     from wsss.training.augment import augmented_square
-    from wsss.training.lcrf_evidence import finder, likelihood_of, side_of_maps
+    from wsss.training.lcrf_evidence import finder, likelihood_of
 
     require_whole_images(bound.likelihood, warped.crop_share)
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
@@ -88,8 +88,7 @@ def lcrf_segmenter(
     network = Segmenter.build(features, classes=len(classes.names), dilation=dilation, decoder=decoder)
     cells = warped.cells(network.stride, multiple=features.stride)
     cues = _cues(seeds, warm_share, cells=cells)
-    side = cells if warped.crop_share == 1 else side_of_maps(cells, bound.evidence_scale)
-    maps_of = _maps(cams, bound, classes, side=side)
+    maps_of = _maps(cams, bound, classes, side=round(cells / warped.crop_share))  # as many cells in the least window
     offsets = {"balance": balance, "background_offset": background_offset}
     added = adjustment([row.tags for row in rows], classes.foreground, **offsets)
     network.lower_background(background_offset)  # so that training begins as it does without an offset
@@ -168,10 +167,11 @@ def _maps(
     maps = Shared(cams[0], "cams")
     if maps.classes != classes:
         raise WsssError(f"{cams[0]} has other classes than the classifier: use those of one run")
+    stride, shape = int(maps.attributes["setting.stride"]), {"foreground": len(classes.foreground), "side": side}
 
     def maps_of(image_id: str, size: tuple[int, int]) -> "list[torch.Tensor]":
         stored = maps.fitting(image_id, size)
-        return [stored_maps(stored["cam"], stored["classes"], foreground=len(classes.foreground), side=side)]
+        return [stored_maps(stored["cam"], stored["classes"], size, stride=stride, **shape)]
 
     return maps_of
 

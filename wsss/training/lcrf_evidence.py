@@ -21,7 +21,7 @@ FROM_SCORES = ("local_evidence", "masked_cam")
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a frozen classifier finds at the cells of photographs.
+    """What a frozen classifier finds at the cells of photographs, or has found.
 
     Args:
         scores: of each class (batch, foreground, cells, cells): the classifier's, of both signs, or activation maps.
@@ -84,44 +84,51 @@ def finder(judge: Classifier, bound: Bound, prior: Prior, *, cells: int) -> Call
         photographs: Tensor, windows: Tensor, cams: Tensor | None = None, wholes: Tensor | None = None
     ) -> Evidence:
         cut = wholes is not None
-        seen, side = (wholes, side_of_maps(cells, scale)) if cut else (photographs, cells)
+        seen = wholes if cut else photographs
         if cams is None:
-            found = evidence(judge, seen, cells, scale=scale, finer=side / cells)
+            # of windows the grid is as fine as the classifier's maps
+            found = evidence(judge, seen, cells, scale=scale, finer=max(1, scale) if cut else 1)
         else:
             maps = cams if cut else _cut(cams, windows, cells)
-            found = Evidence(maps, maps.amax((-2, -1)), _features(judge, seen, side, prior, scale=scale))
+            largest = F.adaptive_avg_pool2d(cams, cells).amax((-2, -1))  # on the network's grid, as of a whole image
+            features = features_of(judge, seen, maps.shape[-1], scale=scale) if prior.appearance_features else None
+            found = Evidence(maps, largest, features)
         return found.within(windows, cells) if cut else found
 
     return found_in
 
 
-def side_of_maps(cells: int, scale: float) -> int:
-    """Side of the grid on which a whole photograph has maps, for windows of it that have cells x cells cells."""
-    return round(cells * max(1, scale))  # as fine as the classifier's
-
-
 def stored_maps(
-    cam: Float[np.ndarray, "present _ _"], classes: UInt8[np.ndarray, " present"], *, foreground: int, side: int
+    cam: Float[np.ndarray, "present _ _"],
+    classes: UInt8[np.ndarray, " present"],
+    size: tuple[int, int],
+    *,
+    stride: int,
+    foreground: int,
+    side: int,
 ) -> Float[Tensor, "foreground side side"]:
     """Activation maps as `wsss.stores` keeps them, of the classes that an image shows, on a square grid of all classes.
 
     Args:
-        cam: the maps, of any shape.
+        cam: the maps; their last cells may reach beyond the image.
         classes: the class index of each map; the background is 0.
+        size: height and width of the image.
+        stride: its pixels for each cell of the maps.
         foreground: number of classes without the background.
-        side: of the grid.
+        side: of the grid to which the image is warped.
     """
     maps = torch.zeros(foreground, side, side)
     if len(classes):
-        square = F.interpolate(torch.from_numpy(cam).float()[None], (side, side), mode="bilinear", antialias=True)
-        maps[torch.from_numpy(classes).long() - 1] = square[0]
+        pixels = grid.to_pixels(torch.from_numpy(cam).float()[None], size, stride=stride)
+        (square,) = F.interpolate(pixels, (side, side), mode="bilinear", antialias=True)
+        maps[torch.from_numpy(classes).long() - 1] = square
     return maps
 
 
-def _features(judge: Classifier, photographs: Tensor, side: int, prior: Prior, *, scale: float) -> Tensor | None:
-    """The classifier's features at the cells, if the prior's kernel goes by them."""
-    if not prior.appearance_features:
-        return None
+def features_of(
+    judge: Classifier, photographs: Float[Tensor, "batch 3 height width"], side: int, *, scale: float
+) -> Float[Tensor, "batch channels side side"]:
+    """A classifier's features at a grid's cells: of the photographs alone, where `evidence` averages with mirrors."""
     with torch.no_grad():
         resized = grid.whole(photographs, judge.backbone.stride, scale=scale)
         return judge.to(photographs.device).features_at(resized, (side, side))
@@ -130,7 +137,7 @@ def _features(judge: Classifier, photographs: Tensor, side: int, prior: Prior, *
 def evidence(
     judge: Classifier, photographs: Float[Tensor, "batch 3 height width"], cells: int, *, scale: float, finer: float = 1
 ) -> Evidence:
-    """The evidence of a classifier.
+    """The evidence of a classifier: the mean of an image's and of its mirror's.
 
     Args:
         judge: the classifier.
