@@ -48,7 +48,7 @@ class Bound:
         evidence_from: local_evidence: who gives the activation maps: the classifier, of each view of a photograph anew,
             or cams, the store of them.
         evidence_scale: local_evidence, masked_cam, and a prior of features: resize factor of the photographs that the
-            classifier sees.
+            classifier sees; with stored maps it is of the features alone.
         alpha: local_evidence: exponent of the background score.
         absent: local_evidence: evidence of a class that is not in the tags.
         least_share: masked_cam: area below which a larger one scores higher, as a share of the cells.
