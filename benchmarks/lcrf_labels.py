@@ -58,11 +58,11 @@ class Numbers:
         appearance_features: width of that kernel in features of the classifier; 0: none.
     """
 
-    evidence_from: Literal["classifier", "cams"] = "cams"
-    evidence_scale: float = 1
-    alpha: float = 1.7
+    evidence_from: Literal["classifier", "cams"] = "classifier"
+    evidence_scale: float = 1.5
+    alpha: float = 4
     absent: float = 0.001
-    prior_weight: float = 0.5
+    prior_weight: float = 1
     appearance_cells: float = 10
     appearance_rgb: float = 40
     appearance_features: float = 0.4
@@ -158,8 +158,8 @@ def best(
     numbers: Numbers,
 ) -> Float[Tensor, "1 classes cells cells"]:
     """The q that maximises the bound of an image, among those that the tags allow: log q = log e - w_p m + constant."""
-    kernel = kernels(colours, numbers.prior, found.features)
     energies = evidence_of_labels(found.cams, tags, alpha=numbers.alpha, absent=numbers.absent).log()
+    kernel = kernels(colours, numbers.prior, found.features)
     q = ruled_by_tags(energies, tags).softmax(1)
     for _ in range(ROUNDS if numbers.prior_weight else 0):
         q = (q + ruled_by_tags(energies - numbers.prior_weight * messages(q, kernel), tags).softmax(1)) / 2
