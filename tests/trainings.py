@@ -80,7 +80,7 @@ def run(stage: str, cues: Path, output: Path, *, gpus: int) -> None:
     common["job"] = Job(gpus, 1, output / f"{stage}_checkpoint.pt", STEPS, output / f"{stage}.csv", ())
     square = {"dilation": 1, "decoder": True, "balance": 0.5, "background_offset": 1.0, "warped": WARPED}
     if stage == "classifier":
-        classifier(classes_table=cues / "classes.csv", augment=AUGMENT, balance=1.0, **common)
+        classifier(classes_table=cues / "classes.csv", augment=AUGMENT, balance=1.0, pool_share=0.3, **common)
     elif stage == "affinity_net":
         affinity_net(affinity_labels=cues / "affinity_labels.h5", radius=3, augment=AUGMENT, **common)
     elif stage == "psa_segmenter":

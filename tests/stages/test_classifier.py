@@ -11,7 +11,7 @@ from runs import CutOff, steps_of
 from settings import CLASSES, FEATURES, SGD
 
 from wsss.datasets import manifest
-from wsss.maths import frequencies
+from wsss.maths import frequencies, pooling
 from wsss.networks import file
 from wsss.networks.classifier import Classifier
 from wsss.networks.file import About
@@ -25,7 +25,9 @@ from wsss.stores import store
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
-def run_classifier(folder: Path, *, features: Features = FEATURES, balance: float = 0, **changes) -> Path:
+def run_classifier(
+    folder: Path, *, features: Features = FEATURES, balance: float = 0, pool_share: float = 0.5, **changes
+) -> Path:
     """The stage on four pictures; returns the file of the network."""
     rows = []
     for number in range(4):
@@ -44,6 +46,7 @@ def run_classifier(folder: Path, *, features: Features = FEATURES, balance: floa
         schedule=replace(SGD, **({"batch_size": 2, "epochs": 2} | changes)),
         job=Job(1, 1, folder / "checkpoint.pt", 1, folder / "curve.csv", ()),
         balance=balance,
+        pool_share=pool_share,
     )
     return folder / "classifier.safetensors"
 
@@ -60,6 +63,36 @@ def test_a_balance_is_an_offset_of_the_score_and_of_no_map(tmp_path):
     network.set_offsets(odds)
     torch.testing.assert_close(network(image), score + odds)
     torch.testing.assert_close(network.maps(image), maps)
+
+
+def test_scores_are_means_by_rank(tmp_path):
+    path = run_classifier(tmp_path, pool_share=0.2)
+    network, about = file.load(path, Classifier)
+    assert about.settings["pool_share"] == "0.2" and network.pool_share == 0.2
+    image = torch.rand(1, 3, 32, 48)
+    cells = network.head(network.taps_of_whole(image)[-1]).flatten(2).sort(descending=True).values
+    decay = pooling.decay_of_share(0.2, cells=cells.shape[-1])
+    weights = decay ** torch.arange(cells.shape[-1])
+    torch.testing.assert_close(network(image), cells @ weights / weights.sum())
+    network.set_pooling(0)
+    torch.testing.assert_close(network(image), cells[..., 0])
+    network.set_pooling(0.5)
+    assert torch.equal(network(image), network.head(network.taps_of_whole(image)[-1]).flatten(2).mean(-1))
+
+
+def test_another_pooling_is_another_training(tmp_path):
+    networks = []
+    for name, share in (("mean", 0.5), ("highest", 0.1)):
+        (tmp_path / name).mkdir()
+        networks.append(file.load(run_classifier(tmp_path / name, pool_share=share), Classifier)[0])
+    assert not torch.equal(*(network.head.weight for network in networks))
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.6])
+def test_a_share_of_no_pooling_is_refused_before_a_training(tmp_path, share):
+    with pytest.raises(WsssError, match="between 0 .the maximum. and 0.5 .the mean."):
+        run_classifier(tmp_path, pool_share=share)
+    assert not (tmp_path / "checkpoint.pt").exists()
 
 
 def test_a_stage(tmp_path):

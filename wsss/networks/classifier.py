@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wsss.maths import grid
+from wsss.maths.pooling import decay_of_share, rank_pool
 from wsss.networks.network import Network
 from wsss.options.network import Features
 
@@ -14,7 +15,8 @@ class Classifier(Network):
     """Which foreground classes an image shows: features, a linear map without bias, the mean over the image.
 
     Without a bias the mean of the class maps is the class score, so the maps (CAM, Zhou et al. 2016, arXiv:1512.04150)
-    explain it. A class that few images show can have a fixed offset, which the maps leave out (`set_offsets`).
+    explain it. A class that few images show can have a fixed offset, which the maps leave out (`set_offsets`); and the
+    mean can weigh the cells by their rank (`set_pooling`).
     """
 
     kind = "classifier"
@@ -25,9 +27,13 @@ class Classifier(Network):
         self.dropout = nn.Dropout2d(0.5)
         nn.init.xavier_uniform_(self.head.weight)
         self.register_buffer("offsets", torch.zeros(classes - 1))
+        self.register_buffer("pool_share", torch.tensor(0.5, dtype=torch.float64))
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch foreground"]:
-        return self.head(self.dropout(self.taps_of_whole(images)[-1])).mean((-2, -1)) + self.offsets
+        scores = self.head(self.dropout(self.taps_of_whole(images)[-1])).float().flatten(2)
+        decay = decay_of_share(self.pool_share.item(), cells=scores.shape[-1])
+        pooled = scores.mean(-1) if decay == 1 else rank_pool(scores, decay=decay)
+        return pooled + self.offsets
 
     def set_offsets(self, offsets: Float[Tensor, " foreground"]) -> None:
         """Give each class's score an offset that is not trained.
@@ -36,6 +42,22 @@ class Classifier(Network):
         nearly everywhere, and its objects are found by their most telling parts alone.
         """
         self.offsets.copy_(offsets)
+
+    def set_pooling(self, share: float) -> None:
+        """Let the highest cells of a class make its score: those of this share have half of the weight.
+
+        In a mean all cells weigh alike, and what is often around an object, such as the grass around a dog, can say as
+        much as the object does, since there is more of it: maps then answer beside the object. Kolesnikov & Lampert
+        2016 (SEC) pool a segmenter's probabilities by rank; here it is a classifier's scores.
+
+        Args:
+            share: 0.5 is the mean, as in CAM, 0 the maximum.
+
+        Raises:
+            WsssError: the share is not in [0, 0.5].
+        """
+        decay_of_share(share, cells=1)
+        self.pool_share.fill_(share)
 
     def maps(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch foreground rows columns"]:
         """Activation maps, not yet normalised: ReLU of each cell's class score."""

@@ -15,6 +15,7 @@ def classifier(
     schedule: Flat[Schedule],
     job: Flat[Job],
     balance: float,
+    pool_share: float,
 ) -> None:
     """Train a multi-label image classifier on the tags.
 
@@ -31,6 +32,8 @@ def classifier(
         schedule: length and learning rate of the training.
         job: hardware, checkpoint and training curve.
         balance: strength of the offset, tau; 0: none, as in the papers.
+        pool_share: of the cells, the highest ones of a class that have half of the weight in its score; 0.5: the mean,
+            as in the papers.
     """
     import torch
 
@@ -45,6 +48,7 @@ def classifier(
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     torch.manual_seed(schedule.seed)
     network = Classifier.build(features, classes=len(classes.names))
+    network.set_pooling(pool_share)
     network.set_offsets(balance * log_odds([row.tags for row in rows], classes.foreground))
     fill = network.backbone.mean
 
@@ -58,7 +62,7 @@ def classifier(
         photographs, tags = batch
         return torch.nn.functional.multilabel_soft_margin_loss(model(photographs), tags)
 
-    settings = recorded({"balance": balance}, features, augment, schedule)
+    settings = recorded({"balance": balance, "pool_share": pool_share}, features, augment, schedule)
     task = loop.Task(
         "classifier", item, [row.id for row in rows], loss, settings, [images, classes_table, *features.files]
     )
