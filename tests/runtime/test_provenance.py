@@ -141,7 +141,7 @@ def add_a_line(path):
         ("crf/convcrf", REFINED),
         ("crf/fit", {"crf"}),
         ("maths/metrics", {"miou", "cue_scores", "examples", "crf"}),
-        ("maths/pooling", {"sec_segmenter", "lcrf_segmenter"}),
+        ("maths/pooling", {"classifier", "cams", "saliency", "scores", "relabels", *SQUARE}),
         ("options/sec", {"sec_segmenter", "lcrf_segmenter"}),
         ("options/lcrf", {"lcrf_segmenter"}),
         ("options/training", TRAINED),

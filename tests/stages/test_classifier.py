@@ -74,9 +74,9 @@ def test_scores_are_means_by_rank(tmp_path):
     decay = pooling.decay_of_share(0.2, cells=cells.shape[-1])
     weights = decay ** torch.arange(cells.shape[-1])
     torch.testing.assert_close(network(image), cells @ weights / weights.sum())
-    network.set_pooling(0)
+    network.pool_share = 0
     torch.testing.assert_close(network(image), cells[..., 0])
-    network.set_pooling(0.5)
+    network.pool_share = 0.5
     assert torch.equal(network(image), network.head(network.taps_of_whole(image)[-1]).flatten(2).mean(-1))
 
 

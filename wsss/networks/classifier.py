@@ -15,23 +15,28 @@ class Classifier(Network):
     """Which foreground classes an image shows: features, a linear map without bias, the mean over the image.
 
     Without a bias the mean of the class maps is the class score, so the maps (CAM, Zhou et al. 2016, arXiv:1512.04150)
-    explain it. A class that few images show can have a fixed offset, which the maps leave out (`set_offsets`); and the
-    mean can weigh the cells by their rank (`set_pooling`).
+    explain it. A class that few images show can have a fixed offset, which the maps leave out (`set_offsets`).
+
+    The mean can weigh the cells of a class by their rank, so that the highest ones, of the share `pool_share`, have
+    half of the weight: 0.5 is the mean, as in CAM, 0 the maximum. In a mean all cells weigh alike, and what is often around
+    an object, such as the grass around a dog, can say as much as the object does, since there is more of it: maps then
+    answer beside the object. Kolesnikov & Lampert 2016 (SEC) pool a segmenter's probabilities so; here it is scores.
     """
 
     kind = "classifier"
 
-    def __init__(self, backbone: nn.Module, *, classes: int, frozen: bool) -> None:
+    def __init__(self, backbone: nn.Module, *, classes: int, pool_share: float = 0.5, frozen: bool) -> None:
         super().__init__(backbone, frozen=frozen)
         self.head = nn.Conv2d(backbone.channels[-1], classes - 1, 1, bias=False)
         self.dropout = nn.Dropout2d(0.5)
         nn.init.xavier_uniform_(self.head.weight)
         self.register_buffer("offsets", torch.zeros(classes - 1))
-        self.register_buffer("pool_share", torch.tensor(0.5, dtype=torch.float64))
+        decay_of_share(pool_share, cells=1)  # refuses what is no share before there is an image
+        self.pool_share = pool_share
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch foreground"]:
         scores = self.head(self.dropout(self.taps_of_whole(images)[-1])).float().flatten(2)
-        decay = decay_of_share(self.pool_share.item(), cells=scores.shape[-1])
+        decay = decay_of_share(self.pool_share, cells=scores.shape[-1])
         pooled = scores.mean(-1) if decay == 1 else rank_pool(scores, decay=decay)
         return pooled + self.offsets
 
@@ -42,22 +47,6 @@ class Classifier(Network):
         nearly everywhere, and its objects are found by their most telling parts alone.
         """
         self.offsets.copy_(offsets)
-
-    def set_pooling(self, share: float) -> None:
-        """Let the highest cells of a class make its score: those of this share have half of the weight.
-
-        In a mean all cells weigh alike, and what is often around an object, such as the grass around a dog, can say as
-        much as the object does, since there is more of it: maps then answer beside the object. Kolesnikov & Lampert
-        2016 (SEC) pool a segmenter's probabilities by rank; here it is a classifier's scores.
-
-        Args:
-            share: 0.5 is the mean, as in CAM, 0 the maximum.
-
-        Raises:
-            WsssError: the share is not in [0, 0.5].
-        """
-        decay_of_share(share, cells=1)
-        self.pool_share.fill_(share)
 
     def maps(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch foreground rows columns"]:
         """Activation maps, not yet normalised: ReLU of each cell's class score."""
@@ -71,6 +60,11 @@ class Classifier(Network):
         return F.adaptive_avg_pool2d(fine.float(), cells)
 
     @classmethod
-    def build(cls, features: Features, *, classes: int) -> "Classifier":
-        """A classifier of `classes` classes, background included; VGG-16's fc6 is not dilated in it (as in PSA)."""
-        return cls.built(features, field_dilation=1, shape={"classes": classes}, classes=classes)
+    def build(cls, features: Features, *, classes: int, pool_share: float = 0.5) -> "Classifier":
+        """A classifier of `classes` classes, background included; VGG-16's fc6 is not dilated in it (as in PSA).
+
+        Raises:
+            WsssError: the share is not in [0, 0.5].
+        """
+        shape = {"classes": classes, "pool_share": float(pool_share)}
+        return cls.built(features, field_dilation=1, shape=shape, **shape)

@@ -184,7 +184,7 @@ def _fits(header: dict) -> bool:
         and all(type(features[name]) is kind for name, kind in options.items())
         and features["backbone"] == header["backbone"]
         and 0 < features["stride"] <= LARGEST
-        and all(isinstance(value, int) and 0 < value <= LARGEST for value in shape.values())
+        and all(type(value) is float or isinstance(value, int) and 0 < value <= LARGEST for value in shape.values())
         and shape.get("classes", count) == count
         and all(_are(list(header[name].values()), str) for name in ("settings", "inputs"))
         and header["supervision"] in get_args(Supervision)

@@ -27,7 +27,7 @@ class Network(nn.Module):
 
     kind: ClassVar[str]
     features: Features
-    shape: dict[str, int]
+    shape: dict[str, float]
 
     def __init__(self, backbone: nn.Module, *, frozen: bool) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Network(nn.Module):
 
     @classmethod
     def built(
-        cls: type[Built], features: Features, *, field_dilation: int, shape: dict[str, int], **more: object
+        cls: type[Built], features: Features, *, field_dilation: int, shape: dict[str, float], **more: object
     ) -> Built:
         """The network on the backbone that the options name, remembering what it was built from; for `build`.
 

@@ -47,8 +47,7 @@ def classifier(
     classes = manifest.read_classes(classes_table)
     rows = manifest.read(images, *manifest.TRAINING_SPLITS)
     torch.manual_seed(schedule.seed)
-    network = Classifier.build(features, classes=len(classes.names))
-    network.set_pooling(pool_share)
+    network = Classifier.build(features, classes=len(classes.names), pool_share=pool_share)
     network.set_offsets(balance * log_odds([row.tags for row in rows], classes.foreground))
     fill = network.backbone.mean
 
