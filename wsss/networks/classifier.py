@@ -18,9 +18,10 @@ class Classifier(Network):
     explain it. A class that few images show can have a fixed offset, which the maps leave out (`set_offsets`).
 
     The mean can weigh the cells of a class by their rank, so that the highest ones, of the share `pool_share`, have
-    half of the weight: 0.5 is the mean, as in CAM, 0 the maximum. In a mean all cells weigh alike, and what is often around
-    an object, such as the grass around a dog, can say as much as the object does, since there is more of it: maps then
-    answer beside the object. Kolesnikov & Lampert 2016 (SEC) pool a segmenter's probabilities so; here it is scores.
+    half of the weight: 0.5 is the mean, as in CAM, 0 the maximum. In a mean all cells weigh alike, and what is often
+    around an object, such as the grass around a dog, can say as much as the object does, since there is more of it:
+    maps then answer beside the object. Kolesnikov & Lampert 2016 (SEC) pool a segmenter's probabilities so; here it is
+    scores.
     """
 
     kind = "classifier"
