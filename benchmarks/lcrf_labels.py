@@ -6,7 +6,7 @@ It reads a finished run, and prints a table of the training images that have mas
 line, and for one change at a time, the mIoU of the labels of the best q given the tags, for the likelihood
 local_evidence, and their share of background, which a network takes over: it should be near the truth's. So the numbers
 of evidence and prior can be chosen in minutes, without a training; what is lost between this table and the trained
-network is lost in training, which may collapse with numbers that are good here (docs/results.md). Labels are judged at
+network is lost in training, which may collapse with numbers that are good here (docs/experiments.md). Labels are judged at
 the images' size, without the CRF that follows a training.
 """
 
@@ -45,7 +45,7 @@ ROUNDS = 30
 
 @dataclass(frozen=True)
 class Numbers:
-    """Those of the latent CRF that a row of the table has (docs/configuration.md), as docs/results.md has them.
+    """Those of the latent CRF that a row of the table has (docs/configuration.md), as docs/experiments.md has them.
 
     Args:
         evidence_from: the classifier, asked about the warped photographs; or cams, the run's store of activation maps.
@@ -58,7 +58,7 @@ class Numbers:
         appearance_features: width of that kernel in features of the classifier; 0: none.
     """
 
-    evidence_from: Literal["classifier", "cams"] = "classifier"
+    evidence_from: Literal["classifier", "cams"] = "cams"
     evidence_scale: float = 1.5
     alpha: float = 4
     absent: float = 0.001

@@ -1,6 +1,7 @@
 """Files of networks that are whole, and that wsss did not write: refused in one line, and nothing large is made."""
 
 import json
+import math
 import os
 from dataclasses import asdict, replace
 
@@ -34,6 +35,13 @@ FORGED = {
     "a text for the shape": {"shape": "large"},
     "a text in the shape": {"shape": {"classes": "three"}},
     "an unknown number of the shape": {"shape": {"classes": 3, "depth": 3}},
+    "a share that the mean exceeds": {"shape": {"classes": 3, "pool_share": 0.7}},
+    "a share below 0": {"shape": {"classes": 3, "pool_share": -0.1}},
+    "a share that is no number": {"shape": {"classes": 3, "pool_share": math.nan}},
+    "a share without end": {"shape": {"classes": 3, "pool_share": 1e999}},
+    "a whole share": {"shape": {"classes": 3, "pool_share": 3}},
+    "a text for the share": {"shape": {"classes": 3, "pool_share": "half"}},
+    "a fraction of classes": {"shape": {"classes": 0.5}},
     "an unknown feature": {"features": {"backbone": "timm/test_efficientnet", "depth": 3}},
     "a list for the features": {"features": [1, 2]},
     "an unknown supervision": {"supervision": "masks"},

@@ -184,7 +184,7 @@ def _fits(header: dict) -> bool:
         and all(type(features[name]) is kind for name, kind in options.items())
         and features["backbone"] == header["backbone"]
         and 0 < features["stride"] <= LARGEST
-        and all(type(value) is float or isinstance(value, int) and 0 < value <= LARGEST for value in shape.values())
+        and all(_is_a_size(value) for value in shape.values())
         and shape.get("classes", count) == count
         and all(_are(list(header[name].values()), str) for name in ("settings", "inputs"))
         and header["supervision"] in get_args(Supervision)
@@ -192,6 +192,11 @@ def _fits(header: dict) -> bool:
         and header["longest_px"] >= 0
         and _colours_fit(header)
     )
+
+
+def _is_a_size(value: object) -> bool:
+    """Whether a value of the shape is a share, or a whole number that a layer may have."""
+    return 0 <= value <= 1 if isinstance(value, float) else isinstance(value, int) and 0 < value <= LARGEST
 
 
 def _are(items: list, kind: type, length: int | None = None) -> bool:
