@@ -6,8 +6,8 @@ It reads a finished run, and prints a table of the training images that have mas
 line, and for one change at a time, the mIoU of the labels of the best q given the tags, for the likelihood
 local_evidence, and their share of background, which a network takes over: it should be near the truth's. So the numbers
 of evidence and prior can be chosen in minutes, without a training; what is lost between this table and the trained
-network is lost in training, which may collapse with numbers that are good here (docs/experiments.md). Labels are judged at
-the images' size, without the CRF that follows a training.
+network is lost in training, which may collapse with numbers that are good here (docs/experiments.md). Labels are judged
+at the images' size, without the CRF that follows a training.
 """
 
 from dataclasses import dataclass, replace
