@@ -71,6 +71,14 @@ def test_an_unknown_value_is_an_error(tmp_path, value):
     assert "\n" not in str(caught.value)
 
 
+def test_a_mask_that_is_gone_is_named_once(tmp_path):
+    row = row_of(tmp_path, "a", [[0, 8]])
+    row.mask.unlink()
+    with pytest.raises(WsssError) as caught:
+        evaluation.truth(row, CLASSES)
+    assert str(caught.value) == f"{row.mask} does not exist: put it there, or remove it from the list"
+
+
 def test_a_map_of_another_size_is_an_error(tmp_path):
     row = row_of(tmp_path, "a", [[0, 8]])
     with pytest.raises(WsssError) as caught:

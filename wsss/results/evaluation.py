@@ -37,8 +37,9 @@ def truth(row: Row, classes: Classes) -> np.ndarray:
             f"{row.mask} has changed since the list of images was written: rerun the stage images (snakemake --forcerun"
             " images), and what depends on it is made again"
         )
+    values = masks.read(row.mask, classes)
     try:
-        return classes.indices_of(masks.read(row.mask, classes))
+        return classes.indices_of(values)
     except WsssError as error:
         raise WsssError(f"{row.mask}: {error}: rerun the stage images, which checks masks") from error
 
